@@ -1,0 +1,159 @@
+"""The one tree of errors.
+
+    AdytonError
+    ├── InvalidInput            what was given breaks a rule; the text says which and how to mend it
+    │   ├── InvalidName         a secret name or user id breaks the naming rules
+    │   ├── ValueTooLarge       a value is over the store's limit
+    │   └── InvalidDocument     an import, bundle, proof or checkpoint does not parse
+    ├── ConfigurationError      the store, its root or its options are set up wrongly
+    ├── SecretNotFound          absent, deleted, destroyed, or not the caller's to see: all look alike
+    ├── UserNotFound            the user has no namespace in this store
+    ├── VersionConflict         check-and-set: the secret is not at the expected version
+    ├── ImportConflict          names of an import exist already, and on_conflict is "fail"
+    ├── AccessDenied            no identity, or the identity may not do this
+    ├── LimitExceeded           a documented limit of the store would be passed
+    ├── StoreError              the storage can't do its work
+    │   ├── StoreNotFound       there is no store at that place
+    │   ├── StoreExists         there is one already
+    │   ├── StoreLocked         another process has the store open
+    │   ├── StoreClosed         this handle has been closed
+    │   ├── StorageFull         the disk or quota is full; nothing was written
+    │   ├── StorageReadOnly     the file system or file does not take writes
+    │   └── SchemaError         the store's schema is newer, or not what its migrations make
+    ├── IntegrityError          what is stored is not what was written: refused, never guessed at
+    │   └── DecryptionFailed    an AEAD tag, key or context is wrong (one opaque text for all causes)
+    ├── AuditError              the log, a proof, a checkpoint or the store beside it tells a lie
+    ├── AuditUnavailable        the record could not be made durable, so nothing was released
+    ├── RootError               the root of trust refuses or fails
+    │   ├── RootLocked          the root can't open the master key: wrong passphrase, key file or context
+    │   └── RootUnavailable     the root is missing or does not answer
+    └── SecretWiped             a secret buffer was used after its block had ended
+
+No error carries a secret value, and none carries key material. Faces map these to exit
+codes and status codes; that map lives with the face.
+"""
+
+
+class AdytonError(Exception):
+    """Base of everything Adyton raises on purpose.
+
+    Args:
+        message: What went wrong and where, safe to show to the caller.
+        hint: The next step that mends it, one sentence, or empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidInput(AdytonError):
+    """What was given breaks a rule; the text says which and how to mend it."""
+
+
+class InvalidName(InvalidInput):
+    """A secret name or a user id breaks the naming rules."""
+
+
+class ValueTooLarge(InvalidInput):
+    """A value is larger than the store's limit."""
+
+
+class InvalidDocument(InvalidInput):
+    """A document from outside does not parse or breaks a rule of its format."""
+
+
+class ConfigurationError(AdytonError):
+    """The store, its root or its options are set up wrongly."""
+
+
+class SecretNotFound(AdytonError):
+    """The secret is absent, deleted, destroyed, or not the caller's to see: all look alike."""
+
+
+class UserNotFound(AdytonError):
+    """The user has no namespace in this store."""
+
+
+class VersionConflict(AdytonError):
+    """Check-and-set failed: the secret is not at the version the caller expected."""
+
+
+class ImportConflict(AdytonError):
+    """Names of an import exist already and the import was told to fail on that."""
+
+
+class AccessDenied(AdytonError):
+    """There is no identity, or the identity may not do this."""
+
+
+class LimitExceeded(AdytonError):
+    """A documented limit of the store would be passed."""
+
+
+class StoreError(AdytonError):
+    """The storage can't do its work."""
+
+
+class StoreNotFound(StoreError):
+    """There is no store at that place."""
+
+
+class StoreExists(StoreError):
+    """There is a store at that place already."""
+
+
+class StoreLocked(StoreError):
+    """Another process has the store open."""
+
+
+class StoreClosed(StoreError):
+    """The store has been closed."""
+
+
+class StorageFull(StoreError):
+    """The disk or a quota is full; nothing of the operation was kept."""
+
+
+class StorageReadOnly(StoreError):
+    """The file system or the file does not take writes."""
+
+
+class SchemaError(StoreError):
+    """The store's schema is newer than this program, or not what its migrations make."""
+
+
+class IntegrityError(AdytonError):
+    """What is stored is not what was written: refused, never guessed at."""
+
+
+class DecryptionFailed(IntegrityError):
+    """An AEAD tag, a key or a context is wrong; the causes are deliberately not told apart."""
+
+
+class AuditError(AdytonError):
+    """The log, a proof, a checkpoint, or the store beside the log, tells a lie."""
+
+
+class AuditUnavailable(AdytonError):
+    """The audit record could not be made durable, so the operation released nothing."""
+
+
+class RootError(AdytonError):
+    """The root of trust refuses or fails."""
+
+
+class RootLocked(RootError):
+    """The root can't open the master key: wrong passphrase, wrong key file or wrong context."""
+
+
+class RootUnavailable(RootError):
+    """The root is missing or does not answer."""
+
+
+class SecretWiped(AdytonError):
+    """A secret buffer was used after it had been wiped."""

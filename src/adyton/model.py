@@ -1,0 +1,309 @@
+"""Values that every room shares: identities, names, metadata, records. Nothing here does work.
+
+Naming rules are DESIGN section 4 and ``docs/spec/names.md``.
+"""
+
+import datetime as dt
+import enum
+import unicodedata
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from adyton.errors import InvalidInput, InvalidName
+
+UserId: TypeAlias = str | int
+"""What callers may pass as a user id; :func:`user_id` makes it canonical."""
+
+Value: TypeAlias = "bytes | bytearray | memoryview | str | Mapping[str, object]"
+"""What callers may store: bytes, text, or a JSON object."""
+
+OnConflict: TypeAlias = Literal["fail", "skip", "replace", "new-version"]
+"""What an import does with a name that exists already."""
+
+MAX_NAME_CHARS: Final = 512
+MAX_USER_CHARS: Final = 128
+MAX_TAGS: Final = 64
+MAX_TAG_CHARS: Final = 128
+MAX_ATTRIBUTES: Final = 64
+MAX_ATTRIBUTE_KEY_CHARS: Final = 128
+MAX_ATTRIBUTE_VALUE_CHARS: Final = 1024
+MAX_VERSIONS_LIMIT: Final = 1000
+MAX_CONTENT_TYPE_CHARS: Final = 128
+
+CONTENT_BYTES: Final = "application/octet-stream"
+CONTENT_TEXT: Final = "text/plain; charset=utf-8"
+CONTENT_JSON: Final = "application/json"
+
+
+class State(enum.IntEnum):
+    """State of one version. The numbers are stored (``docs/spec/store.md``)."""
+
+    LIVE = 0
+    DELETED = 1
+    DESTROYED = 2
+
+
+class Action(enum.StrEnum):
+    """What an audit record says was done. The strings are stored (``docs/spec/audit.md``)."""
+
+    STORE_INIT = "store.init"
+    SECRET_GET = "secret.get"  # noqa: S105 - an action's name
+    SECRET_SET = "secret.set"  # noqa: S105 - idem
+    SECRET_DELETE = "secret.delete"  # noqa: S105 - idem
+    SECRET_UNDELETE = "secret.undelete"  # noqa: S105 - idem
+    SECRET_DESTROY = "secret.destroy"  # noqa: S105 - idem
+    SECRET_ROLLBACK = "secret.rollback"  # noqa: S105 - idem
+    SECRET_LIST = "secret.list"  # noqa: S105 - idem
+    SECRET_METADATA = "secret.metadata"  # noqa: S105 - idem
+    SECRET_TAGS = "secret.tags"  # noqa: S105 - idem
+    SECRET_UPDATE = "secret.update"  # noqa: S105 - idem
+    SECRET_REENCRYPT = "secret.reencrypt"  # noqa: S105 - idem
+    SECRET_EXPORT = "secret.export"  # noqa: S105 - idem
+    SECRET_IMPORT = "secret.import"  # noqa: S105 - idem
+    AUDIT_READ = "audit.read"
+    AUDIT_PROVE = "audit.prove"
+    AUDIT_ARCHIVE = "audit.archive"
+    KEYS_LIST = "keys.list"
+    KEYS_ROTATE = "keys.rotate"
+    KEYS_REWRAP = "keys.rewrap"
+    KEYS_RETIRE = "keys.retire"
+    MASTER_ROTATE = "master.rotate"
+    USER_LIST = "user.list"
+    USER_PURGE = "user.purge"
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks. Every operation of the service needs one; there is no default identity.
+
+    Attributes:
+        actor: Stable name of the identity, for the audit record (an accessor, never a token).
+        user: The only user whose namespace this caller may touch, or None for the operator.
+        address: Network address of the caller, or empty.
+        request_id: Identifier that ties the record to a request, or empty.
+    """
+
+    actor: str
+    user: str | None = None
+    address: str = ""
+    request_id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.actor:
+            raise InvalidInput("a caller needs an actor", hint="Name who acts, as in 'cli:alice'.")
+
+
+class VersionInfo(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of one version without opening its value.
+
+    Attributes:
+        version: Number from 1 upwards, never used twice for one name.
+        created_at: Microseconds since the epoch, UTC.
+        created_by: Actor that wrote it.
+        state: Live, deleted (can be undone) or destroyed (can't).
+        size: Bytes of the value.
+        content_type: Media type of the value.
+    """
+
+    version: int
+    created_us: int
+    created_by: str
+    state: State
+    size: int
+    content_type: str
+
+    @property
+    def created_at(self) -> dt.datetime:
+        """Time of writing, timezone-aware UTC."""
+        return from_us(self.created_us)
+
+
+class SecretMetadata(msgspec.Struct, frozen=True):
+    """Everything about a secret but its values.
+
+    ``accessed_at`` is the time of the last successful read of a value, None before the first.
+    """
+
+    name: str
+    version: int
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    accessed_at: dt.datetime | None
+    tags: tuple[str, ...]
+    attributes: dict[str, str]
+    expires_at: dt.datetime | None
+    max_versions: int
+    rotation: dict[str, str]
+    versions: tuple[VersionInfo, ...]
+
+    def __repr__(self) -> str:
+        # Names, tags and attributes are private: a repr ends up in logs and tracebacks.
+        return f"<SecretMetadata version={self.version} versions={len(self.versions)}>"
+
+    @property
+    def current(self) -> VersionInfo:
+        """The current version's information."""
+        return next(v for v in self.versions if v.version == self.version)
+
+
+class SecretPage(NamedTuple):
+    """One page of a listing; ``cursor`` is None on the last."""
+
+    items: tuple[SecretMetadata, ...]
+    cursor: str | None
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One opened audit record (``docs/spec/audit.md``, section 2).
+
+    Attributes:
+        index: Leaf index in the log.
+        timestamp: When the operation was recorded, UTC.
+        actor: Who asked.
+        user: Whose namespace it was about, or empty for the store itself.
+        secret_name: Name of the secret, or empty.
+        version: Version of the secret, or 0.
+        action: What was done; see :class:`Action`.
+        success: Whether it was done.
+        reason: Why not, or a detail of how; never a value.
+        request_id: The caller's request id, or empty.
+        address: The caller's address, or empty.
+    """
+
+    index: int
+    timestamp: dt.datetime
+    actor: str
+    user: str
+    secret_name: str
+    version: int
+    action: str
+    success: bool
+    reason: str
+    request_id: str
+    address: str
+
+    def __repr__(self) -> str:
+        return f"<AuditEntry index={self.index} action={self.action} success={self.success}>"
+
+
+def from_us(us: int) -> dt.datetime:
+    """Microseconds since the epoch as a timezone-aware UTC time, exactly."""
+    seconds, micro = divmod(us, 1_000_000)
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).replace(microsecond=micro)
+
+
+def to_us(time: dt.datetime) -> int:
+    """A timezone-aware time as microseconds since the epoch.
+
+    Raises:
+        InvalidInput: The time has no timezone.
+    """
+    if time.tzinfo is None:
+        raise InvalidInput(
+            f"the time {time.isoformat()} has no timezone",
+            hint="Give a timezone-aware time, such as datetime.now(timezone.utc).",
+        )
+    delta = time - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def _check_text(text: str, what: str, limit: int) -> None:
+    if not text:
+        raise InvalidName(f"{what} is empty", hint=f"Give 1 to {limit} characters.")
+    if len(text) > limit:
+        raise InvalidName(
+            f"{what} has {len(text)} characters, more than {limit}", hint="Shorten it."
+        )
+    if text.isascii() and text.isprintable():
+        return
+    for position, char in enumerate(text):
+        category = unicodedata.category(char)
+        if category in {"Cc", "Cs", "Cn", "Zl", "Zp"} or char in _FORMAT_CONTROLS:
+            raise InvalidName(
+                f"{what} has a control or unassigned character "
+                f"(U+{ord(char):04X}) at position {position}",
+                hint="Remove it.",
+            )
+    if not unicodedata.is_normalized("NFC", text):
+        raise InvalidName(
+            f"{what} is not in Unicode normalization form C",
+            hint="Normalize it: unicodedata.normalize('NFC', text).",
+        )
+
+
+# Bidirectional overrides and isolates can make two names look alike or run backwards.
+_FORMAT_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+def secret_name(name: str) -> str:
+    """Check a secret name and return it unchanged.
+
+    Raises:
+        InvalidName: It breaks a rule; the text says which.
+    """
+    if not isinstance(name, str):
+        raise InvalidName(f"a secret name is text, not {type(name).__name__}")
+    _check_text(name, "the secret name", MAX_NAME_CHARS)
+    if "/" in name or name in {".", ".."}:
+        for segment in name.split("/"):
+            if segment in {"", ".", ".."}:
+                shown = f"'{segment}'" if segment else "empty"
+                raise InvalidName(
+                    f"the secret name has a segment that is {shown}",
+                    hint="Separate folders by single slashes; no leading or trailing slash.",
+                )
+    return name
+
+
+def user_id(user: UserId) -> str:
+    """Check a user id and return its canonical text; integers become decimal digits.
+
+    Raises:
+        InvalidName: It breaks a rule; the text says which.
+    """
+    if isinstance(user, bool) or not isinstance(user, str | int):
+        raise InvalidName(f"a user id is text or an integer, not {type(user).__name__}")
+    text = str(user) if isinstance(user, int) else user
+    _check_text(text, "the user id", MAX_USER_CHARS)
+    if "/" in text or text in {".", ".."}:
+        raise InvalidName("the user id is '.', '..' or has a '/'", hint="Remove it.")
+    return text
+
+
+def tag_list(tags: "list[str] | tuple[str, ...] | set[str] | frozenset[str]") -> tuple[str, ...]:
+    """Check tags; return them sorted, each once.
+
+    Raises:
+        InvalidInput: A tag is not text, too long or has control characters, or there are too many.
+    """
+    if isinstance(tags, str):
+        raise InvalidInput("tags are a list of strings, not one string", hint="Put it into a list.")
+    unique = set(tags)
+    if len(unique) > MAX_TAGS:
+        raise InvalidInput(f"{len(unique)} tags are more than {MAX_TAGS}")
+    for tag in unique:
+        if not isinstance(tag, str):
+            raise InvalidInput(f"a tag is text, not {type(tag).__name__}")
+        _check_text(tag, "a tag", MAX_TAG_CHARS)
+    return tuple(sorted(unique))
+
+
+def attribute_map(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Check attributes; return a copy ordered by key.
+
+    Raises:
+        InvalidInput: A key or value is not text or too long, or there are too many.
+    """
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise InvalidInput(f"{len(attributes)} attributes are more than {MAX_ATTRIBUTES}")
+    for key, value in attributes.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise InvalidInput("attributes map text to text")
+        _check_text(key, "an attribute's key", MAX_ATTRIBUTE_KEY_CHARS)
+        if len(value) > MAX_ATTRIBUTE_VALUE_CHARS:
+            raise InvalidInput(
+                f"an attribute's value has {len(value)} characters, "
+                f"more than {MAX_ATTRIBUTE_VALUE_CHARS}"
+            )
+    return dict(sorted(attributes.items()))
