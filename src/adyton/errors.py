@@ -25,7 +25,7 @@
     ├── AuditError              the log, a proof, a checkpoint or the store beside it tells a lie
     ├── AuditUnavailable        the record could not be made durable, so nothing was released
     ├── RootError               the root of trust refuses or fails
-    │   ├── RootLocked          the root can't open the master key: wrong passphrase, key file or context
+    │   ├── RootLocked          wrong passphrase, key file or context: no master key
     │   └── RootUnavailable     the root is missing or does not answer
     └── SecretWiped             a secret buffer was used after its block had ended
 

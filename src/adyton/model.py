@@ -6,7 +6,7 @@ Naming rules are DESIGN section 4 and ``docs/spec/names.md``.
 import datetime as dt
 import enum
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -233,7 +233,9 @@ def _check_text(text: str, what: str, limit: int) -> None:
 
 
 # Bidirectional overrides and isolates can make two names look alike or run backwards.
-_FORMAT_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_FORMAT_CONTROLS: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+)
 
 
 def secret_name(name: str) -> str:
@@ -271,7 +273,7 @@ def user_id(user: UserId) -> str:
     return text
 
 
-def tag_list(tags: "list[str] | tuple[str, ...] | set[str] | frozenset[str]") -> tuple[str, ...]:
+def tag_list(tags: Iterable[str]) -> tuple[str, ...]:
     """Check tags; return them sorted, each once.
 
     Raises:
@@ -298,7 +300,7 @@ def attribute_map(attributes: Mapping[str, str]) -> dict[str, str]:
     if len(attributes) > MAX_ATTRIBUTES:
         raise InvalidInput(f"{len(attributes)} attributes are more than {MAX_ATTRIBUTES}")
     for key, value in attributes.items():
-        if not isinstance(key, str) or not isinstance(value, str):
+        if not (isinstance(key, str) and isinstance(value, str)):  # callers may not type-check
             raise InvalidInput("attributes map text to text")
         _check_text(key, "an attribute's key", MAX_ATTRIBUTE_KEY_CHARS)
         if len(value) > MAX_ATTRIBUTE_VALUE_CHARS:

@@ -1,0 +1,391 @@
+"""Every seam on one page: what storage, roots of trust, sinks and clocks must offer.
+
+Rows are ciphertext, keyed indexes, counters and times; no implementation of these Protocols
+ever sees a name, a value or a key in the clear, save a root, which sees the master key.
+
+The methods are coroutines so that an engine behind a network may suspend. An embedded one
+never does, and the synchronous face then runs them without an event loop
+(``docs/adr/0001-one-implementation-two-faces.md``).
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
+
+from adyton.crypto.secretbytes import SecretBytes
+
+
+class MasterKeyRow(NamedTuple):
+    """One version of the master key, wrapped by the root in one slot."""
+
+    version: int
+    slot: int
+    root: str
+    wrapped: bytes
+    created_us: int
+    retired: bool
+
+
+class StoreKeyRow(NamedTuple):
+    """A key of the store itself (user index, system audit, log signing), wrapped by the master."""
+
+    purpose: str
+    master_version: int
+    wrapped: bytes
+
+
+class UserRow(NamedTuple):
+    """A namespace: the keyed index of the user id, and the id sealed under the user's own key."""
+
+    user: bytes
+    id_box: bytes
+    created_us: int
+
+
+class UserKeyRow(NamedTuple):
+    """One version of a user key, wrapped by a version of the master key."""
+
+    user: bytes
+    version: int
+    master_version: int
+    wrapped: bytes
+    created_us: int
+    wraps: int
+    retired: bool
+
+
+class SubkeyRow(NamedTuple):
+    """A user's index, metadata or audit key, wrapped by a version of the user key."""
+
+    user: bytes
+    purpose: int
+    version: int
+    key_version: int
+    wrapped: bytes
+
+
+class SecretRow(NamedTuple):
+    """A secret with its current version; ``wrapped_key`` and ``value`` are None once destroyed."""
+
+    name: bytes
+    current: int
+    meta_version: int
+    meta: bytes
+    accessed_us: int | None
+    key_version: int
+    wrapped_key: bytes | None
+    value: bytes | None
+
+
+class MetaRow(NamedTuple):
+    """A secret's sealed metadata alone."""
+
+    name: bytes
+    current: int
+    meta_version: int
+    meta: bytes
+    accessed_us: int | None
+
+
+class VersionRow(NamedTuple):
+    """An older version of a secret."""
+
+    name: bytes
+    version: int
+    key_version: int
+    wrapped_key: bytes
+    value: bytes
+
+
+class WrapRow(NamedTuple):
+    """What re-wrapping needs of a version, current or older, and nothing else."""
+
+    name: bytes
+    version: int
+    key_version: int
+    wrapped_key: bytes
+
+
+class EntryRow(NamedTuple):
+    """A leaf of the audit log."""
+
+    leaf: int
+    user: bytes
+    record: bytes
+
+
+class CheckpointRow(NamedTuple):
+    """A signed checkpoint of the audit log."""
+
+    size: int
+    created_us: int
+    note: bytes
+
+
+class Rows(Protocol):
+    """Reading, from one consistent state."""
+
+    async def setting(self, key: str) -> bytes | None:
+        """A setting of the store."""
+
+    async def master_keys(self) -> list[MasterKeyRow]:
+        """All master key rows, oldest version first."""
+
+    async def store_keys(self) -> list[StoreKeyRow]:
+        """All keys of the store itself."""
+
+    async def user(self, user: bytes) -> UserRow | None:
+        """One namespace."""
+
+    async def users(self, after: bytes, limit: int) -> list[UserRow]:
+        """Namespaces in order of their index, from behind ``after``."""
+
+    async def user_keys(self, user: bytes) -> list[UserKeyRow]:
+        """A user's keys, oldest first."""
+
+    async def user_keys_under(self, master_below: int, limit: int) -> list[UserKeyRow]:
+        """User keys wrapped by a master key older than the given version."""
+
+    async def users_with_retired_keys(self, after: bytes, limit: int) -> list[bytes]:
+        """Users that have retired keys, in order."""
+
+    async def subkeys(self, user: bytes) -> list[SubkeyRow]:
+        """A user's subkeys."""
+
+    async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
+        """A secret with its current version: one indexed select."""
+
+    async def metadata(self, user: bytes, name: bytes) -> MetaRow | None:
+        """A secret's metadata without its value."""
+
+    async def metadata_page(self, user: bytes, after: bytes, limit: int) -> list[MetaRow]:
+        """Metadata in order of the keyed index, from behind ``after``."""
+
+    async def version(self, user: bytes, name: bytes, version: int) -> VersionRow | None:
+        """An older version."""
+
+    async def versions(self, user: bytes, name: bytes) -> list[VersionRow]:
+        """All older versions of a secret, oldest first."""
+
+    async def wraps(
+        self, user: bytes, *, older: bool, after: tuple[bytes, int], limit: int
+    ) -> list[WrapRow]:
+        """Wrapped data keys of current (or older) versions behind a position, in order."""
+
+    async def count_secrets(self, user: bytes | None = None) -> int:
+        """How many secrets a user, or the store, has."""
+
+    async def log_range(self, log: int) -> tuple[int, int]:
+        """First entry still held, and size, of a log."""
+
+    async def entries(self, log: int, start: int, limit: int) -> list[EntryRow]:
+        """Entries from ``start`` on, in order."""
+
+    async def entries_of(self, log: int, user: bytes, below: int, limit: int) -> list[EntryRow]:
+        """A user's entries with an index below ``below``, newest first."""
+
+    async def tile(self, log: int, level: int, index: int) -> bytes | None:
+        """A full tile of hashes."""
+
+    async def checkpoints(self, log: int) -> list[CheckpointRow]:
+        """All checkpoints, smallest first."""
+
+    async def job(self, key: str) -> bytes | None:
+        """The saved position of a resumable job."""
+
+    async def file_bytes(self) -> int:
+        """Size of the database on disk, in bytes."""
+
+
+class Transaction(Rows, Protocol):
+    """Writing. Nothing is visible to other readers before the commit."""
+
+    async def savepoint(self) -> None:
+        """Open a nested scope."""
+
+    async def release(self) -> None:
+        """Keep the nested scope's changes."""
+
+    async def rollback_to(self) -> None:
+        """Undo the nested scope's changes and close it."""
+
+    async def put_setting(self, key: str, value: bytes) -> None:
+        """Write a setting of the store."""
+
+    async def put_master_key(self, row: MasterKeyRow) -> None:
+        """Insert or replace a master key row."""
+
+    async def delete_master_key(self, version: int) -> None:
+        """Destroy one version of the master key, in all slots."""
+
+    async def put_store_key(self, row: StoreKeyRow) -> None:
+        """Insert or replace a key of the store."""
+
+    async def put_user(self, row: UserRow) -> None:
+        """Insert or replace a namespace."""
+
+    async def put_user_keys(self, rows: Iterable[UserKeyRow]) -> None:
+        """Insert or replace user keys."""
+
+    async def put_wrap_count(self, user: bytes, version: int, wraps: int) -> None:
+        """Set the upper bound of how often a user key has wrapped."""
+
+    async def delete_user_keys(self, user: bytes, below: int) -> None:
+        """Destroy a user's keys older than a version."""
+
+    async def put_subkeys(self, rows: Iterable[SubkeyRow]) -> None:
+        """Insert or replace subkeys."""
+
+    async def delete_subkeys(self, user: bytes, purpose: int, below: int) -> None:
+        """Destroy a user's subkeys of one purpose older than a version."""
+
+    async def delete_user(self, user: bytes) -> int:
+        """Remove a namespace, its keys and its secrets; how many secrets went."""
+
+    async def put_secrets(self, user: bytes, rows: Iterable[SecretRow]) -> None:
+        """Insert or replace secrets."""
+
+    async def put_metadata(self, user: bytes, rows: Iterable[MetaRow]) -> None:
+        """Replace metadata, keeping the current version's value."""
+
+    async def move_to_versions(self, user: bytes, name: bytes) -> None:
+        """Copy a secret's current version among its older versions."""
+
+    async def put_versions(self, user: bytes, rows: Iterable[VersionRow]) -> None:
+        """Insert or replace older versions."""
+
+    async def destroy_current(self, user: bytes, name: bytes) -> None:
+        """Erase the current version's key and value, keeping the row."""
+
+    async def delete_versions(self, user: bytes, name: bytes, versions: Sequence[int]) -> None:
+        """Erase older versions."""
+
+    async def delete_secret(self, user: bytes, name: bytes) -> None:
+        """Erase a secret with all its versions."""
+
+    async def put_wraps(self, user: bytes, rows: Iterable[WrapRow], *, older: bool) -> None:
+        """Replace wrapped data keys of current (or older) versions."""
+
+    async def put_accessed(self, times: Iterable[tuple[bytes, bytes, int]]) -> None:
+        """Set times of last access: (user, name, microseconds)."""
+
+    async def append_entries(self, log: int, rows: Iterable[EntryRow]) -> None:
+        """Append leaves to a log; an index that exists already is an error."""
+
+    async def put_tiles(self, log: int, tiles: Iterable[tuple[int, int, bytes]]) -> None:
+        """Insert full tiles of hashes: (level, index, hashes)."""
+
+    async def put_checkpoint(self, log: int, row: CheckpointRow) -> None:
+        """Insert a checkpoint."""
+
+    async def delete_entries(self, log: int, below: int) -> None:
+        """Drop entries that have been archived."""
+
+    async def put_job(self, key: str, state: bytes | None) -> None:
+        """Save a job's position, or forget it."""
+
+    async def commit(self) -> None:
+        """Make the changes durable; when this returns they survive a power cut.
+
+        Raises:
+            StorageFull: The disk is full; nothing was kept.
+            StoreError: Any other failure; nothing was kept.
+        """
+
+    async def rollback(self) -> None:
+        """Drop the changes."""
+
+
+class Storage(Protocol):
+    """A place for rows.
+
+    One writing transaction exists at a time; the service sees to that. Reading goes on beside
+    it, from the last committed state.
+    """
+
+    async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
+        """A secret with its current version, from the last commit: the hot path."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[Rows]:
+        """One consistent state for several reads."""
+
+    async def begin(self) -> Transaction:
+        """Open the writing transaction."""
+
+    async def compact(self) -> None:
+        """Fold the write-ahead log into the database, so that erased bytes leave the disk."""
+
+    async def check(self) -> list[str]:
+        """Problems that the engine itself finds, one text each; empty when sound."""
+
+    def close(self) -> None:
+        """Release everything; may be called again."""
+
+
+class RootOfTrust(Protocol):
+    """What wraps the master key.
+
+    ``context`` is mandatory and authenticated: a wrapped key opens only for the store and key
+    version it was wrapped for.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Short stable name, such as ``keyfile``."""
+
+    def wrap(self, key: SecretBytes, context: bytes) -> bytes:
+        """Wrap a key.
+
+        Raises:
+            RootUnavailable: The root does not answer.
+            RootError: It refuses.
+        """
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> SecretBytes:
+        """Open a wrapped key into locked memory; the caller wipes it.
+
+        Raises:
+            RootLocked: Wrong passphrase, key, context or damaged bytes.
+            RootUnavailable: The root does not answer.
+        """
+
+    def describe(self) -> dict[str, str]:
+        """What and where the root is, for people; nothing secret."""
+
+    def close(self) -> None:
+        """Forget what is held in memory."""
+
+
+class SinkEvent(NamedTuple):
+    """One audit record on its way to a sink: its leaf index and one JSON object as text."""
+
+    leaf: int
+    line: str
+
+
+class Sink(Protocol):
+    """A place outside the store that audit records are copied to, at least once."""
+
+    def position(self) -> int:
+        """The leaf index of the next record it lacks.
+
+        Raises:
+            OSError: The sink can't be reached now; it will be tried again.
+        """
+
+    def write(self, events: Sequence[SinkEvent]) -> None:
+        """Append records durably.
+
+        Raises:
+            OSError: The sink can't be reached now; it will be tried again.
+        """
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch, UTC."""
