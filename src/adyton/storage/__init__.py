@@ -1,0 +1,1 @@
+"""Places for rows; one file per engine, each a ``ports.Storage``."""

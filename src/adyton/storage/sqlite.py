@@ -1,0 +1,235 @@
+"""The embedded store: SQLite in WAL mode, one writing process.
+
+A commit returns after ``fsync`` (``synchronous=FULL``). A second process is kept out by an
+advisory lock on a file beside the database, taken before the database is opened and given up
+by the kernel when the process ends, however it ends: two writing processes cost a factor of
+twenty in p99 and would each hold their own idea of the audit log's end.
+"""
+
+import fcntl
+import os
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from adyton.errors import (
+    IntegrityError,
+    StorageReadOnly,
+    StoreClosed,
+    StoreExists,
+    StoreLocked,
+    StoreNotFound,
+)
+from adyton.ports import Rows, SecretRow, Transaction
+from adyton.storage.migrate import migrate
+from adyton.storage.sqlite_rows import (
+    SELECT_SECRET,
+    SqliteRows,
+    SqliteTransaction,
+    translate,
+)
+
+_OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+_MAX_READERS: Final = 16
+
+
+class SqliteStorage:
+    """A ``ports.Storage`` in one SQLite file.
+
+    Args:
+        path: The database file.
+        create: Make the file when it is missing. A file that exists with content is then an
+            error only if ``exist_ok`` is false.
+        lock_timeout: Seconds to wait for another process to close the store.
+        vfs: Name of an SQLite VFS, for fault injection.
+
+    Raises:
+        StoreNotFound: The file is missing and ``create`` is false.
+        StoreLocked: Another process has the store open.
+        StorageReadOnly: The file or its folder does not take writes.
+        SchemaError: The file is no store of this program.
+        IntegrityError: The file is damaged.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        create: bool = False,
+        lock_timeout: float = 10.0,
+        vfs: str | None = None,
+    ) -> None:
+        self.path = os.fspath(Path(path).absolute())
+        self._vfs = vfs
+        self._closed = False
+        self._lock_fd = -1
+        self._readers: deque[SqliteRows] = deque()
+        exists = Path(self.path).exists()
+        if not exists and not create:
+            raise StoreNotFound(
+                "there is no store at that path",
+                hint="Check the path, or make one with 'adyton init' or create=True.",
+            )
+        if Path(self.path).is_dir():
+            raise StoreExists("the path is a folder", hint="Give the path of a file in it.")
+        try:
+            self._take_lock(lock_timeout)
+            self._writer = SqliteTransaction(self._connect(), self.path)
+            self._prepare(self._writer.connection)
+        except (apsw.Error, OSError) as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise StorageReadOnly(
+                    "the store's folder is missing or does not take writes",
+                    hint="Check owner, mode and mount of the folder.",
+                ) from error
+            raise translate(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_lock(self, timeout: float) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._lock_fd = os.open(self.path + ".lock", flags, 0o600)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    holder = os.pread(self._lock_fd, 32, 0).decode("ascii", "replace").strip()
+                    raise StoreLocked(
+                        f"the store is open in another process (pid {holder or 'unknown'})",
+                        hint="Wait for it or stop it; one process writes a store at a time.",
+                    ) from None
+                time.sleep(0.02)
+        os.ftruncate(self._lock_fd, 0)
+        os.pwrite(self._lock_fd, f"{os.getpid()}\n".encode(), 0)
+
+    def _connect(self) -> apsw.Connection:
+        old_umask = os.umask(0o077)  # the database and its WAL are for their owner alone
+        try:
+            connection = apsw.Connection(
+                self.path, flags=_OPEN_FLAGS, vfs=self._vfs, statementcachesize=128
+            )
+        finally:
+            os.umask(old_umask)
+        connection.set_busy_timeout(0)
+        connection.execute("PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32768")
+        return connection
+
+    def _prepare(self, connection: apsw.Connection) -> None:
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchall()[0][0]
+        if mode != "wal":
+            raise StorageReadOnly(
+                "the file system can't hold a write-ahead log",
+                hint="Put the store on a local file system.",
+            )
+        connection.execute(
+            "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA foreign_keys=ON;"
+            "PRAGMA journal_size_limit=67108864"
+        )
+        migrate(connection, time.time_ns() // 1000)
+
+    def _reader(self) -> SqliteRows:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            if self._closed:
+                raise StoreClosed("the store has been closed") from None
+            connection = self._connect()
+            connection.execute("PRAGMA query_only=ON")
+            return SqliteRows(connection, self.path)
+
+    def _give_back(self, reader: SqliteRows) -> None:
+        if self._closed or len(self._readers) >= _MAX_READERS:
+            reader.connection.close()
+        else:
+            self._readers.append(reader)
+
+    async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
+        """See ``ports.Storage``; written out flat because every read passes here."""
+        reader = self._reader()
+        try:
+            found = reader.connection.execute(SELECT_SECRET, (user, name)).fetchall()
+        except apsw.Error as error:
+            raise translate(error) from error
+        finally:
+            self._give_back(reader)
+        return SecretRow._make(found[0]) if found else None
+
+    def snapshot(self) -> AbstractAsyncContextManager[Rows]:
+        """See ``ports.Storage``."""
+        return self._snapshot()
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Rows]:
+        reader = self._reader()
+        try:
+            reader.connection.execute("BEGIN")
+            try:
+                yield reader
+            finally:
+                reader.connection.execute("COMMIT")
+        except apsw.Error as error:
+            raise translate(error) from error
+        finally:
+            self._give_back(reader)
+
+    async def begin(self) -> Transaction:
+        """See ``ports.Storage``."""
+        if self._closed:
+            raise StoreClosed("the store has been closed")
+        writer = self._writer
+        try:
+            if writer.connection.in_transaction:  # a commit failed half-way
+                writer.connection.execute("ROLLBACK")
+            writer.connection.execute("BEGIN IMMEDIATE")
+        except apsw.Error as error:
+            raise translate(error) from error
+        return writer
+
+    async def compact(self) -> None:
+        """See ``ports.Storage``."""
+        try:
+            self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:
+            pass  # a reader is at work; the next commit folds the rest
+        except apsw.Error as error:
+            raise translate(error) from error
+
+    async def check(self) -> list[str]:
+        """See ``ports.Storage``."""
+        reader = self._reader()
+        try:
+            lines = [str(row[0]) for row in reader.connection.execute("PRAGMA integrity_check")]
+        except apsw.Error as error:
+            translated = translate(error)
+            if isinstance(translated, IntegrityError):
+                return [translated.message]
+            raise translated from error
+        finally:
+            self._give_back(reader)
+        return [] if lines == ["ok"] else lines
+
+    def close(self) -> None:
+        """See ``ports.Storage``."""
+        if self._closed:
+            return
+        self._closed = True
+        while self._readers:
+            self._readers.pop().connection.close()
+        writer = getattr(self, "_writer", None)
+        if writer is not None:
+            with suppress(apsw.Error):
+                # Closing the last connection folds the WAL into the database and removes it.
+                writer.connection.close()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1

@@ -1,0 +1,400 @@
+"""SQL of the SQLite storage: one method per statement, rows in, rows out.
+
+The statements of the hot path select by a whole primary key from one table: with STAT4, SQLite
+plans a statement anew for each bound value where a partial key or a join is involved.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import apsw
+
+from adyton.errors import (
+    IntegrityError,
+    StorageFull,
+    StorageReadOnly,
+    StoreError,
+    StoreLocked,
+)
+from adyton.ports import (
+    CheckpointRow,
+    EntryRow,
+    MasterKeyRow,
+    MetaRow,
+    SecretRow,
+    StoreKeyRow,
+    SubkeyRow,
+    UserKeyRow,
+    UserRow,
+    VersionRow,
+    WrapRow,
+)
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
+
+SELECT_SECRET = (
+    "SELECT name,current,meta_version,meta,accessed_us,key_version,wrapped_key,value"
+    " FROM secrets WHERE user=? AND name=?"
+)
+
+
+def translate(error: apsw.Error | OSError) -> StoreError | IntegrityError:
+    """SQLite's exception as one of ours. The text never holds a bound value."""
+    if isinstance(error, apsw.FullError):
+        return StorageFull(
+            "the disk that holds the store is full; nothing of this operation was kept",
+            hint="Free some space; the store goes on by itself.",
+        )
+    if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError):
+        return StorageReadOnly(
+            "the store's file or its folder does not take writes",
+            hint="Check owner, mode and mount of the file and its folder.",
+        )
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return StoreLocked(
+            "another program holds a lock on the store's file",
+            hint="Stop other programs that have the file open, then try again.",
+        )
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return IntegrityError(
+            "the store's file is damaged or is not a database",
+            hint="Run 'adyton doctor', and restore the file from a backup.",
+        )
+    if isinstance(error, apsw.CantOpenError):
+        return StorageReadOnly(
+            "the store's file or its write-ahead log can't be opened",
+            hint="Check that the folder exists and is writable, and the limit on open files.",
+        )
+    kind = type(error).__name__
+    return StoreError(
+        f"the storage failed ({kind}); nothing of this operation was kept",
+        hint="Look at the system log for disk errors, then run 'adyton doctor'.",
+    )
+
+
+class SqliteRows:
+    """Reading over one connection (``ports.Rows``)."""
+
+    def __init__(self, connection: apsw.Connection, path: str) -> None:
+        self.connection = connection
+        self._execute = connection.execute
+        self._path = path
+
+    def _all(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return self._execute(sql, args).fetchall()
+        except apsw.Error as error:
+            raise translate(error) from error
+
+    def _rows(self, kind: type[Row], sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        make = kind._make  # type: ignore[attr-defined] # every row is a NamedTuple
+        return [make(row) for row in self._all(sql, args)]
+
+    def _one(self, kind: type[Row], sql: str, args: Sequence[Any]) -> Row | None:
+        found = self._all(sql, args)
+        return kind._make(found[0]) if found else None  # type: ignore[attr-defined,no-any-return]
+
+    def _value(self, sql: str, args: Sequence[Any] = ()) -> Any:  # noqa: ANN401 - a cell
+        found = self._all(sql, args)
+        return found[0][0] if found else None
+
+    async def setting(self, key: str) -> bytes | None:
+        return self._value("SELECT value FROM settings WHERE key=?", (key,))  # type: ignore[no-any-return]
+
+    async def master_keys(self) -> list[MasterKeyRow]:
+        return [
+            MasterKeyRow(version, slot, root, wrapped, created, bool(retired))
+            for version, slot, root, wrapped, created, retired in self._all(
+                "SELECT version,slot,root,wrapped,created_us,retired FROM master_keys"
+                " ORDER BY version,slot"
+            )
+        ]
+
+    async def store_keys(self) -> list[StoreKeyRow]:
+        return self._rows(StoreKeyRow, "SELECT purpose,master_version,wrapped FROM store_keys")
+
+    async def user(self, user: bytes) -> UserRow | None:
+        return self._one(UserRow, "SELECT user,id_box,created_us FROM users WHERE user=?", (user,))
+
+    async def users(self, after: bytes, limit: int) -> list[UserRow]:
+        return self._rows(
+            UserRow,
+            "SELECT user,id_box,created_us FROM users WHERE user>? ORDER BY user LIMIT ?",
+            (after, limit),
+        )
+
+    def _user_keys(self, where: str, args: Sequence[Any]) -> list[UserKeyRow]:
+        sql = "SELECT user,version,master_version,wrapped,created_us,wraps,retired FROM user_keys "
+        return [UserKeyRow(*row[:6], bool(row[6])) for row in self._all(sql + where, args)]
+
+    async def user_keys(self, user: bytes) -> list[UserKeyRow]:
+        return self._user_keys("WHERE user=? ORDER BY version", (user,))
+
+    async def user_keys_under(self, master_below: int, limit: int) -> list[UserKeyRow]:
+        return self._user_keys("WHERE master_version<? LIMIT ?", (master_below, limit))
+
+    async def users_with_retired_keys(self, after: bytes, limit: int) -> list[bytes]:
+        return [
+            user
+            for (user,) in self._all(
+                "SELECT DISTINCT user FROM user_keys WHERE retired=1 AND user>?"
+                " ORDER BY user LIMIT ?",
+                (after, limit),
+            )
+        ]
+
+    async def subkeys(self, user: bytes) -> list[SubkeyRow]:
+        return self._rows(
+            SubkeyRow,
+            "SELECT user,purpose,version,key_version,wrapped FROM user_subkeys WHERE user=?"
+            " ORDER BY purpose,version",
+            (user,),
+        )
+
+    async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
+        return self._one(SecretRow, SELECT_SECRET, (user, name))
+
+    async def metadata(self, user: bytes, name: bytes) -> MetaRow | None:
+        return self._one(
+            MetaRow,
+            "SELECT name,current,meta_version,meta,accessed_us FROM secrets"
+            " WHERE user=? AND name=?",
+            (user, name),
+        )
+
+    async def metadata_page(self, user: bytes, after: bytes, limit: int) -> list[MetaRow]:
+        return self._rows(
+            MetaRow,
+            "SELECT name,current,meta_version,meta,accessed_us FROM secrets"
+            " WHERE user=? AND name>? ORDER BY name LIMIT ?",
+            (user, after, limit),
+        )
+
+    async def version(self, user: bytes, name: bytes, version: int) -> VersionRow | None:
+        return self._one(
+            VersionRow,
+            "SELECT name,version,key_version,wrapped_key,value FROM versions"
+            " WHERE user=? AND name=? AND version=?",
+            (user, name, version),
+        )
+
+    async def versions(self, user: bytes, name: bytes) -> list[VersionRow]:
+        return self._rows(
+            VersionRow,
+            "SELECT name,version,key_version,wrapped_key,value FROM versions"
+            " WHERE user=? AND name=? ORDER BY version",
+            (user, name),
+        )
+
+    async def wraps(
+        self, user: bytes, *, older: bool, after: tuple[bytes, int], limit: int
+    ) -> list[WrapRow]:
+        if older:
+            sql = (
+                "SELECT name,version,key_version,wrapped_key FROM versions"
+                " WHERE user=? AND (name,version)>(?,?) ORDER BY name,version LIMIT ?"
+            )
+            return self._rows(WrapRow, sql, (user, *after, limit))
+        # The row without a key (a destroyed value) is kept out here, so a page may be short.
+        sql = (
+            "SELECT name,current,key_version,wrapped_key FROM secrets"
+            " WHERE user=? AND name>? AND wrapped_key IS NOT NULL ORDER BY name LIMIT ?"
+        )
+        return self._rows(WrapRow, sql, (user, after[0], limit))
+
+    async def count_secrets(self, user: bytes | None = None) -> int:
+        if user is None:
+            return int(self._value("SELECT count(*) FROM secrets"))
+        return int(self._value("SELECT count(*) FROM secrets WHERE user=?", (user,)))
+
+    async def log_range(self, log: int) -> tuple[int, int]:
+        first = self._value("SELECT min(leaf) FROM audit_entries WHERE log=?", (log,))
+        last = self._value("SELECT max(leaf) FROM audit_entries WHERE log=?", (log,))
+        return (0, 0) if last is None else (int(first), int(last) + 1)
+
+    async def entries(self, log: int, start: int, limit: int) -> list[EntryRow]:
+        return self._rows(
+            EntryRow,
+            "SELECT leaf,user,record FROM audit_entries WHERE log=? AND leaf>=?"
+            " ORDER BY leaf LIMIT ?",
+            (log, start, limit),
+        )
+
+    async def entries_of(self, log: int, user: bytes, below: int, limit: int) -> list[EntryRow]:
+        return self._rows(
+            EntryRow,
+            "SELECT e.leaf,e.user,e.record FROM audit_entries AS e WHERE e.log=? AND e.leaf IN"
+            " (SELECT leaf FROM audit_entries WHERE log=? AND user=? AND leaf<?"
+            "  ORDER BY leaf DESC LIMIT ?) ORDER BY e.leaf DESC",
+            (log, log, user, below, limit),
+        )
+
+    async def tile(self, log: int, level: int, index: int) -> bytes | None:
+        return self._value(  # type: ignore[no-any-return]
+            "SELECT hashes FROM audit_tiles WHERE log=? AND level=? AND tile=?",
+            (log, level, index),
+        )
+
+    async def checkpoints(self, log: int) -> list[CheckpointRow]:
+        return self._rows(
+            CheckpointRow,
+            "SELECT size,created_us,note FROM audit_checkpoints WHERE log=? ORDER BY size",
+            (log,),
+        )
+
+    async def job(self, key: str) -> bytes | None:
+        return self._value("SELECT state FROM jobs WHERE key=?", (key,))  # type: ignore[no-any-return]
+
+    async def file_bytes(self) -> int:
+        return sum(
+            os.path.getsize(self._path + suffix)  # noqa: PTH202 - three names beside each other
+            for suffix in ("", "-wal", "-shm")
+            if os.path.exists(self._path + suffix)  # noqa: PTH110 - idem
+        )
+
+
+class SqliteTransaction(SqliteRows):
+    """Writing over the one writing connection (``ports.Transaction``)."""
+
+    def _run(self, sql: str, args: Sequence[Any] = ()) -> None:
+        try:
+            self._execute(sql, args)
+        except apsw.Error as error:
+            raise translate(error) from error
+
+    def _many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        try:
+            self.connection.executemany(sql, rows)
+        except apsw.Error as error:
+            raise translate(error) from error
+
+    async def savepoint(self) -> None:
+        self._run("SAVEPOINT unit")
+
+    async def release(self) -> None:
+        self._run("RELEASE unit")
+
+    async def rollback_to(self) -> None:
+        self._run("ROLLBACK TO unit")
+        self._run("RELEASE unit")
+
+    async def put_setting(self, key: str, value: bytes) -> None:
+        self._run("INSERT OR REPLACE INTO settings VALUES (?,?)", (key, value))
+
+    async def put_master_key(self, row: MasterKeyRow) -> None:
+        self._run("INSERT OR REPLACE INTO master_keys VALUES (?,?,?,?,?,?)", row)
+
+    async def delete_master_key(self, version: int) -> None:
+        self._run("DELETE FROM master_keys WHERE version=?", (version,))
+
+    async def put_store_key(self, row: StoreKeyRow) -> None:
+        self._run("INSERT OR REPLACE INTO store_keys VALUES (?,?,?)", row)
+
+    async def put_user(self, row: UserRow) -> None:
+        self._run("INSERT OR REPLACE INTO users VALUES (?,?,?)", row)
+
+    async def put_user_keys(self, rows: Iterable[UserKeyRow]) -> None:
+        self._many("INSERT OR REPLACE INTO user_keys VALUES (?,?,?,?,?,?,?)", rows)
+
+    async def put_wrap_count(self, user: bytes, version: int, wraps: int) -> None:
+        self._run("UPDATE user_keys SET wraps=? WHERE user=? AND version=?", (wraps, user, version))
+
+    async def delete_user_keys(self, user: bytes, below: int) -> None:
+        self._run("DELETE FROM user_keys WHERE user=? AND version<?", (user, below))
+
+    async def put_subkeys(self, rows: Iterable[SubkeyRow]) -> None:
+        self._many("INSERT OR REPLACE INTO user_subkeys VALUES (?,?,?,?,?)", rows)
+
+    async def delete_subkeys(self, user: bytes, purpose: int, below: int) -> None:
+        self._run(
+            "DELETE FROM user_subkeys WHERE user=? AND purpose=? AND version<?",
+            (user, purpose, below),
+        )
+
+    async def delete_user(self, user: bytes) -> int:
+        count = await self.count_secrets(user)
+        for table in ("versions", "secrets", "user_subkeys", "user_keys", "users"):
+            self._run(f"DELETE FROM {table} WHERE user=?", (user,))  # noqa: S608 - own names
+        return count
+
+    async def put_secrets(self, user: bytes, rows: Iterable[SecretRow]) -> None:
+        self._many(
+            "INSERT INTO secrets VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (user,name) DO UPDATE SET"
+            " current=excluded.current, meta_version=excluded.meta_version, meta=excluded.meta,"
+            " key_version=excluded.key_version, wrapped_key=excluded.wrapped_key,"
+            " value=excluded.value",
+            ((user, *row) for row in rows),
+        )
+
+    async def put_metadata(self, user: bytes, rows: Iterable[MetaRow]) -> None:
+        self._many(
+            "UPDATE secrets SET meta_version=?, meta=? WHERE user=? AND name=? AND current=?",
+            ((row.meta_version, row.meta, user, row.name, row.current) for row in rows),
+        )
+
+    async def move_to_versions(self, user: bytes, name: bytes) -> None:
+        self._run(
+            "INSERT INTO versions SELECT user,name,current,key_version,wrapped_key,value"
+            " FROM secrets WHERE user=? AND name=? AND wrapped_key IS NOT NULL",
+            (user, name),
+        )
+
+    async def put_versions(self, user: bytes, rows: Iterable[VersionRow]) -> None:
+        self._many(
+            "INSERT OR REPLACE INTO versions VALUES (?,?,?,?,?,?)", ((user, *row) for row in rows)
+        )
+
+    async def destroy_current(self, user: bytes, name: bytes) -> None:
+        self._run(
+            "UPDATE secrets SET wrapped_key=NULL, value=NULL WHERE user=? AND name=?", (user, name)
+        )
+
+    async def delete_versions(self, user: bytes, name: bytes, versions: Sequence[int]) -> None:
+        self._many(
+            "DELETE FROM versions WHERE user=? AND name=? AND version=?",
+            ((user, name, version) for version in versions),
+        )
+
+    async def delete_secret(self, user: bytes, name: bytes) -> None:
+        self._run("DELETE FROM versions WHERE user=? AND name=?", (user, name))
+        self._run("DELETE FROM secrets WHERE user=? AND name=?", (user, name))
+
+    async def put_wraps(self, user: bytes, rows: Iterable[WrapRow], *, older: bool) -> None:
+        table, version = ("versions", "version") if older else ("secrets", "current")
+        self._many(
+            f"UPDATE {table} SET key_version=?, wrapped_key=?"  # noqa: S608 - own names
+            f" WHERE user=? AND name=? AND {version}=?",
+            ((row.key_version, row.wrapped_key, user, row.name, row.version) for row in rows),
+        )
+
+    async def put_accessed(self, times: Iterable[tuple[bytes, bytes, int]]) -> None:
+        self._many(
+            "UPDATE secrets SET accessed_us=? WHERE user=? AND name=?",
+            ((time, user, name) for user, name, time in times),
+        )
+
+    async def append_entries(self, log: int, rows: Iterable[EntryRow]) -> None:
+        self._many("INSERT INTO audit_entries VALUES (?,?,?,?)", ((log, *row) for row in rows))
+
+    async def put_tiles(self, log: int, tiles: Iterable[tuple[int, int, bytes]]) -> None:
+        self._many("INSERT INTO audit_tiles VALUES (?,?,?,?)", ((log, *tile) for tile in tiles))
+
+    async def put_checkpoint(self, log: int, row: CheckpointRow) -> None:
+        self._run("INSERT OR REPLACE INTO audit_checkpoints VALUES (?,?,?,?)", (log, *row))
+
+    async def delete_entries(self, log: int, below: int) -> None:
+        self._run("DELETE FROM audit_entries WHERE log=? AND leaf<?", (log, below))
+
+    async def put_job(self, key: str, state: bytes | None) -> None:
+        if state is None:
+            self._run("DELETE FROM jobs WHERE key=?", (key,))
+        else:
+            self._run("INSERT OR REPLACE INTO jobs VALUES (?,?)", (key, state))
+
+    async def commit(self) -> None:
+        self._run("COMMIT")
+
+    async def rollback(self) -> None:
+        if self.connection.in_transaction:
+            self._run("ROLLBACK")
