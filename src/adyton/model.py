@@ -7,7 +7,7 @@ import datetime as dt
 import enum
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -64,6 +64,7 @@ class Action(enum.StrEnum):
     SECRET_IMPORT = "secret.import"  # noqa: S105 - idem
     AUDIT_READ = "audit.read"
     AUDIT_PROVE = "audit.prove"
+    AUDIT_VERIFY = "audit.verify"
     AUDIT_ARCHIVE = "audit.archive"
     KEYS_LIST = "keys.list"
     KEYS_ROTATE = "keys.rotate"
@@ -145,13 +146,6 @@ class SecretMetadata(msgspec.Struct, frozen=True):
     def current(self) -> VersionInfo:
         """The current version's information."""
         return next(v for v in self.versions if v.version == self.version)
-
-
-class SecretPage(NamedTuple):
-    """One page of a listing; ``cursor`` is None on the last."""
-
-    items: tuple[SecretMetadata, ...]
-    cursor: str | None
 
 
 class AuditEntry(msgspec.Struct, frozen=True):

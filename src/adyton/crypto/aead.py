@@ -40,6 +40,8 @@ class AeadKey:
     __slots__ = ("_decrypt", "_decrypt_into", "_encrypt")
 
     def __init__(self, key: SecretBytes) -> None:
+        if len(key) != KEY_BYTES:  # the cipher would take 16 bytes as AES-128
+            raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(key)}")
         cipher = AESGCM(key.writable())
         self._encrypt = cipher.encrypt
         self._decrypt = cipher.decrypt

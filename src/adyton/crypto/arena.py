@@ -3,7 +3,8 @@
 A few private anonymous mappings are locked (``mlock``), kept out of core dumps
 (``MADV_DONTDUMP``) and zeroed in a forked child (``MADV_WIPEONFORK``), then cut into slots of
 fixed size classes. A slot is wiped before it goes back to its free list, so a fresh slot is
-always zero.
+always zero. A child inherits the mappings, zeroed, but not their locks: they are locked again,
+and :data:`generation` tells what was filled before the fork from what was filled after it.
 
 Where the limit on locked memory (``RLIMIT_MEMLOCK``) forbids a lock, the memory is used
 unlocked, one warning is logged, and :func:`status` says how much. Measured pitfalls: a mapping
@@ -13,6 +14,7 @@ that is not ``MAP_PRIVATE`` refuses ``MADV_WIPEONFORK``.
 import ctypes
 import logging
 import mmap
+import os
 import threading
 from collections import deque
 from typing import Final, NamedTuple
@@ -40,6 +42,9 @@ class MemoryStatus(NamedTuple):
 _locked = 0
 _unlocked = 0
 
+generation = 0
+"""How many forks lie between this process and the one that imported the module first."""
+
 
 def status() -> MemoryStatus:
     """Bytes of secret memory that are locked, and bytes that the limits left unlocked."""
@@ -47,13 +52,20 @@ def status() -> MemoryStatus:
 
 
 def _map(size: int) -> memoryview:
-    global _locked, _unlocked  # noqa: PLW0603 - one process, one memory
     mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for advice in (_MADV_DONTDUMP, _MADV_WIPEONFORK):
         try:
             mapping.madvise(advice)
         except (OSError, ValueError):  # pragma: no cover - kernels before 4.14
             _log.warning("the kernel refuses madvise(%d) for secret memory", advice)
+    _lock_pages(mapping)
+    _maps.append(mapping)
+    return memoryview(mapping)
+
+
+def _lock_pages(mapping: mmap.mmap) -> None:
+    global _locked, _unlocked  # noqa: PLW0603 - one process, one memory
+    size = len(mapping)
     address = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
     if _libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t(size)) == 0:
         _locked += size
@@ -62,11 +74,21 @@ def _map(size: int) -> memoryview:
             _log.warning(
                 "can't lock secret memory (%s): it could be swapped to disk; "
                 "raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=)",
-                ctypes.get_errno(),
+                os.strerror(ctypes.get_errno()),
             )
         _unlocked += size
-    _maps.append(mapping)
-    return memoryview(mapping)
+
+
+def _after_fork() -> None:
+    global _locked, _unlocked, _grow_lock, generation  # noqa: PLW0603 - idem
+    generation += 1
+    _grow_lock = threading.Lock()  # another thread of the parent may have held it
+    _locked = _unlocked = 0
+    for mapping in _maps:
+        _lock_pages(mapping)
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def acquire(size: int) -> memoryview:
@@ -83,8 +105,9 @@ def acquire(size: int) -> memoryview:
         pass
     with _grow_lock:
         chunk = _map(max(_CHUNK, slot_size))
-        free.extend(chunk[at : at + slot_size] for at in range(0, len(chunk), slot_size))
-    return free.pop()
+        # The first is ours: other threads may take all the rest before we look.
+        free.extend(chunk[at : at + slot_size] for at in range(slot_size, len(chunk), slot_size))
+    return chunk[:slot_size]
 
 
 def _acquire_large(size: int) -> memoryview:
@@ -98,10 +121,15 @@ def _acquire_large(size: int) -> memoryview:
             return _map(rounded)
 
 
-def release(slot: memoryview, used: int) -> None:
-    """Wipe the first ``used`` bytes of a slot (the rest is zero already) and take it back."""
+def wipe(slot: memoryview, used: int) -> None:
+    """Overwrite the first ``used`` bytes of a slot; the rest is zero already."""
     if used <= len(_ZEROS):
         slot[:used] = _ZEROS[:used]
     else:
         slot[:used] = bytes(used)
+
+
+def release(slot: memoryview, used: int) -> None:
+    """Wipe a slot and take it back; nobody else may hold a view of it."""
+    wipe(slot, used)
     _free[len(slot)].append(slot)

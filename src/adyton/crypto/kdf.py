@@ -23,7 +23,7 @@ class IndexKey:
     def __init__(self, key: SecretBytes) -> None:
         with key.borrow() as view:
             # HMAC keeps its keyed state, not the key; each index works on a copy of that.
-            self._hmac = HMAC(bytes(view), _sha256)
+            self._hmac = HMAC(view, _sha256)
 
     def index(self, text: str) -> bytes:
         """The 16-byte index of a text, equal only for equal texts under this key."""

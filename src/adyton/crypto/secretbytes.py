@@ -1,5 +1,7 @@
 """A buffer for one secret: locked, wiped at its end, never shown by accident."""
 
+import ctypes
+import errno
 import hmac
 import os
 import weakref
@@ -11,14 +13,25 @@ from typing import Final, NoReturn, Self, SupportsIndex
 from adyton.crypto import arena
 from adyton.errors import SecretWiped
 
-_urandom_fd: Final = os.open("/dev/urandom", os.O_RDONLY | os.O_CLOEXEC)
+_getrandom: Final = ctypes.CDLL(None, use_errno=True).getrandom
+_getrandom.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint)
+_getrandom.restype = ctypes.c_ssize_t
 
 
 def fill_random(buffer: memoryview) -> None:
-    """Fill a writable buffer with random bytes of the kernel, leaving no copy elsewhere."""
+    """Fill a writable buffer with random bytes of the kernel, leaving no copy elsewhere.
+
+    By the system call, as a descriptor of /dev/urandom could have been closed by somebody, and
+    its number given to another file.
+    """
     done = 0
     while done < len(buffer):
-        done += os.readv(_urandom_fd, [buffer[done:]])
+        target = ctypes.c_char.from_buffer(buffer, done)
+        got = _getrandom(ctypes.byref(target), len(buffer) - done, 0)
+        if got >= 0:
+            done += got
+        elif ctypes.get_errno() != errno.EINTR:  # pragma: no cover - kernels before 3.17
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 class SecretBytes:
@@ -29,32 +42,35 @@ class SecretBytes:
     Python objects, which nobody can wipe; ``docs/limitations.md`` says what that means.
     """
 
-    __slots__ = ("__weakref__", "_slot", "_view")
+    __slots__ = ("__weakref__", "_generation", "_slot", "_view")
 
     _slot: memoryview | None
     _view: memoryview
+    _generation: int
 
     def __init__(self, data: bytes | bytearray | memoryview = b"") -> None:
         size = len(data)
         slot = arena.acquire(size)
-        slot[:size] = data
         self._slot = slot
         self._view = slot[:size]
+        self._generation = arena.generation
+        self._view[:] = data
 
     @classmethod
     def sized(cls, size: int) -> Self:
         """A zeroed buffer of ``size`` bytes, to be written by :meth:`writable`."""
         new = cls.__new__(cls)
         slot = arena.acquire(size)
-        new._slot = slot
-        new._view = slot[:size]
+        new._slot = slot  # noqa: SLF001 - our own
+        new._view = slot[:size]  # noqa: SLF001 - idem
+        new._generation = arena.generation  # noqa: SLF001 - idem
         return new
 
     @classmethod
     def random(cls, size: int) -> Self:
         """``size`` random bytes of the kernel's generator."""
         new = cls.sized(size)
-        fill_random(new._view)
+        fill_random(new.writable())
         return new
 
     @classmethod
@@ -68,10 +84,16 @@ class SecretBytes:
         """The buffer itself, for a cipher to write into; valid until :meth:`wipe`.
 
         Raises:
-            SecretWiped: The buffer was wiped.
+            SecretWiped: The buffer was wiped, by the end of its block or by a fork.
         """
         if self._slot is None:
             raise SecretWiped("the secret was wiped when its block ended")
+        if self._generation != arena.generation:
+            # The child has zeros in its place: as a key they would be one that everybody knows.
+            raise SecretWiped(
+                "the secret belongs to the process that this one was forked from",
+                hint="Open the store after the fork, in the process that uses it.",
+            )
         return self._view
 
     @contextmanager
@@ -116,13 +138,19 @@ class SecretBytes:
         if slot is not None:
             self._slot = None
             used = len(self._view)
-            self._view.release()
-            arena.release(slot, used)
+            try:
+                self._view.release()
+            except BufferError:
+                # Somebody, such as a cipher in another thread, still has the buffer: its slot
+                # is never used again, or that one would write into the secret of another.
+                arena.wipe(slot, used)
+            else:
+                arena.release(slot, used)
 
     @property
     def wiped(self) -> bool:
         """Whether the buffer has been wiped."""
-        return self._slot is None
+        return self._slot is None or self._generation != arena.generation
 
     def __len__(self) -> int:
         return len(self.writable())
@@ -139,7 +167,7 @@ class SecretBytes:
         self.wipe()
 
     def __del__(self) -> None:
-        try:
+        try:  # noqa: SIM105 - on the hot path, where suppress() costs a microsecond
             self.wipe()
         except (AttributeError, TypeError):  # half-made, or the interpreter is going down
             pass
@@ -167,7 +195,7 @@ class SecretBytes:
     def __iter__(self) -> NoReturn:
         self._refuse()
 
-    def __bytes__(self) -> bytes:
+    def __bytes__(self) -> bytes:  # noqa: PLE0308 - never returns
         self._refuse()
 
     def __format__(self, spec: str) -> str:

@@ -1,0 +1,53 @@
+# Every task of the project. `make` alone lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.adyton-stamp
+COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format lock soak bench clean
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv from the pinned, hashed lock file (again when lock or pyproject change)
+
+$(STAMP): requirements/dev.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh $(VENV)
+	@touch $@
+
+run: setup ## Show what Adyton does, on a store that is thrown away
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
+
+test: setup ## Run the tests, except soak
+	@scripts/debian-packages.sh age || echo "make test: going on without; tests that need it are skipped" >&2
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: setup ## Format, lint, types, import contract, length of files, scripts/check_*.py
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports --no-logo
+	@set -e; for script in scripts/check_*.py; do \
+		echo "$(BIN)/python $$script"; $(BIN)/python "$$script"; \
+	done
+
+format: setup ## Format, and mend what the linter can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lock: setup ## Pin the newest versions that pyproject.toml allows
+	$(COMPILE) --upgrade -o requirements/runtime.lock pyproject.toml
+	$(COMPILE) --upgrade --group build --group test --group dev -o requirements/dev.lock pyproject.toml
+
+soak: setup ## Run the long campaigns
+	$(BIN)/pytest -m soak
+
+bench: setup ## Run the benchmarks
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove caches and build results; .venv stays
+	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +

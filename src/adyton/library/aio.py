@@ -1,0 +1,667 @@
+"""The library, for asynchronous callers.
+
+``sync.py`` beside it is generated from this file by ``scripts/generate_sync.py``: the two faces
+have the same names, and everything behind them is written once.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from adyton.errors import StoreClosed
+from adyton.library import arguments
+from adyton.library.aio_user import AsyncUserStore
+from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
+from adyton.ports import RootOfTrust, Sink
+from adyton.service.auditlog import ArchiveReport, AuditLog
+from adyton.service.commit import CommitMode
+from adyton.service.directory import Directory, SecretPage
+from adyton.service.keyadmin import KeyAdmin
+from adyton.service.limits import Limits
+from adyton.service.portability import Format, ImportReport, Portability
+from adyton.service.secrets import Secrets
+from adyton.service.users import UserInfo, Users
+from adyton.service.values import KeyInfo, Progress, RewrapReport, Secret
+from adyton.service.verify import VerifyReport
+from adyton.wiring import Opened, Options, open_store
+
+T = TypeVar("T")
+Watch = Callable[[Progress], None]
+
+KeyInfos = list[KeyInfo]
+
+UNSET = msgspec.UNSET
+
+
+def _no_watch(_: Progress) -> None:
+    return
+
+
+class AsyncSecretStore:
+    """One open store. Safe to use from any number of tasks; close it, or use ``async with``.
+
+    Every method records what was asked and by whom, and returns only when that record is
+    durable. What a caller may not see raises :class:`SecretNotFound`, exactly as if absent.
+
+    Attributes:
+        keys: Rotation and re-wrapping of keys.
+        audit: The audit log.
+    """
+
+    def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
+        self._opened = opened
+        self._caller = caller or opened.caller
+        core = opened.core
+        self._secrets = Secrets(core)
+        self._directory = Directory(core)
+        self._portability = Portability(core)
+        self._users = Users(core)
+        self.keys = AsyncKeys(self)
+        self.audit = AsyncAudit(self)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        root: "str | RootOfTrust",
+        create: bool = False,
+        actor: str | None = None,
+        lock_timeout: float = 10.0,
+        limits: Limits | None = None,
+        commit: CommitMode = "auto",
+        sinks: "Sequence[str | Sink]" = (),
+        reveal_to_sinks: bool = False,
+        upkeep: bool = True,
+    ) -> Self:
+        """Open a store.
+
+        Args:
+            url: Path, ``sqlite:///PATH`` or ``memory:``.
+            root: Root of trust as a URI, such as ``keyfile:master.key``, or an object.
+            create: Make the store, and what its root needs, if they are missing.
+            actor: Who acts, for the audit record; by default the operating system's user.
+            lock_timeout: Seconds to wait for another process to close the store.
+            limits: Limits and intervals.
+            commit: ``inline``: event loops wait for the disk; ``thread``: a thread does;
+                ``auto``: by the measured time of commits.
+            sinks: Where audit records are copied to, such as ``file:audit.jsonl``.
+            reveal_to_sinks: Whether sinks get names and user ids in the clear.
+            upkeep: Whether to re-wrap retired keys and rotate an old master key in the
+                background.
+
+        Raises:
+            StoreError: The store can't be opened; its subclasses say why.
+            RootError: The root of trust refuses or fails.
+            IntegrityError: What is stored was changed.
+            AuditError: The audit log's end is missing or was changed.
+        """
+        options = Options(
+            url,
+            root,
+            create=create,
+            actor=actor,
+            lock_timeout=lock_timeout,
+            limits=limits or Limits(),
+            commit=commit,
+            sinks=sinks,
+            reveal_to_sinks=reveal_to_sinks,
+            upkeep=upkeep,
+        )
+        return cls(await asyncio.to_thread(open_store, options))
+
+    async def _run(self, operation: Coroutine[Any, None, T]) -> T:
+        return await self._opened.core.commit.run_async(operation)
+
+    async def _checked(self, action: Action, user: UserId, make: Callable[[], T]) -> T:
+        """Check arguments; what they break is recorded as a refusal before it is raised."""
+        return await self._run(self._opened.core.checked(self._caller, action, user, make))
+
+    async def close(self) -> None:
+        """Write what is pending, sign a checkpoint, release everything. May be called again."""
+        await asyncio.to_thread(self._opened.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self._opened.closed else 'open'}>"
+
+    def acting_as(self, caller: Caller) -> "AsyncSecretStore":
+        """The same store for another identity; closing either closes both."""
+        if self._opened.closed:
+            raise StoreClosed("the store has been closed")
+        return AsyncSecretStore(self._opened, caller)
+
+    def user(self, user: UserId) -> "AsyncUserStore":
+        """A view bound to one user: it can't reach anybody else's secrets."""
+        return AsyncUserStore(self, user)
+
+    async def users(self) -> list[UserInfo]:
+        """All namespaces of the store, for an operator."""
+        return await self._run(self._users.list_users(self._caller))
+
+    # -- secrets --------------------------------------------------------------------------------
+
+    async def get_secret(self, user: UserId, name: str, *, version: int | None = None) -> Secret:
+        """Open a secret: its current version, or the one named.
+
+        Use the result in a ``with`` block; the value is wiped when the block ends.
+
+        Raises:
+            SecretNotFound: It is absent, deleted, destroyed, expired or another user's.
+            InvalidName: The name breaks a rule.
+            IntegrityError: What is stored was changed.
+            AuditUnavailable: The record could not be made durable, so nothing is released.
+        """
+        return await self._run(self._secrets.get(self._caller, user, name, version))
+
+    async def get_secrets(self, user: UserId, names: Iterable[str]) -> dict[str, Secret]:
+        """Open several secrets in one commit; names that don't exist are left out.
+
+        Raises:
+            InvalidName: A name breaks a rule.
+            LimitExceeded: There are too many.
+            IntegrityError: What is stored was changed.
+            AuditUnavailable: The records could not be made durable, so nothing is released.
+        """
+        return await self._run(self._secrets.get_many(self._caller, user, names))
+
+    async def set_secret(
+        self,
+        user: UserId,
+        name: str,
+        value: Value,
+        *,
+        tags: Iterable[str] | None = None,
+        attributes: Mapping[str, str] | None = None,
+        expires_at: dt.datetime | None | msgspec.UnsetType = UNSET,
+        max_versions: int | None = None,
+        content_type: str | None = None,
+        cas: int | None = None,
+    ) -> SecretMetadata:
+        """Write a new version of a secret.
+
+        Args:
+            user: Whose secret.
+            name: Its name.
+            value: Bytes, text, or a mapping that is stored as canonical JSON.
+            tags: Replace the tags; None keeps them.
+            attributes: Replace the attributes; None keeps them.
+            expires_at: When it expires, None for never; left out, it stays as it is.
+            max_versions: How many versions to keep.
+            content_type: Media type; by default that of the value's kind.
+            cas: Check-and-set: write only if this is the current version; 0 if there is none.
+
+        Raises:
+            VersionConflict: The secret is not at the version ``cas``.
+            InvalidInput: A name, tag, attribute or value breaks a rule.
+            StorageFull: The disk is full; nothing was written.
+        """
+        item = await self._checked(
+            Action.SECRET_SET,
+            user,
+            lambda: arguments.item(
+                self._opened.core.limits,
+                name,
+                value,
+                tags=tags,
+                attributes=attributes,
+                expires_at=expires_at,
+                max_versions=max_versions,
+                content_type=content_type,
+                cas=cas,
+            ),
+        )
+        return await self._run(self._secrets.set(self._caller, user, item))
+
+    async def set_secrets(
+        self, user: UserId, values: Mapping[str, Value], *, tags: Iterable[str] | None = None
+    ) -> list[SecretMetadata]:
+        """Write several secrets in one transaction and one commit: all or none.
+
+        Raises:
+            InvalidInput: A name, tag or value breaks a rule.
+            LimitExceeded: There are too many.
+            StorageFull: The disk is full; nothing was written.
+        """
+        items = await self._checked(
+            Action.SECRET_SET,
+            user,
+            lambda: arguments.items(self._opened.core.limits, values, tags),
+        )
+        return await self._run(self._secrets.set_many(self._caller, user, items))
+
+    async def delete_secret(
+        self, user: UserId, name: str, *, versions: Iterable[int] | None = None
+    ) -> SecretMetadata:
+        """Mark versions deleted, the current one by default; ``undelete_secret`` undoes it.
+
+        Raises:
+            SecretNotFound: The secret or a version is absent.
+        """
+        chosen = await self._checked(
+            Action.SECRET_DELETE, user, lambda: arguments.versions(versions)
+        )
+        return await self._run(self._directory.delete(self._caller, user, name, chosen))
+
+    async def undelete_secret(
+        self, user: UserId, name: str, *, versions: Iterable[int] | None = None
+    ) -> SecretMetadata:
+        """Make deleted versions live again, the current one by default.
+
+        Raises:
+            SecretNotFound: The secret or a version is absent.
+        """
+        chosen = await self._checked(
+            Action.SECRET_UNDELETE, user, lambda: arguments.versions(versions)
+        )
+        return await self._run(self._directory.undelete(self._caller, user, name, chosen))
+
+    async def destroy_secret(
+        self, user: UserId, name: str, *, versions: Iterable[int] | None = None
+    ) -> None:
+        """Erase versions for good; without ``versions``, the secret with its name and history.
+
+        Raises:
+            SecretNotFound: The secret or a version is absent.
+        """
+        chosen = await self._checked(
+            Action.SECRET_DESTROY, user, lambda: arguments.versions(versions)
+        )
+        await self._run(self._directory.destroy(self._caller, user, name, chosen))
+
+    async def rollback_secret(self, user: UserId, name: str, version: int) -> SecretMetadata:
+        """Write an older version's value as a new version.
+
+        Raises:
+            SecretNotFound: The secret is absent, or that version is not live.
+        """
+        return await self._run(self._secrets.rollback(self._caller, user, name, version))
+
+    async def list_secrets(
+        self,
+        user: UserId,
+        *,
+        prefix: str = "",
+        tags: Iterable[str] = (),
+        limit: int | None = None,
+        cursor: str | None = None,
+        include_deleted: bool = False,
+    ) -> SecretPage:
+        """Metadata of a user's secrets, in order of their names.
+
+        Args:
+            user: Whose secrets.
+            prefix: Only names that begin so.
+            tags: Only secrets that have all of these tags.
+            limit: How many at the most; the page's ``cursor`` leads to the next.
+            cursor: Where to begin, from an earlier page.
+            include_deleted: Also secrets whose current version can't be read.
+
+        Raises:
+            InvalidInput: The limit, a tag or the cursor is malformed.
+        """
+        return await self._run(
+            self._directory.list_secrets(
+                self._caller, user, prefix=prefix, tags=tags, limit=limit, cursor=cursor,
+                include_deleted=include_deleted,
+            )
+        )  # fmt: skip
+
+    async def get_secret_metadata(self, user: UserId, name: str) -> SecretMetadata:
+        """Everything about a secret but its values.
+
+        Raises:
+            SecretNotFound: It is absent.
+        """
+        return await self._run(self._directory.metadata(self._caller, user, name))
+
+    async def update_secret_tags(
+        self,
+        user: UserId,
+        name: str,
+        tags: Iterable[str] | None = None,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+    ) -> SecretMetadata:
+        """Replace a secret's tags, or add and remove some.
+
+        Raises:
+            SecretNotFound: The secret is absent.
+            InvalidInput: A tag breaks a rule.
+        """
+        changes = await self._checked(
+            Action.SECRET_TAGS, user, lambda: arguments.tag_changes(tags, add, remove)
+        )
+        return await self._run(
+            self._directory.update(self._caller, user, name, changes, Action.SECRET_TAGS)
+        )
+
+    async def update_secret_metadata(
+        self,
+        user: UserId,
+        name: str,
+        *,
+        attributes: Mapping[str, str] | msgspec.UnsetType = UNSET,
+        expires_at: dt.datetime | None | msgspec.UnsetType = UNSET,
+        max_versions: int | msgspec.UnsetType = UNSET,
+        rotation: Mapping[str, str] | msgspec.UnsetType = UNSET,
+    ) -> SecretMetadata:
+        """Change attributes, expiry, kept versions or rotation policy; what is left out stays.
+
+        Raises:
+            SecretNotFound: The secret is absent.
+            InvalidInput: A value breaks a rule.
+        """
+        changes = await self._checked(
+            Action.SECRET_UPDATE,
+            user,
+            lambda: arguments.metadata_changes(attributes, expires_at, max_versions, rotation),
+        )
+        return await self._run(
+            self._directory.update(self._caller, user, name, changes, Action.SECRET_UPDATE)
+        )
+
+    # -- audit log, export, import, purge -------------------------------------------------------
+
+    async def get_audit_log(
+        self,
+        user: UserId | None = None,
+        *,
+        limit: int = 100,
+        below: int | None = None,
+        name: str | None = None,
+        action: str | None = None,
+        success: bool | None = None,
+    ) -> list[AuditEntry]:
+        """Audit records, newest first: one user's, or for an operator the whole store's.
+
+        Args:
+            user: Whose records; None for all.
+            limit: How many at the most.
+            below: Only records with a leaf index below this one, to page on.
+            name: Only records about this secret.
+            action: Only records of this action.
+            success: Only successes, or only failures.
+
+        Raises:
+            AccessDenied: All records were asked for by a caller bound to one user.
+        """
+        wanted = arguments.audit_filter(name, action, success)
+        return await self._run(
+            AuditLog(self._opened.core).entries(
+                self._caller, user, limit=limit, below=below, wanted=wanted
+            )
+        )
+
+    async def export_secrets(
+        self,
+        user: UserId,
+        *,
+        recipients: Sequence[str] | None = None,
+        passphrase: str | None = None,
+        format: Format = "bundle",  # noqa: A002 - the plain word
+        prefix: str = "",
+        names: Collection[str] | None = None,
+        all_versions: bool = False,
+    ) -> bytes:
+        """Export live secrets: an age file for the recipients or under the passphrase.
+
+        Args:
+            user: Whose secrets.
+            recipients: ``age1...``, ``ssh-ed25519 ...`` or ``ssh-rsa ...``.
+            passphrase: Instead of recipients.
+            format: ``bundle``, or ``dotenv``, ``json`` or ``yaml``, which are not encrypted.
+            prefix: Only names that begin so.
+            names: Only these.
+            all_versions: The whole history, for bundles.
+
+        Raises:
+            SecretNotFound: One of ``names`` is absent.
+            InvalidInput: A recipient is malformed, or the format can't hold a value.
+        """
+        compose = await self._checked(
+            Action.SECRET_EXPORT,
+            user,
+            lambda: arguments.composer(format, recipients, passphrase, all_versions=all_versions),
+        )
+        return await self._run(
+            self._portability.export(
+                self._caller, user, compose, prefix=prefix, names=names,
+                all_versions=all_versions, format_name=format,
+            )
+        )  # fmt: skip
+
+    async def import_secrets(
+        self,
+        user: UserId,
+        data: bytes,
+        *,
+        identities: Sequence[str] | None = None,
+        passphrase: str | None = None,
+        format: Format = "bundle",  # noqa: A002 - the plain word
+        prefix: str = "",
+        on_conflict: OnConflict = "fail",
+        dry_run: bool = False,
+        watch: Watch = _no_watch,
+    ) -> ImportReport:
+        """Import a document: checked whole, then written in one transaction, or not at all.
+
+        Args:
+            user: Into whose namespace.
+            data: The document.
+            identities: ``AGE-SECRET-KEY-1...`` or the text of an OpenSSH private key.
+            passphrase: Instead of identities.
+            format: ``bundle``, ``dotenv``, ``json`` or ``yaml``.
+            prefix: Put before each name.
+            on_conflict: What to do with names that exist.
+            dry_run: Only tell what would happen.
+            watch: Told of progress.
+
+        Raises:
+            InvalidDocument: It is damaged, malformed or hostile, or no identity opens it.
+            ImportConflict: Names exist, and ``on_conflict`` is ``fail``.
+            InvalidInput: A name or value breaks a rule.
+        """
+        parse = await self._checked(
+            Action.SECRET_IMPORT,
+            user,
+            lambda: arguments.parser(
+                self._opened.core.limits, data, format, identities, passphrase, prefix
+            ),
+        )
+        return await self._run(
+            self._portability.import_(
+                self._caller, user, parse, on_conflict=on_conflict, dry_run=dry_run, watch=watch
+            )
+        )
+
+    async def import_from_vault(
+        self,
+        user: UserId,
+        address: str,
+        token: str,
+        mount: str,
+        *,
+        path: str = "",
+        namespace: str | None = None,
+        ca_file: str | None = None,
+        all_versions: bool = False,
+        prefix: str = "",
+        on_conflict: OnConflict = "fail",
+        dry_run: bool = False,
+        watch: Watch = _no_watch,
+    ) -> ImportReport:
+        """Import from a live KV v2 mount of HashiCorp Vault or OpenBao.
+
+        Args:
+            user: Into whose namespace.
+            address: The server's URL.
+            token: A token that may list and read there.
+            mount: The mount's path, such as ``secret``.
+            path: Only below this path.
+            namespace: Vault namespace.
+            ca_file: Certificates to trust, as a PEM file.
+            all_versions: The whole history.
+            prefix: Put before each name.
+            on_conflict: What to do with names that exist.
+            dry_run: Only tell what would happen.
+            watch: Told of progress.
+
+        Raises:
+            InvalidDocument: The server's answers are malformed, or too large.
+            ConfigurationError: The server can't be reached, or refuses.
+            ImportConflict: Names exist, and ``on_conflict`` is ``fail``.
+        """
+        parse = arguments.vault_parser(
+            self._opened.core.limits, address, token, mount, path, namespace, ca_file, prefix,
+            watch, all_versions=all_versions,
+        )  # fmt: skip
+        return await self._run(
+            self._portability.import_(
+                self._caller, user, parse, on_conflict=on_conflict, dry_run=dry_run, watch=watch
+            )
+        )
+
+    async def purge_user(self, user: UserId) -> int:
+        """Destroy a user's keys and secrets for good; returns how many secrets went.
+
+        The user's audit records stay in the log, and can't be opened any more.
+
+        Raises:
+            UserNotFound: The user has no namespace.
+        """
+        return await self._run(KeyAdmin(self._opened.core).purge(self._caller, user))
+
+
+class AsyncKeys:
+    """Rotation and re-wrapping of keys."""
+
+    def __init__(self, store: AsyncSecretStore) -> None:
+        self._store = store
+
+    @property
+    def _admin(self) -> KeyAdmin:
+        return KeyAdmin(self._store._opened.core)  # noqa: SLF001 - two halves of one face
+
+    async def list(self) -> KeyInfos:
+        """The versions of the master key and of every user's keys."""
+        return await self._store._run(self._admin.list_keys(self._store._caller))  # noqa: SLF001
+
+    async def rotate(
+        self, user: UserId | None = None, *, master: bool = False, watch: Watch = _no_watch
+    ) -> int:
+        """Make a new current key for one user, or for all; with ``master``, a new master key.
+
+        Older keys go on to open what they wrap until :meth:`rewrap`, or the background, has
+        moved it over.
+
+        Returns:
+            How many user keys were rotated, or the new version of the master key.
+
+        Raises:
+            UserNotFound: The user has no namespace.
+        """
+        store = self._store
+        if master:
+            return await store._run(self._admin.rotate_master(store._caller, watch=watch))  # noqa: SLF001
+        return await store._run(self._admin.rotate(store._caller, user, watch=watch))  # noqa: SLF001
+
+    async def rewrap(
+        self, user: UserId | None = None, *, deep: bool = False, watch: Watch = _no_watch
+    ) -> RewrapReport:
+        """Move everything to the current keys, then destroy the older ones.
+
+        Args:
+            user: One user, or None for all.
+            deep: Also re-encrypt every value under a new data key.
+            watch: Told of progress.
+
+        Raises:
+            UserNotFound: The user has no namespace.
+        """
+        store = self._store
+        return await store._run(self._admin.rewrap(store._caller, user, deep=deep, watch=watch))  # noqa: SLF001
+
+
+class AsyncAudit:
+    """The audit log: verification, proofs, checkpoints, archives."""
+
+    def __init__(self, store: AsyncSecretStore) -> None:
+        self._store = store
+
+    @property
+    def _log(self) -> AuditLog:
+        return AuditLog(self._store._opened.core)  # noqa: SLF001 - two halves of one face
+
+    @property
+    def vkey(self) -> str:
+        """The log's verifier key; keep it outside the store to check proofs with."""
+        return self._log.vkey()
+
+    async def verify(
+        self,
+        *,
+        checkpoints: Sequence[bytes | str] = (),
+        archive: Path | str | None = None,
+        watch: Watch = _no_watch,
+    ) -> VerifyReport:
+        """Check the whole log, and the store against it.
+
+        Args:
+            checkpoints: Signed checkpoints that were kept outside the store.
+            archive: Folder of archived records, if there are any.
+            watch: Told of progress.
+
+        Raises:
+            AuditError: On the first lie.
+            InvalidDocument: A checkpoint or the archive does not parse.
+        """
+        store = self._store
+        folder = None if archive is None else Path(archive)
+        return await store._run(  # noqa: SLF001
+            self._log.verify(
+                store._caller,
+                checkpoints=checkpoints,
+                archive_dir=folder,
+                watch=watch,  # noqa: SLF001
+            )
+        )
+
+    async def checkpoint(self) -> bytes:
+        """A signed checkpoint of the log as it is now; keep it outside the store."""
+        return await self._store._run(self._log.checkpoint(self._store._caller))  # noqa: SLF001
+
+    async def prove(self, index: int, *, user: UserId | None = None) -> bytes:
+        """A self-contained proof of one record, to be checked offline.
+
+        Raises:
+            InvalidInput: There is no such record for this user.
+        """
+        store = self._store
+        return await store._run(self._log.prove(store._caller, user, index))  # noqa: SLF001
+
+    async def archive(self, folder: Path | str, *, keep: int = 0) -> ArchiveReport:
+        """Move full bundles of 256 records to files; the newest ``keep`` records stay.
+
+        Raises:
+            InvalidInput: There is nothing to archive.
+            StoreError: The folder does not take writes.
+        """
+        store = self._store
+        return await store._run(self._log.archive(store._caller, Path(folder), keep=keep))  # noqa: SLF001

@@ -1,0 +1,255 @@
+"""From the arguments of the library's methods to what the service takes."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import get_args
+
+import msgspec
+
+from adyton.errors import InvalidInput
+from adyton.model import AuditEntry, Value, attribute_map, secret_name, tag_list, to_us
+from adyton.service import transfer
+from adyton.service.directory import Changes, check_max_versions, check_versions
+from adyton.service.limits import Limits
+from adyton.service.portability import Format
+from adyton.service.transfer import PortableSecret, TransferLimits
+from adyton.service.values import Item, Progress, encode_value
+
+Expiry = dt.datetime | None | msgspec.UnsetType
+
+
+def item(
+    limits: Limits,
+    name: str,
+    value: Value,
+    *,
+    tags: Iterable[str] | None,
+    attributes: Mapping[str, str] | None,
+    expires_at: Expiry,
+    max_versions: int | None,
+    content_type: str | None,
+    cas: int | None,
+) -> Item:
+    """One secret to write, checked.
+
+    Raises:
+        InvalidInput: Something breaks a rule; the text says what.
+    """
+    secret_name(name)
+    data, kind = encode_value(value, content_type, limits.max_value_bytes)
+    if cas is not None and (type(cas) is not int or cas < 0):
+        raise InvalidInput("cas is a version number, or 0 for none")
+    return Item(
+        name,
+        data,
+        kind,
+        None if tags is None else tag_list(tags),
+        None if attributes is None else attribute_map(attributes),
+        _expiry(expires_at),
+        expires_at is msgspec.UNSET,
+        None if max_versions is None else check_max_versions(max_versions),
+        cas,
+    )
+
+
+def items(limits: Limits, values: Mapping[str, Value], tags: Iterable[str] | None) -> list[Item]:
+    """Several secrets to write, checked.
+
+    Raises:
+        InvalidInput: Something breaks a rule; the text says what.
+    """
+    checked = None if tags is None else tag_list(tags)
+    found = []
+    for name, value in values.items():
+        secret_name(name)
+        found.append(Item(name, *encode_value(value, None, limits.max_value_bytes), checked))
+    return found
+
+
+def versions(numbers: Iterable[int] | None) -> list[int] | None:
+    """Version numbers, checked.
+
+    Raises:
+        InvalidInput: There is none, or one is not positive.
+    """
+    return check_versions(numbers)
+
+
+def tag_changes(tags: Iterable[str] | None, add: Iterable[str], remove: Iterable[str]) -> Changes:
+    """A change of tags, checked.
+
+    Raises:
+        InvalidInput: A tag breaks a rule.
+    """
+    return Changes(
+        tags=msgspec.UNSET if tags is None else tag_list(tags),
+        add_tags=tag_list(add),
+        remove_tags=tag_list(remove),
+    )
+
+
+def metadata_changes(
+    attributes: Mapping[str, str] | msgspec.UnsetType,
+    expires_at: Expiry,
+    max_versions: int | msgspec.UnsetType,
+    rotation: Mapping[str, str] | msgspec.UnsetType,
+) -> Changes:
+    """A change of other metadata, checked.
+
+    Raises:
+        InvalidInput: Something breaks a rule.
+    """
+    return Changes(
+        attributes=attributes if attributes is msgspec.UNSET else attribute_map(attributes),
+        expires_us=msgspec.UNSET if expires_at is msgspec.UNSET else _expiry(expires_at),
+        max_versions=(
+            max_versions if max_versions is msgspec.UNSET else check_max_versions(max_versions)
+        ),
+        rotation=rotation if rotation is msgspec.UNSET else attribute_map(rotation),
+    )
+
+
+def _expiry(time: Expiry) -> int | None:
+    if time is None or time is msgspec.UNSET:
+        return None
+    return to_us(time)
+
+
+def audit_filter(
+    name: str | None,
+    action: str | None,
+    success: bool | None,  # noqa: FBT001
+) -> Callable[[AuditEntry], bool] | None:
+    """Which audit records are wanted, or None for all."""
+    if name is None and action is None and success is None:
+        return None
+
+    def wanted(entry: AuditEntry) -> bool:
+        return (
+            (name is None or entry.secret_name == name)
+            and (action is None or entry.action == action)
+            and (success is None or entry.success == success)
+        )
+
+    return wanted
+
+
+def check_format(name: str) -> None:
+    """Whether a document format exists.
+
+    Raises:
+        InvalidInput: It does not.
+    """
+    if name not in get_args(Format):
+        raise InvalidInput(
+            "the format is none of " + ", ".join(get_args(Format)), hint="Give one of these."
+        )
+
+
+def composer(
+    format_name: Format,
+    recipients: Sequence[str] | None,
+    passphrase: str | None,
+    *,
+    all_versions: bool,
+) -> Callable[[list[PortableSecret]], bytes]:
+    """What makes a document of secrets.
+
+    Raises:
+        InvalidInput: The format does not exist, or does not fit the other arguments.
+    """
+    check_format(format_name)
+    if format_name == "bundle":
+        from adyton.service.transfer.bundle import write_bundle  # noqa: PLC0415 - loaded on use
+
+        return lambda secrets: write_bundle(
+            secrets, recipients=recipients, passphrase=passphrase, now=dt.datetime.now(dt.UTC)
+        )
+    if recipients or passphrase:
+        raise InvalidInput(
+            f"a document of format {format_name} is not encrypted",
+            hint="Use the format bundle, or leave recipients and passphrase out.",
+        )
+    if all_versions:
+        raise InvalidInput(
+            f"a document of format {format_name} holds current versions only",
+            hint="Use the format bundle.",
+        )
+    if format_name == "dotenv":
+        from adyton.service.transfer.dotenv import write_dotenv  # noqa: PLC0415 - loaded on use
+
+        return write_dotenv
+    if format_name == "json":
+        from adyton.service.transfer.json_doc import write_json  # noqa: PLC0415 - loaded on use
+
+        return write_json
+    from adyton.service.transfer.yaml_doc import write_yaml  # noqa: PLC0415 - loaded on use
+
+    return write_yaml
+
+
+def parser(
+    limits: Limits,
+    data: bytes,
+    format_name: Format,
+    identities: Sequence[str] | None,
+    passphrase: str | None,
+    prefix: str,
+) -> Callable[[], list[PortableSecret]]:
+    """What reads a document whole.
+
+    Raises:
+        InvalidInput: The format does not exist.
+    """
+    check_format(format_name)
+    bounds = TransferLimits(value_bytes=limits.max_value_bytes)
+
+    def parse() -> list[PortableSecret]:
+        if format_name == "bundle":
+            from adyton.service.transfer.bundle import read_bundle  # noqa: PLC0415
+
+            found = read_bundle(data, identities=identities, passphrase=passphrase, limits=bounds)
+            return transfer.with_prefix(found, prefix)
+        if format_name == "dotenv":
+            from adyton.service.transfer.dotenv import read_dotenv as read  # noqa: PLC0415
+        elif format_name == "json":
+            from adyton.service.transfer.json_doc import read_json as read  # noqa: PLC0415
+        else:
+            from adyton.service.transfer.yaml_doc import read_yaml as read  # noqa: PLC0415
+        return read(data, prefix=prefix, limits=bounds, now=dt.datetime.now(dt.UTC))
+
+    return parse
+
+
+def vault_parser(
+    limits: Limits,
+    address: str,
+    token: str,
+    mount: str,
+    path: str,
+    namespace: str | None,
+    ca_file: str | None,
+    prefix: str,
+    watch: Callable[[Progress], None],
+    *,
+    all_versions: bool,
+) -> Callable[[], list[PortableSecret]]:
+    """What reads a KV v2 mount."""
+
+    def parse() -> list[PortableSecret]:
+        from adyton.service.transfer.kv2 import read_kv2  # noqa: PLC0415 - loaded on use
+
+        found = read_kv2(
+            address,
+            token,
+            mount,
+            path,
+            namespace=namespace,
+            ca_file=ca_file,
+            all_versions=all_versions,
+            limits=TransferLimits(value_bytes=limits.max_value_bytes),
+            progress=lambda done, total: watch(Progress("read", done, total)),
+        )
+        return transfer.with_prefix(found, prefix)
+
+    return parse

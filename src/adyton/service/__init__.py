@@ -1,0 +1,1 @@
+"""What Adyton does, and the only place that authorises, records and acts."""

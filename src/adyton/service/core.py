@@ -1,0 +1,221 @@
+"""What every operation of the service shares: identity, keys, reading and recording."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, TypeVar
+
+from adyton.errors import AccessDenied, AdytonError, IntegrityError, StoreClosed
+from adyton.model import Action, Caller, UserId, user_id
+from adyton.ports import Clock, RootOfTrust, Storage
+from adyton.service import keychange
+from adyton.service.commit import GroupCommit, Scope
+from adyton.service.journal import Draft, Journal
+from adyton.service.keyring import Keyring
+from adyton.service.limits import DAY_US, Limits
+from adyton.service.secretmeta import not_found
+from adyton.service.ticket import Work
+from adyton.service.userkeys import UserKeys
+
+T = TypeVar("T")
+
+LOG: Final = 0
+"""The id of the store's log. A store may come to have many, each user pinned to one."""
+
+
+def _no_sinks() -> int | None:
+    return None
+
+
+class Core:
+    """The rooms of one open store.
+
+    Attributes:
+        storage: Where rows are.
+        ring: The opened keys.
+        commit: The only writer.
+        journal: Seals and opens audit records.
+        limits: Limits and intervals.
+        roots: What wraps the master key.
+        sink_floor: The first leaf that a sink may still lack, or None without sinks.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        ring: Keyring,
+        commit: GroupCommit,
+        journal: Journal,
+        clock: Clock,
+        limits: Limits,
+        roots: list[RootOfTrust],
+    ) -> None:
+        self.storage = storage
+        self.ring = ring
+        self.commit = commit
+        self.journal = journal
+        self.clock = clock
+        self.limits = limits
+        self.roots = roots
+        self.sink_floor: Callable[[], int | None] = _no_sinks
+
+    # -- identity -------------------------------------------------------------------------------
+
+    @staticmethod
+    def authorise(caller: Caller | None, user: UserId) -> str:
+        """The canonical id of a user whose namespace the caller may touch.
+
+        Raises:
+            AccessDenied: There is no caller.
+            SecretNotFound: It is another user's namespace, which looks like an empty one.
+            InvalidName: The user id breaks a rule.
+        """
+        if caller is None:
+            raise AccessDenied("an operation needs a caller")
+        canonical = user_id(user)
+        if caller.user is not None and caller.user != canonical:
+            raise not_found()
+        return canonical
+
+    @staticmethod
+    def authorise_operator(caller: Caller | None) -> None:
+        """Let only callers pass who act for the whole store.
+
+        Raises:
+            AccessDenied: The caller is missing, or bound to one user.
+        """
+        if caller is None or caller.user is not None:
+            raise AccessDenied("only an operator of the store may do this")
+
+    # -- keys -----------------------------------------------------------------------------------
+
+    async def keys(self, user: str, *, fresh: bool = False) -> UserKeys | None:
+        """A user's opened keys, or None where the user has no namespace."""
+        if not fresh:
+            found = self.ring.cached(user)
+            if found is not None:
+                return found
+        generation = self.ring.generation
+        async with self.storage.snapshot() as rows:
+            loaded = await self.ring.load_user(rows, user)
+        if loaded is not None:
+            self.ring.remember(loaded, generation)
+        return loaded
+
+    async def keys_in(self, scope: Scope, user: str) -> UserKeys | None:
+        """A user's keys as the group's transaction sees them."""
+        if user in scope.changed:
+            return scope.changed[user]
+        return self.ring.cached(user) or await self.ring.load_user(scope.tx, user)
+
+    async def keys_to_write(self, scope: Scope, caller: Caller, user: str, wraps: int) -> UserKeys:
+        """A user's keys for that many more wraps: made on first use, rotated when due."""
+        keys = await self.keys_in(scope, user)
+        if keys is None:
+            keys = await keychange.create_user(scope.tx, self.ring, user, scope.now_us)
+            self.change_keys(scope, keys)
+        else:
+            due = self._rotation_due(keys, scope.now_us, wraps)
+            if due:
+                keys = await self.rotate_in(scope, caller, keys, due)
+        await self.reserve(scope, keys, wraps)
+        return keys
+
+    async def reserve(self, scope: Scope, keys: UserKeys, wraps: int) -> None:
+        """Write down that a user key may be used that many more times, before it is."""
+        if keys.wraps + wraps > keys.wraps_reserved:
+            reserved = keys.wraps + wraps + keychange.WRAP_RESERVE
+            await scope.tx.put_wrap_count(keys.user, keys.current, reserved)
+            scope.after_commit(lambda: setattr(keys, "wraps_reserved", reserved))
+
+    def _rotation_due(self, keys: UserKeys, now_us: int, wraps: int) -> str:
+        if keys.wraps + wraps > self.limits.user_key_wraps and keys.wraps > 0:
+            return "use count"
+        if now_us - keys.created_us >= self.limits.user_key_days * DAY_US:
+            return "age"
+        return ""
+
+    async def rotate_in(self, scope: Scope, caller: Caller, keys: UserKeys, why: str) -> UserKeys:
+        """Make a new current user key inside a group, and record it."""
+        await keychange.rotate_user(scope.tx, self.ring, keys, scope.now_us)
+        new = await self.ring.load_index(scope.tx, keys.user, keys.user_id)
+        if new is None:
+            raise IntegrityError("a user vanished while its key was rotated")
+        self.change_keys(scope, new)
+        scope.record(
+            Draft(caller, Action.KEYS_ROTATE, new, keys.user_id, "", new.current, reason=why)
+        )
+        return new
+
+    def change_keys(self, scope: Scope, keys: UserKeys) -> None:
+        """Use these keys from here on in the group, and for everybody once it is durable."""
+        scope.changed[keys.user_id] = keys
+
+        def publish() -> None:
+            self.ring.forget(keys.user_id)
+            self.ring.remember(keys, self.ring.generation)
+
+        scope.after_commit(publish)
+
+    # -- recording ------------------------------------------------------------------------------
+
+    def guard(self, draft: Draft) -> "Guard":
+        """A block whose errors are recorded as the draft's failure, then raised."""
+        return Guard(self, draft)
+
+    async def refuse(self, draft: Draft, error: AdytonError) -> AdytonError:
+        """Record that an operation was not done, then give back the error to raise.
+
+        Raises:
+            AuditUnavailable: The refusal itself could not be recorded.
+        """
+        if not isinstance(error, StoreClosed):
+            await self.commit.submit(drafts=[draft.failed(type(error).__name__)])
+        return error
+
+    async def checked(
+        self, caller: Caller, action: Action, user: UserId, make: Callable[[], T]
+    ) -> T:
+        """Check arguments; what they break is recorded as a refusal before it is raised."""
+        try:
+            return make()
+        except AdytonError as error:
+            draft = Draft(caller, action)
+            try:
+                draft.user_id = self.authorise(caller, user)
+            except AdytonError:
+                draft.user_id = ""
+            raise await self.refuse(draft, error) from None
+
+    async def write(self, draft: Draft, work: Work[T]) -> T:
+        """Carry out work that records itself, with a record of failure if it raises."""
+        return await self.commit.submit(work, failure=draft)
+
+    async def record(self, *drafts: Draft) -> None:
+        """Make records durable."""
+        await self.commit.submit(drafts=list(drafts))
+
+    def accessed(self, user: bytes, name: bytes, stored_us: int | None) -> int | None:
+        """Time of last access, also where it has not reached the row yet."""
+        return self.commit.state.accessed.get((user, name), stored_us)
+
+
+class Guard:
+    """Records an :class:`AdytonError` that leaves the block as a failure of the operation."""
+
+    __slots__ = ("_core", "_draft")
+
+    def __init__(self, core: Core, draft: Draft) -> None:
+        self._core = core
+        self._draft = draft
+
+    async def __aenter__(self) -> Draft:
+        return self._draft
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, AdytonError):
+            await self._core.refuse(self._draft, error)

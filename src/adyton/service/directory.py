@@ -1,0 +1,385 @@
+"""Operations on names and states: they never open a value (DESIGN section 4)."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from adyton.errors import InvalidInput
+from adyton.model import (
+    MAX_VERSIONS_LIMIT,
+    Action,
+    Caller,
+    SecretMetadata,
+    State,
+    UserId,
+    attribute_map,
+    secret_name,
+    tag_list,
+)
+from adyton.ports import MetaRow
+from adyton.service import secretmeta
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.secretmeta import Meta, not_found
+from adyton.service.userkeys import UserKeys
+
+_PAGE: Final = 2_000
+
+
+class SecretPage(msgspec.Struct, frozen=True):
+    """A listing, or one page of it.
+
+    Attributes:
+        items: Metadata in order of the names.
+        cursor: Where the next page begins, or None on the last.
+    """
+
+    items: tuple[SecretMetadata, ...]
+    cursor: str | None = None
+
+    def __iter__(self) -> Iterator[SecretMetadata]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __repr__(self) -> str:
+        return f"<SecretPage of {len(self.items)}>"
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What to change of a secret's metadata; UNSET keeps, None clears."""
+
+    tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+    attributes: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    expires_us: int | None | msgspec.UnsetType = msgspec.UNSET
+    max_versions: int | msgspec.UnsetType = msgspec.UNSET
+    rotation: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Directory:
+    """Operations on names and states.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    # -- reading --------------------------------------------------------------------------------
+
+    async def metadata(self, caller: Caller, user: UserId, name: str) -> SecretMetadata:
+        """One secret's metadata, whatever the state of its versions."""
+        core = self._core
+        draft = Draft(caller, Action.SECRET_METADATA)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+            keys = await core.keys(draft.user_id)
+            if keys is None:
+                raise not_found()
+            index = keys.index(name)
+            async with core.storage.snapshot() as rows:
+                row = await rows.metadata(keys.user, index)
+            if row is None:
+                raise not_found()
+            found = secretmeta.open_meta(keys, row)
+            draft.keys = keys
+            draft.version = found.current
+        await core.record(draft)
+        return found.public(core.accessed(keys.user, index, row.accessed_us))
+
+    async def list_secrets(
+        self,
+        caller: Caller,
+        user: UserId,
+        *,
+        prefix: str = "",
+        tags: Iterable[str] = (),
+        limit: int | None = None,
+        cursor: str | None = None,
+        include_deleted: bool = False,
+    ) -> SecretPage:
+        """Metadata of a user's secrets, in order of their names."""
+        core = self._core
+        draft = Draft(caller, Action.SECRET_LIST)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            wanted = frozenset(tag_list(tags))
+            behind = _open_cursor(cursor)
+            if limit is not None and limit < 1:
+                raise InvalidInput(f"the limit is {limit}", hint="Give 1 or more, or none.")
+            keys = await core.keys(draft.user_id)
+            found = (
+                []
+                if keys is None
+                else await self._matching(
+                    keys, prefix, wanted, behind, include_deleted=include_deleted
+                )
+            )
+            draft.keys = keys
+        found.sort(key=lambda pair: pair[0].name)
+        page = found if limit is None else found[:limit]
+        more = limit is not None and len(found) > limit
+        draft.reason = f"{len(page)} names"
+        await core.record(draft)
+        items = tuple(
+            meta.public(core.accessed(keys.user, row.name, row.accessed_us))
+            for meta, row in page
+            if keys is not None
+        )
+        return SecretPage(items, _make_cursor(items[-1].name) if more else None)
+
+    async def _matching(
+        self,
+        keys: UserKeys,
+        prefix: str,
+        wanted: frozenset[str],
+        behind: str,
+        *,
+        include_deleted: bool,
+    ) -> list[tuple[Meta, MetaRow]]:
+        now = self._core.clock.now_us()
+        found: list[tuple[Meta, MetaRow]] = []
+        after = b""
+        async with self._core.storage.snapshot() as rows:
+            while page := await rows.metadata_page(keys.user, after, _PAGE):
+                for row in page:
+                    meta = secretmeta.open_meta(keys, row)
+                    if not meta.name.startswith(prefix) or meta.name <= behind:
+                        continue
+                    if wanted and not wanted.issubset(meta.tags):
+                        continue
+                    if not include_deleted and not meta.live(now):
+                        continue
+                    found.append((meta, row))
+                after = page[-1].name
+        return found
+
+    # -- states of versions ---------------------------------------------------------------------
+
+    async def delete(
+        self, caller: Caller, user: UserId, name: str, versions: Sequence[int] | None
+    ) -> SecretMetadata:
+        """Mark versions deleted; the current one if none is named."""
+
+        def change(meta: Meta) -> None:
+            for version in _named(meta, versions):
+                if version.state == State.LIVE:
+                    version.state = State.DELETED
+
+        return await self._change(caller, user, name, Action.SECRET_DELETE, change, versions)
+
+    async def undelete(
+        self, caller: Caller, user: UserId, name: str, versions: Sequence[int] | None
+    ) -> SecretMetadata:
+        """Make deleted versions live again; the current one if none is named."""
+
+        def change(meta: Meta) -> None:
+            for version in _named(meta, versions):
+                if version.state == State.DELETED:
+                    version.state = State.LIVE
+
+        return await self._change(caller, user, name, Action.SECRET_UNDELETE, change, versions)
+
+    async def destroy(
+        self, caller: Caller, user: UserId, name: str, versions: Sequence[int] | None
+    ) -> None:
+        """Erase versions for good; with none named, the secret with its name and all versions."""
+        if versions is not None:
+
+            def change(meta: Meta) -> None:
+                for version in _named(meta, versions):
+                    version.state = State.DESTROYED
+
+            await self._change(caller, user, name, Action.SECRET_DESTROY, change, versions)
+            return
+        core = self._core
+        draft = Draft(caller, Action.SECRET_DESTROY)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+
+        async def work(scope: Scope) -> None:
+            keys = await core.keys_in(scope, draft.user_id)
+            index = b"" if keys is None else keys.index(name)
+            row = None if keys is None else await scope.tx.metadata(keys.user, index)
+            if keys is None or row is None:
+                raise not_found()
+            secretmeta.open_meta(keys, row)
+            await scope.tx.delete_secret(keys.user, index)
+            place = (keys.user, index)
+            scope.after_commit(lambda: core.commit.state.forget_access(place))
+            scope.record(
+                Draft(
+                    caller,
+                    Action.SECRET_DESTROY,
+                    keys,
+                    draft.user_id,
+                    name,
+                    reason="all versions",
+                    name_index=index,
+                )
+            )
+
+        await core.write(draft, work)
+
+    # -- metadata -------------------------------------------------------------------------------
+
+    async def update(
+        self, caller: Caller, user: UserId, name: str, changes: Changes, action: Action
+    ) -> SecretMetadata:
+        """Change tags, attributes, expiry, number of kept versions or rotation policy."""
+
+        def change(meta: Meta) -> None:
+            tags = set(meta.tags if changes.tags is msgspec.UNSET else changes.tags)
+            meta.tags = list(tag_list(tags.union(changes.add_tags).difference(changes.remove_tags)))
+            if changes.attributes is not msgspec.UNSET:
+                meta.attributes = attribute_map(changes.attributes)
+            if changes.expires_us is not msgspec.UNSET:
+                meta.expires_us = changes.expires_us
+            if changes.max_versions is not msgspec.UNSET:
+                meta.max_versions = check_max_versions(changes.max_versions)
+            if changes.rotation is not msgspec.UNSET:
+                meta.rotation = attribute_map(changes.rotation)
+
+        return await self._change(caller, user, name, action, change, None)
+
+    async def _change(
+        self,
+        caller: Caller,
+        user: UserId,
+        name: str,
+        action: Action,
+        change: Callable[[Meta], None],
+        versions: Sequence[int] | None,
+    ) -> SecretMetadata:
+        core = self._core
+        draft = Draft(caller, action)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+
+        async def work(scope: Scope) -> SecretMetadata:
+            keys = await core.keys_in(scope, draft.user_id)
+            index = b"" if keys is None else keys.index(name)
+            row = None if keys is None else await scope.tx.metadata(keys.user, index)
+            if keys is None or row is None:
+                raise not_found()
+            meta = secretmeta.open_meta(keys, row)
+            before = {version.version for version in meta.versions if version.state != 2}
+            change(meta)
+            await _erase(scope, keys, index, meta, before)
+            meta.revision += 1
+            meta.updated_us = scope.now_us
+            sealed, digest = secretmeta.seal(keys, index, meta)
+            await scope.tx.put_metadata(
+                keys.user, [row._replace(meta_version=keys.meta_current, meta=sealed)]
+            )
+            scope.record(
+                Draft(
+                    caller,
+                    action,
+                    keys,
+                    draft.user_id,
+                    name,
+                    meta.current,
+                    reason=_version_list(versions),
+                    name_index=index,
+                    digest=digest,
+                )
+            )
+            return meta.public(core.accessed(keys.user, index, row.accessed_us))
+
+        return await core.write(draft, work)
+
+
+async def _erase(scope: Scope, keys: UserKeys, index: bytes, meta: Meta, before: set[int]) -> None:
+    """Erase the rows of versions that are destroyed now, or more than are to be kept."""
+    surplus = max(len(meta.versions) - meta.max_versions, 0)
+    gone = {version.version for version in meta.versions[:surplus]}
+    del meta.versions[:surplus]
+    gone |= {version.version for version in meta.versions if version.state == State.DESTROYED}
+    gone &= before
+    if meta.current in gone:
+        await scope.tx.destroy_current(keys.user, index)
+    await scope.tx.delete_versions(keys.user, index, sorted(gone - {meta.current}))
+
+
+def _named(meta: Meta, versions: Sequence[int] | None) -> list[secretmeta.Version]:
+    found = []
+    for number in [meta.current] if versions is None else versions:
+        version = meta.at(number)
+        if version is None:
+            raise not_found()
+        found.append(version)
+    return found
+
+
+def _version_list(versions: Sequence[int] | None) -> str:
+    if versions is None:
+        return ""
+    shown = ", ".join(map(str, versions[:20]))
+    return f"versions {shown}" + (" and more" if len(versions) > 20 else "")
+
+
+def check_max_versions(number: int) -> int:
+    """How many versions a secret keeps.
+
+    Raises:
+        InvalidInput: It is not between 1 and the limit.
+    """
+    if not 1 <= number <= MAX_VERSIONS_LIMIT:
+        raise InvalidInput(f"max_versions is {number}, not between 1 and {MAX_VERSIONS_LIMIT}")
+    return number
+
+
+def check_versions(versions: Iterable[int] | None) -> list[int] | None:
+    """Version numbers as given by a caller.
+
+    Raises:
+        InvalidInput: There is none, or one is not a positive integer.
+    """
+    if versions is None:
+        return None
+    checked = list(dict.fromkeys(versions))
+    if not checked or not all(type(number) is int and number > 0 for number in checked):
+        raise InvalidInput("versions are positive integers, one or more")
+    return checked
+
+
+def _make_cursor(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def _open_cursor(cursor: str | None) -> str:
+    if not cursor:
+        return ""
+    try:
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        pass
+    raise InvalidInput("the cursor is not one that a listing gave", hint="Start without one.")
+
+
+def as_changes(
+    *,
+    attributes: Mapping[str, str] | msgspec.UnsetType,
+    expires_us: int | None | msgspec.UnsetType,
+    max_versions: int | msgspec.UnsetType,
+    rotation: Mapping[str, str] | msgspec.UnsetType,
+) -> Changes:
+    """Changes of everything but tags, as given by a caller."""
+    return Changes(
+        attributes=attributes if attributes is msgspec.UNSET else dict(attributes),
+        expires_us=expires_us,
+        max_versions=max_versions,
+        rotation=rotation if rotation is msgspec.UNSET else dict(rotation),
+    )

@@ -1,0 +1,203 @@
+"""Sealing audit records and appending them to the tree (``docs/spec/audit.md``)."""
+
+import hashlib
+from os import urandom
+from struct import Struct as Packing
+from typing import Final
+
+import msgspec
+
+from adyton.crypto import context as ctx
+from adyton.errors import IntegrityError
+from adyton.model import Action, AuditEntry, Caller, from_us
+from adyton.ports import EntryRow
+from adyton.service.userkeys import EPOCH_BITS, UserKeys
+
+RECORD_V1: Final = 0x01
+SALT_BYTES: Final = 16
+COMMIT_LABEL: Final = b"adyton.audit-commit.v1\x00"
+HEADER_BYTES: Final = 53
+"""Format (1), user index (16), epoch (4), commitment (32)."""
+MAX_RECORD_BYTES: Final = 65_535
+"""The limit of one entry of a tlog-tiles bundle."""
+
+_header: Final = Packing(">B16sI32s")
+_u64: Final = Packing(">Q").pack
+
+
+NOBODY: Final = Caller("(no identity)")
+"""Stands in the record of an attempt that came without an identity."""
+
+
+class Body(msgspec.Struct, array_like=True, frozen=True):
+    """What a record says; MessagePack, sealed. The order of fields is the format."""
+
+    time_us: int
+    actor: str
+    user: str
+    name: str
+    version: int
+    action: str
+    success: bool
+    reason: str
+    request_id: str
+    address: str
+    name_index: bytes
+    digest: bytes
+
+
+class Draft:
+    """A record before it has a place in the log.
+
+    Attributes:
+        keys: The user's keys, or None for a record of the store itself.
+        touch: Keyed index of the name whose time of access this record sets, or empty.
+        name_index: Keyed index of the name whose state this record changes, or empty.
+        digest: SHA-256 of the secret's metadata after the change; empty when it is gone.
+    """
+
+    __slots__ = (
+        "action",
+        "caller",
+        "digest",
+        "keys",
+        "name",
+        "name_index",
+        "reason",
+        "success",
+        "touch",
+        "user_id",
+        "version",
+    )
+
+    def __init__(
+        self,
+        caller: Caller | None,
+        action: Action,
+        keys: UserKeys | None = None,
+        user_id: str = "",
+        name: str = "",
+        version: int = 0,
+        *,
+        success: bool = True,
+        reason: str = "",
+        touch: bytes = b"",
+        name_index: bytes = b"",
+        digest: bytes = b"",
+    ) -> None:
+        self.caller = caller or NOBODY
+        self.action = action
+        self.keys = keys
+        self.user_id = user_id
+        self.name = name
+        self.version = version
+        self.success = success
+        self.reason = reason
+        self.touch = touch
+        self.name_index = name_index
+        self.digest = digest
+
+    def failed(self, reason: str) -> "Draft":
+        """The same draft, saying that it was not done."""
+        return Draft(
+            self.caller,
+            self.action,
+            self.keys,
+            self.user_id,
+            self.name,
+            self.version,
+            success=False,
+            reason=reason,
+        )
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(Body)
+
+
+class Journal:
+    """Seals records of one log and opens them again.
+
+    Args:
+        store_id: The store's id.
+        log: The log's id inside the store.
+        system: The keys of the store's own records.
+    """
+
+    def __init__(self, store_id: bytes, log: int, system: UserKeys) -> None:
+        self.log = log
+        self._system = system
+        self._prefix = ctx.encode(ctx.LABEL_AUDIT_RECORD, store_id, _u64(log)) + ctx.LEN8
+        self._header_length = HEADER_BYTES.to_bytes(4, "big")
+
+    def seal(self, draft: Draft, leaf: int, time_us: int) -> EntryRow:
+        """Seal a draft as the record of one leaf."""
+        caller = draft.caller
+        keys = draft.keys or self._system
+        body = _encode(
+            Body(
+                time_us,
+                caller.actor,
+                draft.user_id,
+                draft.name,
+                draft.version,
+                draft.action.value,
+                draft.success,
+                draft.reason,
+                caller.request_id,
+                caller.address,
+                draft.name_index,
+                draft.digest,
+            )
+        )
+        salt = urandom(SALT_BYTES)
+        epoch = leaf >> EPOCH_BITS
+        header = _header.pack(
+            RECORD_V1, keys.user, epoch, hashlib.sha256(COMMIT_LABEL + salt + body).digest()
+        )
+        box = keys.audit.epoch(epoch).seal(salt + body, self._context(leaf, header))
+        # The box's own format byte is implied by the record's.
+        return EntryRow(leaf, keys.user, header + box[1:])
+
+    def open(self, keys: UserKeys, leaf: int, record: bytes) -> tuple[Body, bytes]:
+        """Open a record of a user (or of the store, with its own keys).
+
+        Returns:
+            The body, and the 16-byte salt of its commitment followed by the body's exact bytes.
+
+        Raises:
+            IntegrityError: It was changed, moved, or is another user's.
+        """
+        if len(record) < HEADER_BYTES or record[0] != RECORD_V1 or record[1:17] != keys.user:
+            raise IntegrityError("an audit record is not in the place it was written to")
+        header = record[:HEADER_BYTES]
+        epoch = leaf >> EPOCH_BITS
+        plain = keys.audit.epoch(epoch).open(
+            b"\x01" + record[HEADER_BYTES:], self._context(leaf, header)
+        )
+        if hashlib.sha256(COMMIT_LABEL + plain).digest() != header[21:]:
+            raise IntegrityError("an audit record's commitment is not that of its content")
+        try:
+            return _decoder.decode(plain[SALT_BYTES:]), plain
+        except msgspec.MsgspecError:
+            raise IntegrityError("an audit record's content does not parse") from None
+
+    def _context(self, leaf: int, header: bytes) -> bytes:
+        return self._prefix + _u64(leaf) + self._header_length + header
+
+
+def to_entry(leaf: int, body: Body) -> AuditEntry:
+    """An opened record as the public value."""
+    return AuditEntry(
+        leaf,
+        from_us(body.time_us),
+        body.actor,
+        body.user,
+        body.name,
+        body.version,
+        body.action,
+        body.success,
+        body.reason,
+        body.request_id,
+        body.address,
+    )

@@ -1,0 +1,405 @@
+"""Rotation, re-wrapping and destruction of keys (DESIGN section 3).
+
+A rotation makes a new current key at once. The jobs that move older ciphertext over to it work
+in bounded batches, each a unit of the group commit, so that reads and writes go on between
+them. A job's position is written in the same transaction as its batch: after a crash it goes
+on where it was.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from adyton.errors import AdytonError, IntegrityError, UserNotFound
+from adyton.model import Action, Caller, UserId, from_us
+from adyton.ports import Rows
+from adyton.service import keychange
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.deep import DeepPosition, deep_batch
+from adyton.service.journal import Draft
+from adyton.service.keyring import MASTER_WRAPS
+from adyton.service.limits import DAY_US
+from adyton.service.ticket import Work, run_now
+from adyton.service.userkeys import Purpose, UserKeys
+from adyton.service.values import KeyInfo, Progress, RewrapReport
+
+BATCH: Final = 500
+"""Keys re-wrapped in one unit of a group: some ten milliseconds."""
+_USERS: Final = 100
+MASTER_WRAP_LIMIT: Final = 2**31
+
+Watcher = Callable[[Progress], None]
+
+
+class Position(msgspec.Struct, array_like=True):
+    """Where a re-wrap job of one user is."""
+
+    target: int
+    older: bool = False
+    name: bytes = b""
+    version: int = 0
+    done: int = 0
+
+
+def _ignore(_: Progress) -> None:
+    return
+
+
+class KeyAdmin:
+    """Operations on keys.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def list_keys(self, caller: Caller) -> list[KeyInfo]:
+        """The versions of the master key and of every user's keys, with age and use."""
+        core = self._core
+        draft = Draft(caller, Action.KEYS_LIST)
+        found: list[KeyInfo] = []
+        async with core.guard(draft):
+            core.authorise_operator(caller)
+            async with core.storage.snapshot() as rows:
+                for master in await rows.master_keys():
+                    current = master.version == core.ring.master_current
+                    found.append(
+                        KeyInfo(
+                            "",
+                            master.version,
+                            from_us(master.created_us),
+                            current,
+                            core.ring.master_wraps if current else 0,
+                            core.limits.master_key_days,
+                        )
+                    )
+                after = b""
+                while page := await rows.users(after, _USERS):
+                    for user in page:
+                        found.extend(await self._user_infos(rows, user.user))
+                    after = page[-1].user
+        await core.record(draft)
+        return found
+
+    async def _user_infos(self, rows: Rows, user: bytes) -> list[KeyInfo]:
+        core = self._core
+        opened = await core.ring.load_index(rows, user)
+        if opened is None:
+            return []
+        cached = core.ring.cached(opened.user_id)
+        return [
+            KeyInfo(
+                opened.user_id,
+                row.version,
+                from_us(row.created_us),
+                not row.retired,
+                cached.wraps if cached and not row.retired else row.wraps,
+                core.limits.user_key_days,
+            )
+            for row in await rows.user_keys(user)
+        ]
+
+    # -- rotation -------------------------------------------------------------------------------
+
+    async def rotate(
+        self, caller: Caller, user: UserId | None = None, *, watch: Watcher = _ignore
+    ) -> int:
+        """Make a new current key for one user or all; returns for how many."""
+        core = self._core
+        draft = Draft(caller, Action.KEYS_ROTATE)
+        async with core.guard(draft):
+            if user is not None:
+                draft.user_id = core.authorise(caller, user)
+                keys = await core.keys(draft.user_id)
+                if keys is None:
+                    raise UserNotFound("the user has no namespace in this store")
+                wanted = [keys.user]
+            else:
+                core.authorise_operator(caller)
+                wanted = await self._all_users()
+        for at in range(0, len(wanted), _USERS):
+            part = wanted[at : at + _USERS]
+
+            async def work(scope: Scope, part: list[bytes] = part) -> None:
+                for index in part:
+                    found = await self._keys_at(scope, index)
+                    if found is not None:
+                        await core.rotate_in(scope, caller, found, "on request")
+
+            await core.write(draft, work)
+            watch(Progress("rotate", at + len(part), len(wanted)))
+        return len(wanted)
+
+    async def _all_users(self) -> list[bytes]:
+        found: list[bytes] = []
+        async with self._core.storage.snapshot() as rows:
+            while page := await rows.users(found[-1] if found else b"", 1_000):
+                found.extend(row.user for row in page)
+        return found
+
+    async def _keys_at(self, scope: Scope, index: bytes) -> UserKeys | None:
+        """A user's keys by the user's index, as the group sees them."""
+        loaded = await self._core.ring.load_index(scope.tx, index)
+        return None if loaded is None else await self._core.keys_in(scope, loaded.user_id)
+
+    async def rotate_master(self, caller: Caller, *, watch: Watcher = _ignore) -> int:
+        """Make a new master key, re-wrap all user keys under it, destroy the older ones.
+
+        Returns:
+            The new version.
+        """
+        core = self._core
+        draft = Draft(caller, Action.MASTER_ROTATE)
+        async with core.guard(draft):
+            core.authorise_operator(caller)
+
+        async def work(scope: Scope) -> int:
+            ring, tx = core.ring, scope.tx
+            new = await ring.new_master(tx, core.roots, scope.now_us)
+            for row in await tx.store_keys():
+                with ring.open_store_key(row) as key:
+                    await tx.put_store_key(ring.seal_store_key(row.purpose, key, new))
+            await tx.put_setting(MASTER_WRAPS, bytes(8))
+            scope.after_commit(lambda: ring.adopt(new))
+            scope.record(Draft(caller, Action.MASTER_ROTATE, version=new.version))
+            return new.version
+
+        version = await core.write(draft, work)
+        await self.rewrap_master(caller, watch=watch)
+        return version
+
+    async def rewrap_master(self, caller: Caller, *, watch: Watcher = _ignore) -> int:
+        """Wrap all user keys under the current master key, then destroy the older versions."""
+        core = self._core
+        ring = core.ring
+        draft = Draft(caller, Action.KEYS_REWRAP)
+        done = 0
+
+        async def work(scope: Scope) -> int:
+            rows = await scope.tx.user_keys_under(ring.master_current, BATCH)
+            if rows:
+                await keychange.count_master(scope.tx, ring, len(rows))
+                await scope.tx.put_user_keys([keychange.rewrap_user_key(ring, row) for row in rows])
+                return len(rows)
+            for version in {row.version for row in await scope.tx.master_keys()}:
+                if version < ring.master_current:
+                    await scope.tx.delete_master_key(version)
+                    scope.after_commit(lambda gone=version: ring.drop_master(gone))  # type: ignore[misc]
+                    scope.record(
+                        Draft(caller, Action.KEYS_RETIRE, version=version, reason="master key")
+                    )
+            return 0
+
+        while count := await core.write(draft, work):
+            done += count
+            watch(Progress("master", done, done))
+        return done
+
+    # -- re-wrapping ----------------------------------------------------------------------------
+
+    async def rewrap(
+        self,
+        caller: Caller,
+        user: UserId | None = None,
+        *,
+        deep: bool = False,
+        watch: Watcher = _ignore,
+    ) -> RewrapReport:
+        """Move everything to the current keys, then destroy the older ones.
+
+        Args:
+            caller: Who asks.
+            user: One user, or None for all.
+            deep: Also re-encrypt every value under a new data key, and metadata under a new
+                metadata key.
+            watch: Told of progress after each batch.
+        """
+        core = self._core
+        draft = Draft(caller, Action.KEYS_REWRAP)
+        async with core.guard(draft):
+            if user is not None:
+                draft.user_id = core.authorise(caller, user)
+                keys = await core.keys(draft.user_id)
+                if keys is None:
+                    raise UserNotFound("the user has no namespace in this store")
+                wanted = [keys.user]
+            else:
+                core.authorise_operator(caller)
+                wanted = await (self._all_users() if deep else self._users_with_retired_keys())
+            async with core.storage.snapshot() as rows:
+                total = await self._size_of(rows, wanted, whole_store=user is None and deep)
+        if user is None:
+            await self.rewrap_master(caller)
+        moved = await self._run(caller, draft, wanted, deep=deep, watch=watch, total=total)
+        draft.reason = f"{moved} keys of {len(wanted)} users"
+        await core.record(draft)
+        return RewrapReport(len(wanted), moved)
+
+    async def finish_jobs(self, caller: Caller, *, watch: Watcher = _ignore) -> int:
+        """Go on with whatever rotations have left to be re-wrapped; how many keys were moved."""
+        async with self._core.storage.snapshot() as rows:
+            stale_master = bool(await rows.user_keys_under(self._core.ring.master_current, 1))
+        if stale_master or len(self._core.ring.masters) > 1:
+            await self.rewrap_master(caller, watch=watch)
+        wanted = await self._users_with_retired_keys()
+        draft = Draft(caller, Action.KEYS_REWRAP)
+        return await self._run(caller, draft, wanted, deep=False, watch=watch, total=0)
+
+    async def _run(
+        self,
+        caller: Caller,
+        draft: Draft,
+        wanted: list[bytes],
+        *,
+        deep: bool,
+        watch: Watcher,
+        total: int,
+    ) -> int:
+        moved = 0
+        for index in wanted:
+            more = True
+            while more:
+                count, more = await self._core.write(draft, self._batch(caller, index, deep=deep))
+                moved += count
+                watch(Progress("re-encrypt" if deep else "re-wrap", moved, max(total, moved)))
+        return moved
+
+    async def _users_with_retired_keys(self) -> list[bytes]:
+        found: list[bytes] = []
+        async with self._core.storage.snapshot() as rows:
+            while page := await rows.users_with_retired_keys(found[-1] if found else b"", 1_000):
+                found.extend(page)
+        return found
+
+    @staticmethod
+    async def _size_of(rows: Rows, users: list[bytes], *, whole_store: bool) -> int:
+        if whole_store or len(users) > _USERS:
+            return await rows.count_secrets()
+        return sum([await rows.count_secrets(user) for user in users])
+
+    def _batch(self, caller: Caller, index: bytes, *, deep: bool) -> Work[tuple[int, bool]]:
+        core = self._core
+        job = f"{'deep' if deep else 'rewrap'}:{index.hex()}"
+
+        async def work(scope: Scope) -> tuple[int, bool]:
+            keys = await self._keys_at(scope, index)
+            if keys is None:
+                await scope.tx.put_job(job, None)
+                return 0, False
+            if core.ring.cached(keys.user_id) is None:
+                core.change_keys(scope, keys)  # so that the next batch need not open them again
+            await core.reserve(scope, keys, BATCH)
+            saved = await scope.tx.job(job)
+            if deep:
+                place = msgspec.msgpack.decode(saved, type=DeepPosition) if saved else None
+                count, after = await deep_batch(core, scope, caller, keys, place)
+                state = None if after is None else msgspec.msgpack.encode(after)
+                more = after is not None
+            else:
+                position = msgspec.msgpack.decode(saved, type=Position) if saved else None
+                if position is None or position.target != keys.current:
+                    position = Position(keys.current)
+                count, more = await self._move(scope, keys, position)
+                state = msgspec.msgpack.encode(position) if more else None
+            await scope.tx.put_job(job, state)
+            if not more:
+                await self._retire(scope, caller, index, deep=deep)
+            return count, more
+
+        return work
+
+    async def _move(self, scope: Scope, keys: UserKeys, at: Position) -> tuple[int, bool]:
+        """Re-wrap one batch of data keys; whether there may be more."""
+        rows = await scope.tx.wraps(
+            keys.user, older=at.older, after=(at.name, at.version), limit=BATCH
+        )
+        stale = [row for row in rows if row.key_version != keys.current]
+        await scope.tx.put_wraps(
+            keys.user,
+            [
+                row._replace(
+                    key_version=keys.current,
+                    wrapped_key=keys.rewrap(
+                        row.name, row.version, row.key_version, row.wrapped_key
+                    ),
+                )
+                for row in stale
+            ],
+            older=at.older,
+        )
+        at.done += len(stale)
+        if rows:
+            at.name, at.version = rows[-1].name, rows[-1].version
+            return len(stale), True
+        if not at.older:
+            at.older, at.name, at.version = True, b"", 0
+            return 0, True
+        return 0, False
+
+    async def _retire(self, scope: Scope, caller: Caller, index: bytes, *, deep: bool) -> None:
+        """Destroy a user's older keys, now that nothing is wrapped under them."""
+        core = self._core
+        keys = await self._keys_at(scope, index)
+        if keys is None:
+            return
+        gone = [version for version in keys.wrapping if version < keys.current]
+        await scope.tx.delete_user_keys(index, keys.current)
+        if deep:  # only then was the metadata re-sealed too
+            await scope.tx.delete_subkeys(index, Purpose.METADATA, keys.meta_current)
+        fresh = await core.ring.load_index(scope.tx, index, keys.user_id)
+        if fresh is None:
+            raise IntegrityError("a user vanished while its keys were re-wrapped")
+        fresh.wraps, fresh.wraps_reserved = keys.wraps, keys.wraps_reserved
+        core.change_keys(scope, fresh)
+        for version in gone:
+            scope.record(Draft(caller, Action.KEYS_RETIRE, fresh, keys.user_id, "", version))
+
+    # -- due work and destruction ---------------------------------------------------------------
+
+    def master_due(self) -> bool:
+        """Whether the master key has come to its age or number of uses."""
+        core = self._core
+        age_us = core.clock.now_us() - core.ring.master_created_us
+        return (
+            age_us >= core.limits.master_key_days * DAY_US
+            or core.ring.master_wraps >= MASTER_WRAP_LIMIT
+        )
+
+    async def purge(self, caller: Caller, user: UserId) -> int:
+        """Destroy a user's keys and rows: crypto-shredding; returns how many secrets went."""
+        core = self._core
+        draft = Draft(caller, Action.USER_PURGE)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+
+        async def work(scope: Scope) -> int:
+            keys = await core.keys_in(scope, draft.user_id)
+            if keys is None:
+                raise UserNotFound("the user has no namespace in this store")
+            count = await scope.tx.delete_user(keys.user)
+            for job in ("deep", "rewrap"):
+                await scope.tx.put_job(f"{job}:{keys.user.hex()}", None)
+            scope.changed[keys.user_id] = None
+            scope.after_commit(lambda: self._forget(keys))
+            # Under the store's own key, and by index: the user's id is erased with the user.
+            scope.record(
+                Draft(caller, Action.USER_PURGE, reason=f"{count} secrets", name_index=keys.user)
+            )
+            return count
+
+        return await core.write(draft, work)
+
+    def _forget(self, keys: UserKeys) -> None:
+        core = self._core
+        keys.purged = True
+        core.ring.forget(keys.user_id)
+        core.commit.state.forget_user(keys.user)
+        try:
+            run_now(core.storage.compact())
+        except AdytonError:
+            # The purge is durable; old pages leave the disk with a later checkpoint.
+            return

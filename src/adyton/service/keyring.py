@@ -1,0 +1,314 @@
+"""The key hierarchy in memory: master key, the store's own keys, users' keys.
+
+Root of trust → master key → store keys and user keys → subkeys and data keys
+(``docs/spec/envelope.md``, section 4). Opened user keys are kept in a bounded cache that is
+changed only when a transaction has committed.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import Final, NamedTuple
+
+from adyton.crypto import context as ctx
+from adyton.crypto.aead import AeadKey, new_key
+from adyton.crypto.kdf import IndexKey
+from adyton.crypto.secretbytes import SecretBytes
+from adyton.errors import IntegrityError
+from adyton.ports import (
+    MasterKeyRow,
+    RootOfTrust,
+    Rows,
+    StoreKeyRow,
+    SubkeyRow,
+    Transaction,
+    UserKeyRow,
+    UserRow,
+)
+from adyton.service.userkeys import AuditKey, Purpose, UserKeys, unknown_key
+
+SYSTEM_USER: Final = bytes(16)
+"""The reserved user index under which the store's own records are kept."""
+
+USER_INDEX_KEY: Final = "user-index"
+SYSTEM_AUDIT_KEY: Final = "system-audit"
+LOG_SIGNING_KEY: Final = "log-signing"
+STORE_KEYS: Final = (USER_INDEX_KEY, SYSTEM_AUDIT_KEY, LOG_SIGNING_KEY)
+
+MASTER_WRAPS: Final = "master-wraps"
+"""Setting: upper bound of how often the current master key has wrapped."""
+
+DEFAULT_CACHED_USERS: Final = 10_000
+
+
+class NewMaster(NamedTuple):
+    """A version of the master key that is written, and not yet the current one."""
+
+    version: int
+    key: AeadKey
+    created_us: int
+
+
+class Keyring:
+    """All opened keys of one store.
+
+    Args:
+        store_id: The store's 16 random bytes.
+        cached_users: How many users' keys stay open at once.
+    """
+
+    def __init__(self, store_id: bytes, *, cached_users: int = DEFAULT_CACHED_USERS) -> None:
+        self.store_id = store_id
+        self.masters: dict[int, AeadKey] = {}
+        self.master_current = 0
+        self.master_created_us = 0
+        self.master_wraps = 0
+        self.master_wraps_reserved = 0
+        self._limit = cached_users
+        self._users: OrderedDict[str, UserKeys] = OrderedDict()
+        self.generation = 0
+        self._lock = threading.Lock()
+        self._user_index: IndexKey
+        self.system: UserKeys
+        self.signing_seed: SecretBytes
+
+    # -- opening and creating -------------------------------------------------------------------
+
+    @staticmethod
+    def master_context(store_id: bytes, version: int) -> bytes:
+        """What a wrapped master key is bound to."""
+        return ctx.encode(ctx.LABEL_MASTER_KEY, store_id, ctx.u64(version))
+
+    def store_key_context(self, purpose: str, master_version: int) -> bytes:
+        """What a wrapped key of the store is bound to."""
+        return ctx.encode(
+            ctx.LABEL_STORE_KEY, self.store_id, purpose.encode(), ctx.u64(master_version)
+        )
+
+    def user_key_context(self, user: bytes, version: int, master_version: int) -> bytes:
+        """What a wrapped user key is bound to."""
+        return ctx.encode(
+            ctx.LABEL_USER_KEY, self.store_id, user, ctx.u64(version), ctx.u64(master_version)
+        )
+
+    def subkey_context(self, row: SubkeyRow) -> bytes:
+        """What a wrapped subkey is bound to."""
+        return ctx.encode(
+            ctx.LABEL_USER_SUBKEY,
+            self.store_id,
+            row.user,
+            ctx.u64(row.purpose),
+            ctx.u64(row.version),
+            ctx.u64(row.key_version),
+        )
+
+    def user_id_context(self, user: bytes, meta_version: int) -> bytes:
+        """What a sealed user id is bound to."""
+        return ctx.encode(ctx.LABEL_USER_ID, self.store_id, user, ctx.u64(meta_version))
+
+    async def create(self, tx: Transaction, roots: list[RootOfTrust], now_us: int) -> None:
+        """Make the first master key and the store's own keys."""
+        self.adopt(await self.new_master(tx, roots, now_us))
+        for purpose in STORE_KEYS:
+            with new_key() as key:
+                await tx.put_store_key(self.seal_store_key(purpose, key))
+        await self.load_store_keys(tx)
+
+    async def new_master(
+        self, tx: Transaction, roots: list[RootOfTrust], now_us: int
+    ) -> "NewMaster":
+        """Write a new version of the master key, wrapped by every root; :meth:`adopt` it later."""
+        version = self.master_current + 1
+        context = self.master_context(self.store_id, version)
+        with new_key() as key:
+            for slot, root in enumerate(roots):
+                await tx.put_master_key(
+                    MasterKeyRow(
+                        version, slot, root.kind, root.wrap(key, context), now_us, retired=False
+                    )
+                )
+            return NewMaster(version, AeadKey(key), now_us)
+
+    def adopt(self, new: "NewMaster") -> None:
+        """Make a new version of the master key the current one."""
+        self.masters[new.version] = new.key
+        self.master_current = new.version
+        self.master_created_us = new.created_us
+        self.master_wraps = 0
+
+    def drop_master(self, version: int) -> None:
+        """Forget a destroyed version of the master key."""
+        self.masters.pop(version, None)
+
+    def seal_store_key(
+        self, purpose: str, key: SecretBytes, master: "NewMaster | None" = None
+    ) -> StoreKeyRow:
+        """Wrap a key of the store under the current master key, or one that comes to be."""
+        version = master.version if master else self.master_current
+        sealer = master.key if master else self.masters[version]
+        context = self.store_key_context(purpose, version)
+        return StoreKeyRow(purpose, version, sealer.seal(key.writable(), context))
+
+    async def unlock(self, rows: Rows, root: RootOfTrust) -> None:
+        """Open the master key by the root, then the store's own keys.
+
+        Raises:
+            RootError: The root refuses or fails.
+            IntegrityError: The store holds no master key, or its keys were changed.
+        """
+        masters = await rows.master_keys()
+        if not masters:
+            raise IntegrityError("the store holds no master key", hint="Restore a backup.")
+        for row in masters:
+            with root.unwrap(row.wrapped, self.master_context(self.store_id, row.version)) as key:
+                self.masters[row.version] = AeadKey(key)
+        self.master_current = masters[-1].version
+        self.master_created_us = masters[-1].created_us
+        counted = await rows.setting(MASTER_WRAPS)
+        self.master_wraps = self.master_wraps_reserved = int.from_bytes(counted or b"", "big")
+        await self.load_store_keys(rows)
+
+    async def load_store_keys(self, rows: Rows) -> None:
+        """Open the keys of the store itself.
+
+        Raises:
+            IntegrityError: One is missing or was changed.
+        """
+        found = {row.purpose: row for row in await rows.store_keys()}
+        if set(found) != set(STORE_KEYS):
+            raise IntegrityError("the store's own keys are not complete", hint="Restore a backup.")
+        opened = {purpose: self.open_store_key(row) for purpose, row in found.items()}
+        self._user_index = IndexKey(opened[USER_INDEX_KEY])
+        opened[USER_INDEX_KEY].wipe()
+        self.signing_seed = opened[LOG_SIGNING_KEY]
+        audit = opened[SYSTEM_AUDIT_KEY]
+        with new_key() as unused:
+            # The store's own namespace records, and holds no secrets.
+            self.system = UserKeys(
+                self.store_id,
+                SYSTEM_USER,
+                "",
+                wrapping={0: AeadKey(unused)},
+                index_key=IndexKey(unused),
+                meta={0: AeadKey(unused)},
+                audit=AuditKey(audit),
+                created_us=0,
+                wraps=0,
+            )
+
+    def open_store_key(self, row: StoreKeyRow) -> SecretBytes:
+        """Open a key of the store.
+
+        Raises:
+            IntegrityError: The master version is unknown, or the row was changed.
+        """
+        return self.master(row.master_version).open_secret(
+            row.wrapped, self.store_key_context(row.purpose, row.master_version)
+        )
+
+    def master(self, version: int) -> AeadKey:
+        """One version of the master key.
+
+        Raises:
+            IntegrityError: The version does not exist.
+        """
+        key = self.masters.get(version)
+        if key is None:
+            raise unknown_key()
+        return key
+
+    # -- users ----------------------------------------------------------------------------------
+
+    def user_index(self, user_id: str) -> bytes:
+        """The keyed index of a user id."""
+        return self._user_index.index(user_id)
+
+    def cached(self, user_id: str) -> UserKeys | None:
+        """A user's keys if they are open."""
+        return self._users.get(user_id)
+
+    def remember(self, keys: UserKeys, generation: int) -> None:
+        """Keep a user's keys open, closing the longest-kept ones over the limit.
+
+        Keys that were read in an older generation are not kept: they may be gone by now.
+        """
+        with self._lock:
+            if generation != self.generation:
+                return
+            self._users[keys.user_id] = keys
+            self._users.move_to_end(keys.user_id)
+            while len(self._users) > self._limit:
+                self._users.popitem(last=False)
+
+    def forget(self, user_id: str | None = None) -> None:
+        """Close one user's keys, or all."""
+        with self._lock:
+            self.generation += 1
+            if user_id is None:
+                self._users.clear()
+            else:
+                self._users.pop(user_id, None)
+
+    async def load_user(self, rows: Rows, user_id: str) -> UserKeys | None:
+        """Open a user's keys from storage, or None where the user has no namespace.
+
+        Raises:
+            IntegrityError: Keys are missing or were changed.
+        """
+        return await self.load_index(rows, self.user_index(user_id), user_id)
+
+    async def load_index(
+        self, rows: Rows, user: bytes, user_id: str | None = None
+    ) -> UserKeys | None:
+        """Open a user's keys by the user's index, and the sealed user id with them.
+
+        Raises:
+            IntegrityError: Keys are missing or were changed, or the id is not the index's.
+        """
+        row = await rows.user(user)
+        if row is None:
+            return None
+        key_rows = await rows.user_keys(user)
+        subkey_rows = await rows.subkeys(user)
+        wrapping = {}
+        for key_row in key_rows:
+            with self.open_user_key(key_row) as user_key:
+                wrapping[key_row.version] = AeadKey(user_key)
+        by_purpose: dict[int, dict[int, SecretBytes]] = {purpose: {} for purpose in Purpose}
+        for subkey in subkey_rows:
+            wrapper = wrapping.get(subkey.key_version)
+            if wrapper is None or subkey.purpose not in by_purpose:
+                raise unknown_key()
+            opened = wrapper.open_secret(subkey.wrapped, self.subkey_context(subkey))
+            by_purpose[subkey.purpose][subkey.version] = opened
+        if not wrapping or not all(by_purpose.values()):
+            raise IntegrityError("a user's keys are not complete", hint="Restore a backup.")
+        meta = {version: AeadKey(key) for version, key in by_purpose[Purpose.METADATA].items()}
+        opened_id = self._open_user_id(row, meta)
+        if self.user_index(opened_id) != user or (user_id or opened_id) != opened_id:
+            raise IntegrityError("a user's id is not the one its keys belong to")
+        current = key_rows[-1]
+        return UserKeys(
+            self.store_id,
+            user,
+            opened_id,
+            wrapping=wrapping,
+            index_key=IndexKey(by_purpose[Purpose.INDEX][max(by_purpose[Purpose.INDEX])]),
+            meta=meta,
+            audit=AuditKey(by_purpose[Purpose.AUDIT][max(by_purpose[Purpose.AUDIT])]),
+            created_us=current.created_us,
+            wraps=current.wraps,
+        )
+
+    def open_user_key(self, row: UserKeyRow) -> SecretBytes:
+        """Open a user key.
+
+        Raises:
+            IntegrityError: The master version is unknown, or the row was changed.
+        """
+        return self.master(row.master_version).open_secret(
+            row.wrapped, self.user_key_context(row.user, row.version, row.master_version)
+        )
+
+    def _open_user_id(self, row: UserRow, meta: dict[int, AeadKey]) -> str:
+        version = max(meta)
+        return meta[version].open(row.id_box, self.user_id_context(row.user, version)).decode()

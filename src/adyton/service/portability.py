@@ -1,0 +1,340 @@
+"""Export and import of a user's secrets: whole or not at all, and recorded."""
+
+from collections.abc import Callable, Collection
+from typing import Final, Literal
+
+import msgspec
+
+from adyton.errors import ImportConflict, IntegrityError, InvalidInput, ValueTooLarge
+from adyton.model import (
+    Action,
+    Caller,
+    OnConflict,
+    State,
+    UserId,
+    secret_name,
+)
+from adyton.ports import MetaRow, Rows
+from adyton.service import secretmeta, writing
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.secretmeta import Meta
+from adyton.service.transfer import PortableSecret, PortableVersion
+from adyton.service.userkeys import UserKeys
+from adyton.service.values import Item, Progress
+
+Format = Literal["bundle", "dotenv", "json", "yaml"]
+ON_CONFLICT: Final[tuple[OnConflict, ...]] = ("fail", "skip", "replace", "new-version")
+_PAGE: Final = 500
+_REPORT_EVERY: Final = 2_000
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """What an import did, or would do.
+
+    Attributes:
+        created: Names that are new.
+        replaced: Names whose secret was replaced, history included.
+        new_versions: Names whose secret got a new version.
+        skipped: Names that exist and were left alone.
+        dry_run: Whether nothing was written.
+    """
+
+    created: tuple[str, ...]
+    replaced: tuple[str, ...]
+    new_versions: tuple[str, ...]
+    skipped: tuple[str, ...]
+    dry_run: bool
+
+    def __repr__(self) -> str:
+        return (
+            f"<ImportReport created={len(self.created)} replaced={len(self.replaced)} "
+            f"new_versions={len(self.new_versions)} skipped={len(self.skipped)}>"
+        )
+
+    def summary(self) -> str:
+        """Counts, for the audit record."""
+        mode = "dry run: " if self.dry_run else ""
+        return (
+            f"{mode}{len(self.created)} created, {len(self.replaced)} replaced, "
+            f"{len(self.new_versions)} new versions, {len(self.skipped)} skipped"
+        )
+
+
+class Portability:
+    """Export and import.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    # -- export ---------------------------------------------------------------------------------
+
+    async def export(
+        self,
+        caller: Caller,
+        user: UserId,
+        compose: Callable[[list[PortableSecret]], bytes],
+        *,
+        prefix: str = "",
+        names: Collection[str] | None = None,
+        all_versions: bool = False,
+        format_name: str = "bundle",
+    ) -> bytes:
+        """Open secrets and compose them into a document; released when its records are durable."""
+        core = self._core
+        draft = Draft(caller, Action.SECRET_EXPORT)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            wanted = None if names is None else frozenset(secret_name(name) for name in names)
+            keys = await core.keys(draft.user_id)
+            found: list[PortableSecret] = []
+            if keys is not None:
+                async with core.storage.snapshot() as rows:
+                    found = await self._collect(rows, keys, prefix, wanted, all_versions)
+            missing = set(wanted or ()).difference(secret.name for secret in found)
+            if missing:
+                raise secretmeta.not_found()
+            found.sort(key=lambda secret: secret.name)
+            document = compose(found)
+        draft.keys = keys
+        draft.reason = f"{len(found)} secrets as {format_name}"
+        drafts = [draft]
+        drafts += [
+            Draft(
+                caller, Action.SECRET_EXPORT, keys, draft.user_id, secret.name,
+                secret.current.version,
+            )
+            for secret in found
+        ]  # fmt: skip
+        _wipe(found)
+        await core.record(*drafts)
+        return document
+
+    async def _collect(
+        self,
+        rows: Rows,
+        keys: UserKeys,
+        prefix: str,
+        wanted: frozenset[str] | None,
+        all_versions: bool,  # noqa: FBT001 - passed through
+    ) -> list[PortableSecret]:
+        now = self._core.clock.now_us()
+        found: list[PortableSecret] = []
+        after = b""
+        while page := await rows.metadata_page(keys.user, after, _PAGE):
+            for row in page:
+                meta = secretmeta.open_meta(keys, row)
+                if not meta.name.startswith(prefix) or not meta.live(now):
+                    continue
+                if wanted is None or meta.name in wanted:
+                    found.append(await self._portable(rows, keys, row, meta, all_versions))
+            after = page[-1].name
+        return found
+
+    async def _portable(
+        self,
+        rows: Rows,
+        keys: UserKeys,
+        row: MetaRow,
+        meta: Meta,
+        all_versions: bool,  # noqa: FBT001 - passed through
+    ) -> PortableSecret:
+        whole = await rows.secret(keys.user, row.name)
+        if whole is None:
+            raise writing.missing_value()
+        places = {whole.current: (whole.key_version, whole.wrapped_key, whole.value)}
+        chosen = [entry for entry in meta.versions if all_versions or entry.version == meta.current]
+        if all_versions:
+            for older in await rows.versions(keys.user, row.name):
+                places[older.version] = (older.key_version, older.wrapped_key, older.value)
+        versions = []
+        for entry in chosen:
+            value = None
+            if entry.state != State.DESTROYED:
+                place = places.get(entry.version, (0, None, None))
+                with writing.open_checked(keys, row.name, entry, *place) as secret:
+                    value = bytearray(secret.writable())
+            versions.append(
+                PortableVersion(
+                    entry.version,
+                    entry.created_us,
+                    entry.created_by,
+                    State(entry.state),
+                    entry.content_type,
+                    value,
+                )
+            )
+        return PortableSecret(
+            meta.name,
+            tuple(meta.tags),
+            meta.attributes,
+            meta.expires_us,
+            meta.max_versions,
+            meta.created_us,
+            meta.updated_us,
+            meta.rotation,
+            tuple(versions),
+        )
+
+    # -- import ---------------------------------------------------------------------------------
+
+    async def import_(
+        self,
+        caller: Caller,
+        user: UserId,
+        parse: Callable[[], list[PortableSecret]],
+        *,
+        on_conflict: OnConflict,
+        dry_run: bool,
+        watch: Callable[[Progress], None],
+    ) -> ImportReport:
+        """Parse a document whole, then write it in one transaction."""
+        core = self._core
+        draft = Draft(caller, Action.SECRET_IMPORT)
+        async with core.guard(draft):
+            draft.user_id = user_id = core.authorise(caller, user)
+            if on_conflict not in ON_CONFLICT:
+                raise InvalidInput(
+                    "on_conflict is none of " + ", ".join(ON_CONFLICT), hint="Give one of these."
+                )
+            secrets = parse()
+            self._check(secrets)
+            if dry_run:
+                report = await self._preview(user_id, secrets, on_conflict)
+        if dry_run:
+            draft.reason = report.summary()
+            await core.record(draft)
+            return report
+
+        async def work(scope: Scope) -> ImportReport:
+            wraps = sum(len(secret.versions) for secret in secrets)
+            keys = await core.keys_to_write(scope, caller, user_id, wraps)
+            report = await self._write(scope, caller, keys, secrets, on_conflict, watch)
+            scope.record(
+                Draft(caller, Action.SECRET_IMPORT, keys, user_id, reason=report.summary())
+            )
+            return report
+
+        try:
+            return await core.write(draft, work)
+        finally:
+            _wipe(secrets)
+
+    def _check(self, secrets: list[PortableSecret]) -> None:
+        limit = self._core.limits.max_value_bytes
+        seen = set()
+        for position, secret in enumerate(secrets, 1):
+            if secret.name in seen:
+                raise InvalidInput(f"secret {position} of the import has a name that came before")
+            seen.add(secret.name)
+            for version in secret.versions:
+                if version.value is not None and len(version.value) > limit:
+                    raise ValueTooLarge(
+                        f"secret {position} of the import has a value of {len(version.value)}"
+                        f" bytes, more than the limit of {limit}"
+                    )
+            if secret.current.value is None:
+                raise InvalidInput(
+                    f"the current version of secret {position} of the import is destroyed"
+                )
+
+    async def _preview(
+        self, user_id: str, secrets: list[PortableSecret], on_conflict: OnConflict
+    ) -> ImportReport:
+        core = self._core
+        keys = await core.keys(user_id)
+        old: set[str] = set()
+        if keys is not None:
+            async with core.storage.snapshot() as rows:
+                for secret in secrets:
+                    if await rows.metadata(keys.user, keys.index(secret.name)) is not None:
+                        old.add(secret.name)
+        return _report([s.name for s in secrets], old, on_conflict, dry_run=True)
+
+    async def _write(
+        self,
+        scope: Scope,
+        caller: Caller,
+        keys: UserKeys,
+        secrets: list[PortableSecret],
+        on_conflict: OnConflict,
+        watch: Callable[[Progress], None],
+    ) -> ImportReport:
+        tx = scope.tx
+        batch = writing.Batch(self._core, scope, caller, keys)
+        old: set[str] = set()
+        for position, secret in enumerate(secrets, 1):
+            index = keys.index(secret.name)
+            row = await tx.metadata(keys.user, index)
+            if row is not None:
+                old.add(secret.name)
+                if on_conflict == "replace":
+                    await tx.delete_secret(keys.user, index)
+                elif on_conflict == "new-version":
+                    await self._new_version(batch, secret)
+                    continue
+                else:
+                    continue
+            await batch.put_whole(index, secret)
+            if position % _REPORT_EVERY == 0:
+                await batch.write()
+                watch(Progress("import", position, len(secrets)))
+        report = _report([s.name for s in secrets], old, on_conflict, dry_run=False)
+        await batch.write()
+        return report
+
+    @staticmethod
+    async def _new_version(batch: writing.Batch, secret: PortableSecret) -> None:
+        current = secret.current
+        if current.value is None:
+            raise IntegrityError("an import has a current version without a value")
+        await batch.add(
+            Item(
+                secret.name,
+                current.value,
+                current.content_type,
+                tags=secret.tags,
+                attributes=secret.attributes,
+                expires_us=secret.expires_us,
+                keep_expiry=False,
+                max_versions=secret.max_versions or None,
+            ),
+            Action.SECRET_IMPORT,
+        )
+
+
+def _report(
+    names: list[str], old: set[str], on_conflict: OnConflict, *, dry_run: bool
+) -> ImportReport:
+    """Sort names by what becomes of them.
+
+    Raises:
+        ImportConflict: Some exist, and the import was told to fail on that.
+    """
+    created = tuple(name for name in names if name not in old)
+    clashing = tuple(name for name in names if name in old)
+    if clashing and on_conflict == "fail" and not dry_run:
+        raise ImportConflict(
+            f"{len(clashing)} of {len(names)} names exist already; nothing was imported",
+            hint="Preview with --dry-run; choose skip, replace or new-version for on_conflict.",
+        )
+    return ImportReport(
+        created,
+        clashing if on_conflict == "replace" else (),
+        clashing if on_conflict == "new-version" else (),
+        clashing if on_conflict in {"skip", "fail"} else (),
+        dry_run,
+    )
+
+
+def _wipe(secrets: list[PortableSecret]) -> None:
+    """Overwrite the values that are still ours to overwrite."""
+    for secret in secrets:
+        for version in secret.versions:
+            if isinstance(version.value, bytearray):
+                version.value[:] = bytes(len(version.value))

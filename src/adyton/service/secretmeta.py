@@ -1,0 +1,152 @@
+"""A secret's sealed metadata (``docs/spec/store.md``, section 3).
+
+One body per secret holds its name, tags, attributes and the state of every version, with the
+GCM tag of each version's box: a value that was put back from an older copy of the database does
+not fit. The audit record of each change holds the SHA-256 of the body, so that a body that was
+put back does not fit the log.
+"""
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from adyton.errors import IntegrityError, SecretNotFound
+from adyton.model import SecretMetadata, State, VersionInfo, from_us
+from adyton.ports import MetaRow, SecretRow
+from adyton.service.userkeys import UserKeys
+
+DEFAULT_MAX_VERSIONS: Final = 10
+
+
+class Version(msgspec.Struct, array_like=True):
+    """One version, as sealed."""
+
+    version: int
+    created_us: int
+    created_by: str
+    state: int
+    size: int
+    content_type: str
+    tag: bytes
+
+    def info(self) -> VersionInfo:
+        """The public value."""
+        return VersionInfo(
+            self.version,
+            self.created_us,
+            self.created_by,
+            State(self.state),
+            self.size,
+            self.content_type,
+        )
+
+
+class Meta(msgspec.Struct, array_like=True):
+    """The body. The order of fields is the format; versions are oldest first."""
+
+    format: int
+    name: str
+    revision: int
+    current: int
+    created_us: int
+    updated_us: int
+    expires_us: int | None
+    max_versions: int
+    tags: list[str]
+    attributes: dict[str, str]
+    rotation: dict[str, str]
+    versions: list[Version]
+
+    def at(self, version: int) -> Version | None:
+        """One version, or None."""
+        newest = self.versions[-1]
+        if newest.version == version:
+            return newest
+        return next((found for found in self.versions if found.version == version), None)
+
+    def live(self, now_us: int) -> bool:
+        """Whether the current version can be read."""
+        current = self.at(self.current)
+        return (
+            current is not None
+            and current.state == State.LIVE
+            and (self.expires_us is None or self.expires_us > now_us)
+        )
+
+    def readable(self, version: int | None, now_us: int) -> Version:
+        """The version to read: live, and of a secret that has not expired.
+
+        Raises:
+            SecretNotFound: There is none.
+        """
+        found = self.at(self.current if version is None else version)
+        if (
+            found is None
+            or found.state != State.LIVE
+            or (self.expires_us is not None and self.expires_us <= now_us)
+        ):
+            raise not_found()
+        return found
+
+    def public(self, accessed_us: int | None) -> SecretMetadata:
+        """The public value."""
+        return SecretMetadata(
+            self.name,
+            self.current,
+            from_us(self.created_us),
+            from_us(self.updated_us),
+            None if accessed_us is None else from_us(accessed_us),
+            tuple(self.tags),
+            self.attributes,
+            None if self.expires_us is None else from_us(self.expires_us),
+            self.max_versions,
+            self.rotation,
+            tuple(version.info() for version in self.versions),
+        )
+
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_decode = msgspec.msgpack.Decoder(Meta).decode
+
+
+def not_found() -> SecretNotFound:
+    """The one refusal for all that is absent, deleted, destroyed, expired or another user's."""
+    return SecretNotFound("there is no such secret", hint="List names with 'adyton list'.")
+
+
+def seal(keys: UserKeys, name: bytes, meta: Meta) -> tuple[bytes, bytes]:
+    """Seal a body under the user's current metadata key.
+
+    Returns:
+        The box, and the body's SHA-256 for the audit record.
+    """
+    body = _encode(meta)
+    return keys.seal_meta(name, body), hashlib.sha256(body).digest()
+
+
+def open_body(keys: UserKeys, row: "SecretRow | MetaRow") -> bytes:
+    """The exact bytes of a sealed body.
+
+    Raises:
+        IntegrityError: It was changed, moved or cut.
+    """
+    return keys.open_meta(row.name, row.meta_version, row.meta)
+
+
+def open_meta(keys: UserKeys, row: "SecretRow | MetaRow") -> Meta:
+    """Open and check a body.
+
+    Raises:
+        IntegrityError: It was changed, moved or cut, or the row's version is not the body's.
+    """
+    try:
+        meta = _decode(keys.open_meta(row.name, row.meta_version, row.meta))
+    except msgspec.MsgspecError:
+        raise IntegrityError("a secret's metadata does not parse") from None
+    if meta.current != row.current:
+        raise IntegrityError(
+            "a secret's current version is not the one in its metadata: a row was changed",
+            hint="Run 'adyton audit verify'.",
+        )
+    return meta

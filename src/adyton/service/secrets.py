@@ -1,0 +1,224 @@
+"""Reading and writing secrets, one at a time or in batches (DESIGN section 4)."""
+
+from collections.abc import Iterable, Sequence
+
+from adyton.errors import AdytonError, IntegrityError, InvalidInput, LimitExceeded
+from adyton.model import Action, Caller, SecretMetadata, UserId, secret_name
+from adyton.ports import SecretRow
+from adyton.service import secretmeta, writing
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.secretmeta import not_found
+from adyton.service.userkeys import UserKeys
+from adyton.service.values import Item, Secret
+
+
+class Secrets:
+    """Operations on values.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    # -- reading --------------------------------------------------------------------------------
+
+    async def get(
+        self, caller: Caller, user: UserId, name: str, version: int | None = None
+    ) -> Secret:
+        """Open one version of a secret; released when its record is durable."""
+        core = self._core
+        draft = Draft(caller, Action.SECRET_GET)
+        try:
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+            secret = await self._open(draft, version)
+        except AdytonError as error:
+            raise await core.refuse(draft, error) from None
+        try:
+            await core.commit.submit(drafts=[draft])
+        except BaseException:
+            secret.wipe()
+            raise
+        return secret
+
+    async def _open(self, draft: Draft, version: int | None) -> Secret:
+        """Open a version with the keys at hand; once more with fresh ones if they don't fit."""
+        core = self._core
+        keys = await core.keys(draft.user_id)
+        if keys is None:
+            raise not_found()
+        try:
+            return await self._open_with(keys, draft, version)
+        except IntegrityError:
+            # A rotation may have come between reading the keys and reading the row.
+            fresh = await core.keys(draft.user_id, fresh=True)
+            if fresh is None:
+                raise not_found() from None
+            return await self._open_with(fresh, draft, version)
+
+    async def _open_with(self, keys: UserKeys, draft: Draft, version: int | None) -> Secret:
+        core = self._core
+        index = keys.index(draft.name)
+        row = await core.storage.secret(keys.user, index)
+        if row is None:
+            raise not_found()
+        if version is not None and version != row.current:
+            return await self._open_older(keys, draft, index, version)
+        meta = secretmeta.open_meta(keys, row)
+        return self._release(keys, draft, row, meta)
+
+    def _release(
+        self, keys: UserKeys, draft: Draft, row: SecretRow, meta: secretmeta.Meta
+    ) -> Secret:
+        core = self._core
+        found = meta.readable(row.current, core.clock.now_us())
+        value = writing.open_checked(
+            keys, row.name, found, row.key_version, row.wrapped_key, row.value
+        )
+        draft.keys = keys
+        draft.version = found.version
+        draft.touch = row.name
+        accessed = core.accessed(keys.user, row.name, row.accessed_us)
+        return Secret(value, meta, found.version, found.content_type, accessed)
+
+    async def _open_older(self, keys: UserKeys, draft: Draft, index: bytes, version: int) -> Secret:
+        core = self._core
+        async with core.storage.snapshot() as rows:
+            row = await rows.secret(keys.user, index)
+            older = await rows.version(keys.user, index, version)
+        if row is None:
+            raise not_found()
+        meta = secretmeta.open_meta(keys, row)
+        if row.current == version:  # it became so in between
+            return self._release(keys, draft, row, meta)
+        found = meta.readable(version, core.clock.now_us())
+        if older is None:
+            raise writing.missing_value()
+        value = writing.open_checked(
+            keys, index, found, older.key_version, older.wrapped_key, older.value
+        )
+        draft.keys = keys
+        draft.version = version
+        draft.touch = index
+        accessed = core.accessed(keys.user, index, row.accessed_us)
+        return Secret(value, meta, version, found.content_type, accessed)
+
+    async def get_many(
+        self, caller: Caller, user: UserId, names: Iterable[str]
+    ) -> dict[str, Secret]:
+        """Open the current versions of several secrets, one record each, in one commit.
+
+        Names that don't exist are recorded as refused and left out of the result.
+        """
+        core = self._core
+        first = Draft(caller, Action.SECRET_GET)
+        async with core.guard(first):
+            user_id = core.authorise(caller, user)
+            first.user_id = user_id
+            wanted = [secret_name(name) for name in dict.fromkeys(names)]
+            self._check_batch(len(wanted))
+        found: dict[str, Secret] = {}
+        drafts: list[Draft] = []
+        try:
+            for name in wanted:
+                draft = Draft(caller, Action.SECRET_GET, None, user_id, name)
+                try:
+                    found[name] = await self._open(draft, None)
+                    drafts.append(draft)
+                except IntegrityError as error:
+                    await core.commit.submit(drafts=[*drafts, draft.failed(type(error).__name__)])
+                    raise
+                except AdytonError as error:
+                    drafts.append(draft.failed(type(error).__name__))
+            if drafts:
+                await core.commit.submit(drafts=drafts)
+        except BaseException:
+            for secret in found.values():
+                secret.wipe()
+            raise
+        return found
+
+    # -- writing --------------------------------------------------------------------------------
+
+    async def set(self, caller: Caller, user: UserId, item: Item) -> SecretMetadata:
+        """Write a new version of a secret."""
+        return (await self.set_many(caller, user, [item]))[0]
+
+    async def set_many(
+        self, caller: Caller, user: UserId, items: Sequence[Item]
+    ) -> list[SecretMetadata]:
+        """Write new versions of several secrets: all or none, one record each, one commit."""
+        core = self._core
+        draft = Draft(caller, Action.SECRET_SET)
+        async with core.guard(draft):
+            user_id = core.authorise(caller, user)
+            draft.user_id = user_id
+            self._check_batch(len(items))
+            names = {secret_name(item.name) for item in items}
+            if len(names) != len(items):
+                raise InvalidInput("the batch names a secret twice", hint="Write each name once.")
+            if len(items) == 1:
+                draft.name = items[0].name
+
+        async def work(scope: Scope) -> list[SecretMetadata]:
+            keys = await core.keys_to_write(scope, caller, user_id, len(items))
+            batch = writing.Batch(core, scope, caller, keys)
+            metas = [await batch.add(item, Action.SECRET_SET) for item in items]
+            await batch.write()
+            return [
+                meta.public(core.accessed(keys.user, keys.index(meta.name), accessed))
+                for meta, accessed in metas
+            ]
+
+        return await core.write(draft, work)
+
+    async def rollback(
+        self, caller: Caller, user: UserId, name: str, version: int
+    ) -> SecretMetadata:
+        """Write an older version's value as a new version."""
+        core = self._core
+        draft = Draft(caller, Action.SECRET_ROLLBACK)
+        async with core.guard(draft):
+            user_id = draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+            draft.version = version
+
+        async def work(scope: Scope) -> SecretMetadata:
+            if await core.keys_in(scope, user_id) is None:
+                raise not_found()
+            keys = await core.keys_to_write(scope, caller, user_id, 1)
+            index = keys.index(name)
+            row = await scope.tx.secret(keys.user, index)
+            if row is None:
+                raise not_found()
+            meta = secretmeta.open_meta(keys, row)
+            found = meta.readable(version, scope.now_us)
+            if version == row.current:
+                source = (row.key_version, row.wrapped_key, row.value)
+            else:
+                older = await scope.tx.version(keys.user, index, version)
+                if older is None:
+                    raise writing.missing_value()
+                source = (older.key_version, older.wrapped_key, older.value)
+            with writing.open_checked(keys, index, found, *source) as value:
+                batch = writing.Batch(core, scope, caller, keys)
+                new, accessed = await batch.add(
+                    Item(name, value.writable(), found.content_type),
+                    Action.SECRET_ROLLBACK,
+                    reason=f"from version {version}",
+                )
+                await batch.write()
+            return new.public(core.accessed(keys.user, index, accessed))
+
+        return await core.write(draft, work)
+
+    def _check_batch(self, count: int) -> None:
+        if count > self._core.limits.max_batch:
+            raise LimitExceeded(
+                f"{count} names in one call are more than {self._core.limits.max_batch}",
+                hint="Split the batch.",
+            )

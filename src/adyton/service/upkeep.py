@@ -1,0 +1,183 @@
+"""Work in the background: checkpoints, re-wrapping, rotation of the master key, sinks.
+
+One thread per open store. Everything it does is a unit of the group commit like any other, in
+bounded batches, and ends within one batch when the store is closed.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from adyton.errors import AdytonError, IntegrityError
+from adyton.model import Caller, from_us
+from adyton.ports import EntryRow, Rows, Sink, SinkEvent
+from adyton.service.core import LOG, Core
+from adyton.service.journal import Body
+from adyton.service.keyadmin import KeyAdmin
+from adyton.service.keyring import SYSTEM_USER
+from adyton.service.logstate import CHECKPOINT_SECONDS
+from adyton.service.userkeys import UserKeys
+from adyton.service.values import Progress
+
+UPKEEP: Final = Caller("adyton:upkeep")
+_TICK: Final = 0.5
+_BATCH: Final = 1_000
+_RETRY_SECONDS: Final = 30.0
+_log = logging.getLogger("adyton.upkeep")
+
+
+class _Stopped(Exception):  # noqa: N818 - never leaves this module
+    """The store is being closed."""
+
+
+class Upkeep:
+    """The background thread of one store.
+
+    Args:
+        core: The open store.
+        sinks: Where records are copied to.
+        reveal: Whether sinks get names and user ids in the clear, instead of keyed indexes.
+        jobs: Whether to re-wrap and rotate by itself.
+    """
+
+    def __init__(
+        self, core: Core, sinks: Sequence[Sink], *, reveal: bool = False, jobs: bool = True
+    ) -> None:
+        self._core = core
+        self._sinks = list(sinks)
+        self._reveal = reveal
+        self._jobs = jobs
+        self._stop = threading.Event()
+        self._retry_at: dict[int, float] = {}
+        self._keys: dict[bytes, UserKeys | None] = {}
+        self._thread = threading.Thread(target=self._run, name="adyton-upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, after one last try to bring the sinks up to date."""
+        self._stop.set()
+        self._thread.join()
+        self._pump(last=True)
+        for sink in self._sinks:
+            sink.close()
+
+    def _run(self) -> None:
+        jobs_at = 0.0
+        while not self._stop.wait(_TICK):
+            try:
+                self._checkpoint()
+                if self._jobs and time.monotonic() >= jobs_at:
+                    jobs_at = time.monotonic() + _RETRY_SECONDS
+                    self._due_jobs()
+            except _Stopped:
+                return
+            except AdytonError as error:
+                # The next operation of a caller meets the same trouble and tells it.
+                _log.warning("background work failed: %s", error.message)
+            self._pump()
+
+    def _checkpoint(self) -> None:
+        state = self._core.commit.state
+        stale = time.monotonic() - state.checkpoint_at >= CHECKPOINT_SECONDS
+        if stale and state.size > state.checkpoint_size:
+            self._core.commit.run_sync(_sign(self._core))
+
+    def _due_jobs(self) -> None:
+        core = self._core
+        admin = KeyAdmin(core)
+        if admin.master_due():
+            core.commit.run_sync(admin.rotate_master(UPKEEP, watch=self._watch))
+        core.commit.run_sync(admin.finish_jobs(UPKEEP, watch=self._watch))
+
+    def _watch(self, _: Progress) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+
+    # -- sinks ----------------------------------------------------------------------------------
+
+    def floor(self) -> int | None:
+        """The first leaf that a sink may still lack, or None without sinks."""
+        positions = []
+        for sink in self._sinks:
+            try:
+                positions.append(sink.position())
+            except OSError:
+                positions.append(0)
+        return min(positions, default=None)
+
+    def _pump(self, *, last: bool = False) -> None:
+        for number, sink in enumerate(self._sinks):
+            if not last and time.monotonic() < self._retry_at.get(number, 0.0):
+                continue
+            try:
+                self._feed(sink, last=last)
+            except OSError as error:
+                _log.warning("an audit sink fails (%s); it will catch up", error.strerror)
+                self._retry_at[number] = time.monotonic() + _RETRY_SECONDS / 10
+            except AdytonError as error:
+                _log.warning("an audit sink can't be fed: %s", error.message)
+
+    def _feed(self, sink: Sink, *, last: bool) -> None:
+        core = self._core
+        at = sink.position()
+        while at < core.commit.state.size and (last or not self._stop.is_set()):
+            events = core.commit.run_sync(self._events(at))
+            if not events:
+                return
+            sink.write(events)
+            at = events[-1].leaf + 1
+
+    async def _events(self, start: int) -> list[SinkEvent]:
+        events = []
+        async with self._core.storage.snapshot() as rows:
+            self._keys = {SYSTEM_USER: self._core.ring.system}
+            for row in await rows.entries(LOG, start, _BATCH):
+                events.append(SinkEvent(row.leaf, await self._line(rows, row)))  # noqa: PERF401
+        return events
+
+    async def _line(self, rows: Rows, row: EntryRow) -> str:
+        if row.user not in self._keys:
+            self._keys[row.user] = await self._core.ring.load_index(rows, row.user)
+        keys = self._keys[row.user]
+        event: dict[str, object] = {"index": row.leaf, "log": LOG}
+        try:
+            if keys is None:
+                raise IntegrityError("erased")  # noqa: TRY301 - one way out for both
+            body, _ = self._core.journal.open(keys, row.leaf, row.record)
+        except IntegrityError:
+            event["erased"] = True
+        else:
+            event |= self._fields(keys, body)
+        return msgspec.json.encode(event).decode()
+
+    def _fields(self, keys: UserKeys, body: Body) -> dict[str, object]:
+        user, name = body.user, body.name
+        if not self._reveal:
+            user = f"hmac:{self._core.ring.user_index(user).hex()}" if user else ""
+            name = f"hmac:{keys.index(name).hex()}" if name else ""
+        return {
+            "time": from_us(body.time_us).isoformat(),
+            "actor": body.actor,
+            "user": user,
+            "secret": name,
+            "version": body.version,
+            "action": body.action,
+            "success": body.success,
+            "reason": body.reason,
+            "request_id": body.request_id,
+            "address": body.address,
+        }
+
+
+async def _sign(core: Core) -> None:
+    async def work(scope: "object") -> None:
+        scope.sign = True  # type: ignore[attr-defined]
+
+    await core.commit.submit(work)

@@ -1,0 +1,196 @@
+"""One user's keys, opened, and what they alone can do (``docs/spec/envelope.md``, section 4)."""
+
+import enum
+from typing import Final
+
+from adyton.crypto import context as ctx
+from adyton.crypto.aead import AeadKey
+from adyton.crypto.kdf import IndexKey, expand
+from adyton.crypto.secretbytes import SecretBytes, wipe_at_end
+from adyton.errors import IntegrityError
+
+EPOCH_BITS: Final = 20
+"""An audit key's sub-key seals the records of 2^20 consecutive leaves, then the next one does."""
+_MAX_EPOCHS: Final = 4
+
+
+class Purpose(enum.IntEnum):
+    """What a user's subkey is for. The numbers are stored."""
+
+    INDEX = 1
+    METADATA = 2
+    AUDIT = 3
+
+
+class AuditKey:
+    """Derives and keeps the AEAD key of each epoch of the log."""
+
+    __slots__ = ("__weakref__", "_epochs", "_key")
+
+    def __init__(self, key: SecretBytes) -> None:
+        self._key = key
+        self._epochs: dict[int, AeadKey] = {}
+        wipe_at_end(self, key)
+
+    def epoch(self, number: int) -> AeadKey:
+        """The key for leaves ``number << 20`` and following."""
+        found = self._epochs.get(number)
+        if found is None:
+            info = ctx.encode(ctx.LABEL_AUDIT_RECORD, ctx.u64(number))
+            with expand(self._key, info) as key:
+                found = AeadKey(key)
+            if len(self._epochs) >= _MAX_EPOCHS:
+                self._epochs.clear()
+            self._epochs[number] = found
+        return found
+
+
+class UserKeys:
+    """The opened keys of one user; also the store's own, under the reserved index of zeros.
+
+    Immutable once shared, save for the count of wraps and the mark of a purge, which are only
+    written by whoever holds the writing transaction.
+    """
+
+    __slots__ = (
+        "_data_key_prefix",
+        "_meta_prefix",
+        "_value_prefix",
+        "audit",
+        "created_us",
+        "current",
+        "index_key",
+        "meta",
+        "meta_current",
+        "purged",
+        "user",
+        "user_id",
+        "wraps",
+        "wraps_reserved",
+        "wrapping",
+    )
+
+    def __init__(
+        self,
+        store_id: bytes,
+        user: bytes,
+        user_id: str,
+        *,
+        wrapping: dict[int, AeadKey],
+        index_key: IndexKey,
+        meta: dict[int, AeadKey],
+        audit: AuditKey,
+        created_us: int,
+        wraps: int,
+    ) -> None:
+        self.user = user
+        self.user_id = user_id
+        self.wrapping = wrapping
+        self.current = max(wrapping)
+        self.index_key = index_key
+        self.meta = meta
+        self.meta_current = max(meta)
+        self.audit = audit
+        self.created_us = created_us
+        self.wraps = wraps
+        self.wraps_reserved = wraps
+        self.purged = False
+        place = (store_id, user)
+        self._value_prefix = ctx.encode(ctx.LABEL_VALUE, *place)
+        self._data_key_prefix = ctx.encode(ctx.LABEL_DATA_KEY, *place)
+        self._meta_prefix = ctx.encode(ctx.LABEL_METADATA, *place)
+
+    def __repr__(self) -> str:
+        return "<UserKeys>"
+
+    def index(self, name: str) -> bytes:
+        """The keyed index of a secret's name."""
+        return self.index_key.index(name)
+
+    def seal_value(
+        self, name: bytes, version: int, value: "bytes | bytearray | memoryview"
+    ) -> tuple[bytes, bytes]:
+        """Seal a value under a fresh data key.
+
+        Returns:
+            The data key wrapped under the current user key, and the value's box.
+        """
+        with SecretBytes.random(32) as data_key:
+            box = AeadKey(data_key).seal(value, self._value_context(name, version))
+            with data_key.borrow() as view:
+                wrapped = self.wrapping[self.current].seal(
+                    view, self._data_key_context(name, version, self.current)
+                )
+        self.wraps += 1
+        return wrapped, box
+
+    def open_value(
+        self, name: bytes, version: int, key_version: int, wrapped: bytes, box: bytes
+    ) -> SecretBytes:
+        """Open a value into locked memory: two AEAD openings.
+
+        Raises:
+            IntegrityError: The key version is unknown, or anything was changed or moved.
+        """
+        with self._data_key(name, version, key_version, wrapped) as data_key:
+            return AeadKey(data_key).open_secret(box, self._value_context(name, version))
+
+    def opens(
+        self, name: bytes, version: int, key_version: int, wrapped: bytes, box: bytes
+    ) -> bool:
+        """Whether a value opens; what it is stays in locked memory and is wiped."""
+        try:
+            self.open_value(name, version, key_version, wrapped, box).wipe()
+        except IntegrityError:
+            return False
+        return True
+
+    def rewrap(self, name: bytes, version: int, key_version: int, wrapped: bytes) -> bytes:
+        """The same data key wrapped under the current user key.
+
+        Raises:
+            IntegrityError: The key version is unknown, or anything was changed or moved.
+        """
+        with self._data_key(name, version, key_version, wrapped) as data_key:
+            self.wraps += 1
+            return self.wrapping[self.current].seal(
+                data_key.writable(), self._data_key_context(name, version, self.current)
+            )
+
+    def seal_meta(self, name: bytes, body: bytes) -> bytes:
+        """Seal a secret's metadata under the current metadata key."""
+        return self.meta[self.meta_current].seal(body, self._meta_context(name, self.meta_current))
+
+    def open_meta(self, name: bytes, meta_version: int, box: bytes) -> bytes:
+        """Open a secret's metadata.
+
+        Raises:
+            IntegrityError: The key version is unknown, or anything was changed or moved.
+        """
+        key = self.meta.get(meta_version)
+        if key is None:
+            raise unknown_key()
+        return key.open(box, self._meta_context(name, meta_version))
+
+    def _data_key(self, name: bytes, version: int, key_version: int, wrapped: bytes) -> SecretBytes:
+        key = self.wrapping.get(key_version)
+        if key is None:
+            raise unknown_key()
+        return key.open_secret(wrapped, self._data_key_context(name, version, key_version))
+
+    def _value_context(self, name: bytes, version: int) -> bytes:
+        return self._value_prefix + ctx.secret_tail(name, version)
+
+    def _data_key_context(self, name: bytes, version: int, key_version: int) -> bytes:
+        return self._data_key_prefix + ctx.secret_tail(name, version, key_version)
+
+    def _meta_context(self, name: bytes, meta_version: int) -> bytes:
+        return self._meta_prefix + ctx.secret_tail(name, meta_version)
+
+
+def unknown_key() -> IntegrityError:
+    """The refusal of a row that names a key which does not exist."""
+    return IntegrityError(
+        "stored data names a key that does not exist: it was changed, or its key was destroyed",
+        hint="Run 'adyton audit verify', and restore the store from a backup if it was changed.",
+    )

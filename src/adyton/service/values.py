@@ -1,0 +1,192 @@
+"""What callers hand in and get back: items to store, secrets that were read."""
+
+import datetime as dt
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, NoReturn, Self, SupportsIndex
+
+import msgspec
+
+from adyton.crypto.secretbytes import SecretBytes
+from adyton.errors import InvalidInput, ValueTooLarge
+from adyton.model import (
+    CONTENT_BYTES,
+    CONTENT_JSON,
+    CONTENT_TEXT,
+    MAX_CONTENT_TYPE_CHARS,
+    SecretMetadata,
+    Value,
+)
+from adyton.service.secretmeta import Meta
+from adyton.service.transfer.canonical import canonical_json
+
+
+class Item(NamedTuple):
+    """One value to store, checked. None keeps what an existing secret has."""
+
+    name: str
+    value: "bytes | bytearray | memoryview"
+    content_type: str
+    tags: tuple[str, ...] | None = None
+    attributes: dict[str, str] | None = None
+    expires_us: int | None = None
+    keep_expiry: bool = True
+    max_versions: int | None = None
+    cas: int | None = None
+
+
+def encode_value(
+    value: Value, content_type: str | None, limit: int
+) -> "tuple[bytes | bytearray | memoryview, str]":
+    """A value as bytes, with its content type.
+
+    Raises:
+        ValueTooLarge: It is over the limit.
+        InvalidInput: It is none of bytes, text and JSON object.
+    """
+    data: bytes | bytearray | memoryview
+    if isinstance(value, str):
+        data, natural = value.encode("utf-8", "surrogatepass"), CONTENT_TEXT
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            # The exception would carry the value.
+            data = b""
+            natural = ""
+    elif isinstance(value, bytes | bytearray | memoryview):
+        data, natural = value, CONTENT_BYTES
+    elif isinstance(value, Mapping):
+        data, natural = canonical_json(value), CONTENT_JSON
+    else:
+        raise InvalidInput(
+            f"a value is bytes, text or a mapping, not {type(value).__name__}",
+            hint="Encode it first.",
+        )
+    if not natural:
+        raise InvalidInput("the text has a lone surrogate and is not valid Unicode")
+    size = data.nbytes if isinstance(data, memoryview) else len(data)
+    if size > limit:
+        raise ValueTooLarge(
+            f"the value has {size} bytes, more than the limit of {limit}",
+            hint="Store a key here and the data elsewhere, or raise max_value_bytes.",
+        )
+    if content_type is not None and not 0 < len(content_type) <= MAX_CONTENT_TYPE_CHARS:
+        raise InvalidInput(f"a content type has 1 to {MAX_CONTENT_TYPE_CHARS} characters")
+    return data, content_type or natural
+
+
+class KeyInfo(NamedTuple):
+    """One version of the master key (``user`` empty) or of a user key.
+
+    Attributes:
+        user: Whose key, or empty for the master key.
+        version: Its version.
+        created_at: When it was made, UTC.
+        current: Whether it wraps; otherwise it only opens, until the re-wrap job is through.
+        wraps: Upper bound of how often it has wrapped.
+        max_days: Age at which it is rotated, in days.
+    """
+
+    user: str
+    version: int
+    created_at: dt.datetime
+    current: bool
+    wraps: int
+    max_days: float
+
+
+class Progress(NamedTuple):
+    """How far a long operation is."""
+
+    what: str
+    done: int
+    total: int
+
+
+class RewrapReport(NamedTuple):
+    """What a re-wrap job has done."""
+
+    users: int
+    keys: int
+
+
+class Secret:
+    """One version's value in locked memory, with what is known of it.
+
+    Use it in a ``with`` block: the value is wiped when the block ends.
+
+    Attributes:
+        name: The secret's name.
+        version: The version that was read.
+        content_type: Media type of the value.
+        value: The value's bytes, locked.
+    """
+
+    __slots__ = ("_accessed_us", "_meta", "content_type", "name", "value", "version")
+
+    def __init__(
+        self, value: SecretBytes, meta: Meta, version: int, content_type: str, accessed: int | None
+    ) -> None:
+        self.value = value
+        self.name = meta.name
+        self.version = version
+        self.content_type = content_type
+        self._meta = meta
+        self._accessed_us = accessed
+
+    @property
+    def metadata(self) -> SecretMetadata:
+        """Everything about the secret but its values."""
+        return self._meta.public(self._accessed_us)
+
+    def reveal(self) -> bytes:
+        """The value as ``bytes``, a copy that can't be wiped.
+
+        Raises:
+            SecretWiped: The block has ended.
+        """
+        return self.value.reveal()
+
+    def text(self) -> str:
+        """The value as text, a copy that can't be wiped.
+
+        Raises:
+            SecretWiped: The block has ended.
+            ValueError: The value is not UTF-8.
+        """
+        return self.value.text()
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON is any value
+        """The value parsed as JSON, a copy that can't be wiped.
+
+        Raises:
+            SecretWiped: The block has ended.
+            ValueError: The value is not JSON.
+        """
+        with self.value.borrow() as view:
+            try:
+                return msgspec.json.decode(view)
+            except msgspec.MsgspecError:
+                pass
+        raise ValueError("the value is not JSON; use reveal()")
+
+    def wipe(self) -> None:
+        """Wipe the value now."""
+        self.value.wipe()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.value.wipe()
+
+    def __repr__(self) -> str:
+        return f"<Secret version={self.version}>"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a Secret can't be pickled or copied; use reveal()")

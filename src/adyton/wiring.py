@@ -1,0 +1,210 @@
+"""Puts the rooms together. The only module that knows every one of them."""
+
+import getpass
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from adyton.crypto.secretbytes import SecretBytes
+from adyton.errors import ConfigurationError, StoreExists
+from adyton.model import Caller
+from adyton.ports import RootOfTrust, Sink, Storage
+from adyton.roots import open_root
+from adyton.service import opening
+from adyton.service.commit import CommitMode
+from adyton.service.core import Core
+from adyton.service.limits import Limits
+from adyton.service.upkeep import Upkeep
+from adyton.sinks import open_sink
+from adyton.storage.sqlite import SqliteStorage
+
+Ask = Callable[[str], SecretBytes]
+
+MEMORY: Final = "memory:"
+
+
+class SystemClock:
+    """The system's clock (``ports.Clock``)."""
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch, UTC."""
+        return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a store is opened; built once, never changed.
+
+    Attributes:
+        url: Path, ``sqlite:///PATH`` or ``memory:``.
+        root: Root of trust, as a URI or an object.
+        create: Make the store, and what the root needs, if they are missing.
+        must_create: Fail if the store exists.
+        actor: Who acts, for the audit record; by default the user of the operating system.
+        lock_timeout: Seconds to wait for another process to close the store.
+        limits: Limits and intervals.
+        commit: How event loops wait for the disk; see ``GroupCommit``.
+        sinks: Where audit records are copied to, such as ``file:/var/log/adyton.jsonl``.
+        reveal_to_sinks: Whether sinks get names and user ids in the clear.
+        upkeep: Whether to re-wrap retired keys and rotate an old master key in the background.
+        ask: Asks a person for a secret.
+    """
+
+    url: str
+    root: "str | RootOfTrust"
+    create: bool = False
+    must_create: bool = False
+    actor: str | None = None
+    lock_timeout: float = 10.0
+    limits: Limits = field(default_factory=Limits)
+    commit: CommitMode = "auto"
+    sinks: "Sequence[str | Sink]" = ()
+    reveal_to_sinks: bool = False
+    upkeep: bool = True
+    ask: Ask | None = None
+
+
+class Opened:
+    """An open store with everything that belongs to it."""
+
+    def __init__(self, core: Core, upkeep: Upkeep, caller: Caller, folder: Path | None) -> None:
+        self.core = core
+        self.upkeep = upkeep
+        self.caller = caller
+        self._folder = folder
+        self.closed = False
+        _open_stores.add(self)
+
+    def close(self) -> None:
+        """Write what is pending, sign a checkpoint, release everything. May be called again."""
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            self.upkeep.close()
+        finally:
+            try:
+                opening.close(self.core)
+            finally:
+                if self._folder is not None:
+                    shutil.rmtree(self._folder, ignore_errors=True)
+
+    def disown(self) -> None:
+        """In a forked child: refuse everything, touch nothing that the parent uses."""
+        self.closed = True
+        self.core.commit.disown()
+
+
+_open_stores: "weakref.WeakSet[Opened]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for opened in list(_open_stores):
+        opened.disown()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def default_actor() -> str:
+    """The user of the operating system, as an actor."""
+    try:
+        return f"local:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"local:uid{os.getuid()}"
+
+
+def store_path(url: str) -> Path | None:
+    """The path that a store's URL names; None for a store in memory.
+
+    Raises:
+        ConfigurationError: The URL is of no storage that is built in.
+    """
+    if url == MEMORY:
+        return None
+    if url.startswith("sqlite:"):
+        parts = urlsplit(url)
+        path = unquote(parts.path)
+        if parts.netloc or not path or path == "/":
+            raise ConfigurationError(
+                "the store's URL has no path", hint="Write sqlite:///relative or sqlite:////full."
+            )
+        return Path(path[1:])
+    scheme, colon, _ = url.partition("://")
+    if colon:
+        raise ConfigurationError(
+            f"there is no storage for {scheme}:// URLs",
+            hint="Give a path, sqlite:///PATH or memory:.",
+        )
+    if not url:
+        raise ConfigurationError("the store's path is empty", hint="Give a path.")
+    return Path(url)
+
+
+def open_store(options: Options) -> Opened:
+    """Open a store, or make it.
+
+    Raises:
+        ConfigurationError: The options are wrong.
+        StoreError: The storage can't be opened; see its subclasses.
+        RootError: The root of trust refuses or fails.
+        IntegrityError: What is stored was changed.
+        AuditError: The audit log's end is missing or was changed.
+    """
+    clock = SystemClock()
+    caller = Caller(default_actor() if options.actor is None else options.actor)
+    path = store_path(options.url)
+    folder = None
+    if path is None:
+        shared_memory = Path("/dev/shm")  # noqa: S108 - the file lives and dies with the store
+        folder = Path(
+            tempfile.mkdtemp(
+                prefix="adyton-", dir=shared_memory if shared_memory.is_dir() else None
+            )
+        )
+        path = folder / "store.db"
+    try:
+        create = options.create or folder is not None
+        storage = SqliteStorage(path, create=create, lock_timeout=options.lock_timeout)
+        return _open_in(storage, options, caller, clock, folder, create=create)
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _open_in(
+    storage: Storage,
+    options: Options,
+    caller: Caller,
+    clock: SystemClock,
+    folder: Path | None,
+    *,
+    create: bool,
+) -> Opened:
+    root: RootOfTrust | None = None
+    try:
+        missing = not opening.is_initialised_now(storage)
+        if options.must_create and not missing:
+            raise StoreExists("there is a store already", hint="Open it, or give another path.")
+        root = open_root(options.root, create=create and missing, ask=options.ask)
+        if missing and create:
+            opening.create_now(storage, root, clock, options.limits, caller)
+        core = opening.load_now(storage, root, clock, options.limits, options.commit)
+    except BaseException:
+        storage.close()
+        if root is not None:
+            root.close()
+        raise
+    sinks = [open_sink(sink) if isinstance(sink, str) else sink for sink in options.sinks]
+    upkeep = Upkeep(core, sinks, reveal=options.reveal_to_sinks, jobs=options.upkeep)
+    core.sink_floor = upkeep.floor
+    upkeep.start()
+    return Opened(core, upkeep, caller, folder)
