@@ -5,7 +5,8 @@ import binascii
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from adyton.errors import InvalidDocument
+from adyton.errors import AuditError, InvalidDocument
+from adyton.translog.merkle import EMPTY_ROOT, MAX_SIZE
 from adyton.translog.note import NoteSigner, NoteVerifier, format_note, open_note
 
 
@@ -32,7 +33,10 @@ class Checkpoint(NamedTuple):
             raise InvalidDocument("a checkpoint has an origin, a size and a root hash, each a line")
         origin, digits, encoded = lines[:3]
         if not (digits.isascii() and digits.isdigit()) or str(int(digits[:20])) != digits:
+            # No longer than a 64-bit number: int() of a megabyte of digits takes long.
             raise InvalidDocument("a checkpoint's size is not a plain decimal number")
+        if int(digits) > MAX_SIZE:
+            raise InvalidDocument("a checkpoint's size is larger than any log's")
         try:
             root = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
@@ -48,8 +52,14 @@ def origin_of(store_id: bytes, log: int) -> str:
 
 
 def sign_checkpoint(checkpoint: Checkpoint, signers: Sequence[NoteSigner]) -> bytes:
-    """A checkpoint as a signed note."""
+    """A checkpoint as a signed note.
+
+    Raises:
+        InvalidDocument: It would not be read back as it is, or nobody signs it.
+    """
     text = checkpoint.text()
+    if Checkpoint.parse(text) != checkpoint or not signers:
+        raise InvalidDocument("a checkpoint needs an origin of one line and a signer")
     return format_note(text, [signer.sign(text) for signer in signers]).encode()
 
 
@@ -65,10 +75,13 @@ def verify_checkpoint(
 
     Raises:
         InvalidDocument: It does not parse, or is of another log.
-        AuditError: No known key has signed it, or a signature is wrong.
+        AuditError: No known key has signed it, a signature is wrong, or it gives an empty log a
+            root hash that no empty log has.
     """
     checkpoint = Checkpoint.parse(open_note(note, verifiers))
     wanted = origin if origin is not None else verifiers[0].name
     if checkpoint.origin != wanted:
         raise InvalidDocument("the checkpoint is of another log")
+    if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
+        raise AuditError("the checkpoint of an empty log has the root hash of another")
     return checkpoint

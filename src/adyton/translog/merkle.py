@@ -8,6 +8,9 @@ from typing import Final
 from adyton.errors import AuditError
 
 HASH_BYTES: Final = 32
+MAX_SIZE: Final = 2**63 - 1
+"""The largest tree: sizes and indexes fit a signed 64-bit integer everywhere."""
+
 EMPTY_ROOT: Final = sha256(b"").digest()
 """Root of a tree without leaves: the hash of the empty string."""
 
@@ -54,7 +57,13 @@ def _range_hash(start: int, end: int, read: HashReader) -> bytes:
 
 
 def root(size: int, read: HashReader) -> bytes:
-    """Root of the tree of the first ``size`` leaves."""
+    """Root of the tree of the first ``size`` leaves.
+
+    Raises:
+        AuditError: No tree has that size.
+    """
+    if not 0 <= size <= MAX_SIZE:
+        raise AuditError(f"no tree has the size {size}")
     return _range_hash(0, size, read) if size else EMPTY_ROOT
 
 
@@ -109,6 +118,12 @@ def consistency_proof(old: int, new: int, read: HashReader) -> list[bytes]:
     return proof[::-1]
 
 
+def _check_lengths(hashes: Sequence[bytes]) -> None:
+    # A proof of no steps compares its arguments as they are, so they must be hashes.
+    if any(len(one) != HASH_BYTES for one in hashes):
+        raise AuditError(f"a hash of the proof does not have {HASH_BYTES} bytes")
+
+
 def _equal(found: bytes, wanted: bytes, what: str) -> None:
     if not hmac.compare_digest(found, wanted):
         raise AuditError(f"{what} does not lead to the root hash")
@@ -129,8 +144,9 @@ def verify_inclusion(
     Raises:
         AuditError: The proof does not show it.
     """
-    if not 0 <= index < size:
+    if not 0 <= index < size <= MAX_SIZE:
         raise AuditError(f"the tree of size {size} has no leaf {index}")
+    _check_lengths([leaf, root_hash, *proof])
     node, last, acc = index, size - 1, leaf
     for step in proof:
         if last == 0:
@@ -149,20 +165,33 @@ def verify_inclusion(
     _equal(acc, root_hash, "the inclusion proof")
 
 
+def _check_without_path(
+    old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
+) -> None:
+    """Consistency from an empty tree, or of two trees of one size."""
+    if proof:
+        raise AuditError("the consistency proof is too long")
+    _equal(old_root, new_root if old else EMPTY_ROOT, "the consistency proof")
+    if new == 0:
+        _equal(new_root, EMPTY_ROOT, "the consistency proof")
+
+
 def verify_consistency(
     old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
 ) -> None:
     """Check a consistency proof (RFC 9162, section 2.1.4.2).
 
+    RFC 6962 defines none from an empty tree or between equal sizes. Here both are the empty
+    proof; an empty tree must have :data:`EMPTY_ROOT`, and equal sizes equal roots.
+
     Raises:
         AuditError: The proof does not show that the old tree is a prefix of the new one.
     """
-    if not 0 <= old <= new:
+    if not 0 <= old <= new <= MAX_SIZE:
         raise AuditError(f"a tree of size {old} can't be a prefix of one of size {new}")
+    _check_lengths([old_root, new_root, *proof])
     if old in {0, new}:
-        if proof:
-            raise AuditError("the consistency proof is too long")
-        _equal(old_root, new_root if old else EMPTY_ROOT, "the consistency proof")
+        _check_without_path(old, old_root, new, new_root, proof)
         return
     path = list(proof)
     if old & (old - 1) == 0:  # the old tree is complete: its root is the first node

@@ -43,13 +43,19 @@ def _b64decode(text: str, what: str) -> bytes:
     return data
 
 
+def _unfit(char: str) -> bool:
+    """Whether a note can't have the character: ASCII controls, and what UTF-8 can't encode."""
+    return char < " " or "\ud800" <= char <= "\udfff"
+
+
 def check_key_name(name: str) -> str:
     """A key name: not empty, no white space, no plus sign.
 
     Raises:
         InvalidDocument: It breaks a rule.
     """
-    if not name or "+" in name or any(char.isspace() or not char.isprintable() for char in name):
+    # No stricter than the standard: a strange name of an unknown key must not spoil a note.
+    if not name or "+" in name or any(char.isspace() or _unfit(char) for char in name):
         raise InvalidDocument("a key's name is empty or has a space, plus or control character")
     return name
 

@@ -6,6 +6,7 @@ salted hash, and the salt is in the proof.
 """
 
 import hmac
+import json
 from hashlib import sha256
 from typing import Annotated, Final, Literal
 
@@ -13,7 +14,7 @@ import msgspec
 
 from adyton.errors import AuditError, InvalidDocument
 from adyton.translog.checkpoint import Checkpoint, verify_checkpoint
-from adyton.translog.merkle import MAX_PROOF, leaf_hash, verify_inclusion
+from adyton.translog.merkle import MAX_PROOF, MAX_SIZE, leaf_hash, verify_inclusion
 from adyton.translog.note import NoteVerifier
 
 FORMAT: Final = "adyton.audit-proof.v1"
@@ -27,7 +28,7 @@ Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     format: Literal["adyton.audit-proof.v1"]
-    index: Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+    index: Annotated[int, msgspec.Meta(ge=0, le=MAX_SIZE)]
     leaf: bytes
     inclusion: Annotated[list[Hash], msgspec.Meta(max_length=MAX_PROOF)]
     checkpoint: str
@@ -74,6 +75,14 @@ def write_proof(
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a field that is given twice: of two readers each could believe another one."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field is given twice")
+    return fields
+
+
 def check_proof(document: bytes, *, vkey: str | None = None) -> AuditProof:
     """Check a proof offline.
 
@@ -90,13 +99,17 @@ def check_proof(document: bytes, *, vkey: str | None = None) -> AuditProof:
         raise InvalidDocument(f"the proof is larger than {MAX_PROOF_BYTES} bytes")
     try:
         parsed = msgspec.json.decode(document, type=_Document)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        given = json.loads(document, object_pairs_hook=_each_once)
+        # One text for each proof: base64 has spellings that decode to the same bytes.
+        if given != json.loads(msgspec.json.encode(parsed)):
+            raise ValueError("base64 is not canonical")
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         raise InvalidDocument(
             "the proof is not a JSON document of the format adyton.audit-proof.v1",
             hint="Make it again with 'adyton audit prove'.",
         ) from None
     trusted = NoteVerifier.parse(vkey if vkey is not None else parsed.vkey)
-    if vkey is not None and parsed.vkey != trusted.vkey():
+    if parsed.vkey != trusted.vkey():
         raise AuditError("the proof is of a log with another key than the one given")
     checkpoint = verify_checkpoint(parsed.checkpoint, [trusted])
     verify_inclusion(

@@ -7,15 +7,17 @@ never change. What is not yet in a full tile, the tree's right edge, is held in 
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from typing import Final
 
 from adyton.errors import InvalidDocument
-from adyton.translog.merkle import HASH_BYTES, node_hash, root
+from adyton.translog.merkle import HASH_BYTES, root
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 256
 TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 MAX_ENTRY: Final = 65_535
+MAX_LEVEL: Final = 63
 
 TileSource = Callable[[int, int], bytes]
 """``(level, index)`` to the 8192 bytes of a full tile."""
@@ -58,7 +60,7 @@ def parse_tile_path(path: str) -> tuple[int | None, int, int]:
         width = int(partial) if partial else TILE_WIDTH
         level = None if kind == "entries" else int(kind)
         again = entries_path(index, width) if level is None else tile_path(level, index, width)
-        if again == path and width <= TILE_WIDTH:
+        if again == path and width <= TILE_WIDTH and (level or 0) <= MAX_LEVEL:
             return level, index, width
     raise InvalidDocument("the path is not that of a tile")
 
@@ -127,7 +129,7 @@ class TileBuilder:
         new = cls()
         new.size = size
         new._edge = [list(last)]
-        if len(last) != size % TILE_WIDTH:
+        if len(last) != size % TILE_WIDTH or any(len(one) != HASH_BYTES for one in last):
             raise InvalidDocument("the log's last entries do not fit its size")
         level, count = 0, size >> TILE_HEIGHT
         while count:
@@ -139,14 +141,20 @@ class TileBuilder:
 
     def fork(self) -> "TileBuilder":
         """A copy that grows on its own."""
-        new = TileBuilder.__new__(TileBuilder)
+        new = TileBuilder()
         new.size = self.size
         new._edge = [*map(list.copy, self._edge)]
-        new._full = []
+        new._full = self._full.copy()  # what nobody has taken yet must not get lost
         return new
 
     def append(self, leaf: bytes) -> None:
-        """Add the hash of a leaf."""
+        """Add the hash of a leaf.
+
+        Raises:
+            InvalidDocument: It is not 32 bytes.
+        """
+        if len(leaf) != HASH_BYTES:  # in a tile it would shift every hash behind it
+            raise InvalidDocument("a leaf hash has 32 bytes")
         edge = self._edge[0]
         edge.append(leaf)
         self.size += 1
@@ -156,13 +164,13 @@ class TileBuilder:
     def _fold(self) -> None:
         level = 0
         while len(self._edge[level]) == TILE_WIDTH:
-            tile = b"".join(self._edge[level])
+            hashes = self._edge[level]
             index = (self.size >> (TILE_HEIGHT * (level + 1))) - 1
-            self._full.append((level, index, tile))
+            self._full.append((level, index, b"".join(hashes)))
             self._edge[level] = []
             if level + 1 == len(self._edge):
                 self._edge.append([])
-            self._edge[level + 1].append(_tile_root(tile))
+            self._edge[level + 1].append(_fold_hashes(hashes))
             level += 1
 
     def take_full(self) -> list[tuple[int, int, bytes]]:
@@ -203,7 +211,11 @@ class TileBuilder:
 
 def _fold_hashes(hashes: list[bytes]) -> bytes:
     while len(hashes) > 1:
-        hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
+        # node_hash() in place: this is one half of all hashing of a growing log.
+        hashes = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(hashes[::2], hashes[1::2], strict=True)
+        ]
     return hashes[0]
 
 

@@ -1,4 +1,4 @@
-"""The age format at its edge: texts of keys in, our errors out (``docs/spec/bundle.md``, section 1).
+"""The age format at its edge: texts of keys in, our errors out (``docs/spec/bundle.md`` 1).
 
 ``pyrage`` names a cause only by the text of its exception, so the texts are mapped here and nowhere
 else. Its exceptions are dropped (``from None``): one that quotes a header or a key must not travel.
@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-import pyrage
+import pyrage  # type: ignore[import-untyped]  # it ships no type hints
 
 from adyton.errors import InvalidDocument, InvalidInput
 
@@ -34,9 +34,11 @@ def recipients_of(recipients: Sequence[str] | None, passphrase: str | None) -> K
             "a bundle needs a list of recipients, or a passphrase, and not both",
             hint="Give age or SSH public keys, or a passphrase.",
         )
-    return _text(passphrase) if passphrase else [
-        _recipient(text, position) for position, text in enumerate(recipients or (), 1)
-    ]
+    return (
+        _text(passphrase)
+        if passphrase
+        else [_recipient(text, position) for position, text in enumerate(recipients or (), 1)]
+    )
 
 
 def identities_of(identities: Sequence[str] | None, passphrase: str | None) -> Keys:
@@ -50,9 +52,11 @@ def identities_of(identities: Sequence[str] | None, passphrase: str | None) -> K
             "a bundle opens by a list of identities, or a passphrase, and not both",
             hint="Give the private keys, or the passphrase it was made under.",
         )
-    return _text(passphrase) if passphrase else [
-        _identity(text, position) for position, text in enumerate(identities or (), 1)
-    ]
+    return (
+        _text(passphrase)
+        if passphrase
+        else [_identity(text, position) for position, text in enumerate(identities or (), 1)]
+    )
 
 
 def encrypt(plaintext: bytes, keys: Keys) -> bytes:

@@ -111,7 +111,9 @@ def write_document(secrets: Iterable[PortableSecret], *, now: dt.datetime) -> by
     head = _encoder.encode(_Head(len(texts), _time_text(created_us)))
     digest = whole_digest(head, texts)
     body = b",\n".join(texts)
-    return b"".join((head[:-1], b',"secrets":[\n', body, b'\n],"sha256":"', digest.encode(), b'"}\n'))
+    return b"".join(
+        (head[:-1], b',"secrets":[\n', body, b'\n],"sha256":"', digest.encode(), b'"}\n')
+    )
 
 
 def read_document(data: bytes, *, limits: TransferLimits) -> list[PortableSecret]:
@@ -131,13 +133,10 @@ def read_document(data: bytes, *, limits: TransferLimits) -> list[PortableSecret
     if count > limits.secrets:
         raise InvalidDocument(f"the bundle has {count} secrets, more than {limits.secrets}")
     _time_us(document.created_at)
-    names: set[str] = set()
+    _check_unique([secret.name for secret in document.secrets])
     found: list[PortableSecret] = []
     try:
         for secret in document.secrets:
-            if secret.name in names:
-                raise InvalidDocument("its name is that of an earlier one")
-            names.add(secret.name)
             found.append(_read_secret(secret, limits))
     except AdytonError as error:
         # Built anew, and without its cause: the frames of that one hold a value.
@@ -147,6 +146,19 @@ def read_document(data: bytes, *, limits: TransferLimits) -> list[PortableSecret
     if whole_digest(head, _canonical(document.secrets)) != document.sha256:
         raise InvalidDocument("the digest of the whole bundle does not match", hint=_WHOLE_HINT)
     return found
+
+
+def _check_unique(names: list[str]) -> None:
+    if len(set(names)) == len(names):
+        return
+    seen: set[str] = set()
+    for position, name in enumerate(names, 1):
+        if name in seen:
+            raise InvalidDocument(
+                f"secret {position}: its name is that of an earlier one",
+                hint="A bundle has each name once; export again.",
+            )
+        seen.add(name)
 
 
 def _decode(data: bytes) -> _Document:
@@ -233,11 +245,7 @@ def _read_secret(secret: _Secret, limits: TransferLimits) -> PortableSecret:
             )
         at = v.created_at
         us = (
-            updated_us
-            if at == secret.updated_at
-            else created_us
-            if at == created
-            else _time_us(at)
+            updated_us if at == secret.updated_at else created_us if at == created else _time_us(at)
         )
         versions.append(
             PortableVersion(v.version, us, v.created_by, _STATES[v.state], v.content_type, value)

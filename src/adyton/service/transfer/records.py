@@ -160,7 +160,7 @@ def _check_versions(versions: tuple[PortableVersion, ...]) -> None:
         last = version.version
         if not 0 <= version.created_us <= MAX_US:
             raise InvalidInput("a time is before 1970 or after 9999")
-        if (version.value is None) != (version.state == _DESTROYED):
+        if (version.value is None) != (version.state is _DESTROYED):
             raise InvalidInput("a version has no value exactly when it is destroyed")
         if version.created_by:
             _check_actor(version.created_by)
