@@ -5,9 +5,10 @@ Naming rules are DESIGN section 4 and ``docs/spec/names.md``.
 
 import datetime as dt
 import enum
+import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import Final, Literal, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -120,32 +121,111 @@ class VersionInfo(msgspec.Struct, frozen=True, array_like=True):
         return from_us(self.created_us)
 
 
-class SecretMetadata(msgspec.Struct, frozen=True):
+class _Version(Protocol):
+    @property
+    def version(self) -> int: ...
+
+    def info(self) -> VersionInfo: ...
+
+
+class SecretMetadata:
     """Everything about a secret but its values.
 
-    ``accessed_at`` is the time of the last successful read of a value, None before the first.
+    Times and versions are made when they are asked for: a listing has thousands of these.
+
+    Attributes:
+        name: The secret's name.
+        version: The current version's number.
+        tags: Tags, sorted.
+        attributes: Attributes, ordered by key.
+        max_versions: How many versions are kept.
+        rotation: The rotation policy.
     """
 
-    name: str
-    version: int
-    created_at: dt.datetime
-    updated_at: dt.datetime
-    accessed_at: dt.datetime | None
-    tags: tuple[str, ...]
-    attributes: dict[str, str]
-    expires_at: dt.datetime | None
-    max_versions: int
-    rotation: dict[str, str]
-    versions: tuple[VersionInfo, ...]
+    __slots__ = (
+        "_accessed_us",
+        "_created_us",
+        "_expires_us",
+        "_updated_us",
+        "_versions",
+        "attributes",
+        "max_versions",
+        "name",
+        "rotation",
+        "tags",
+        "version",
+    )
 
-    def __repr__(self) -> str:
-        # Names, tags and attributes are private: a repr ends up in logs and tracebacks.
-        return f"<SecretMetadata version={self.version} versions={len(self.versions)}>"
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        created_us: int,
+        updated_us: int,
+        accessed_us: int | None,
+        expires_us: int | None,
+        tags: tuple[str, ...],
+        attributes: dict[str, str],
+        max_versions: int,
+        rotation: dict[str, str],
+        versions: Sequence[_Version],
+    ) -> None:
+        self.name = name
+        self.version = version
+        self._created_us = created_us
+        self._updated_us = updated_us
+        self._accessed_us = accessed_us
+        self._expires_us = expires_us
+        self.tags = tags
+        self.attributes = attributes
+        self.max_versions = max_versions
+        self.rotation = rotation
+        self._versions = versions
+
+    @property
+    def created_at(self) -> dt.datetime:
+        """When the secret was made, UTC."""
+        return from_us(self._created_us)
+
+    @property
+    def updated_at(self) -> dt.datetime:
+        """When it was last changed, UTC."""
+        return from_us(self._updated_us)
+
+    @property
+    def accessed_at(self) -> dt.datetime | None:
+        """When a value was last read, UTC; None before the first time."""
+        return None if self._accessed_us is None else from_us(self._accessed_us)
+
+    @property
+    def expires_at(self) -> dt.datetime | None:
+        """When it ends to be readable, UTC; None for never."""
+        return None if self._expires_us is None else from_us(self._expires_us)
+
+    @property
+    def versions(self) -> tuple[VersionInfo, ...]:
+        """What is known of each version that is kept, oldest first."""
+        return tuple(version.info() for version in self._versions)
 
     @property
     def current(self) -> VersionInfo:
         """The current version's information."""
-        return next(v for v in self.versions if v.version == self.version)
+        return next(v for v in reversed(self._versions) if v.version == self.version).info()
+
+    def __repr__(self) -> str:
+        # Names, tags and attributes are private: a repr ends up in logs and tracebacks.
+        return f"<SecretMetadata version={self.version} versions={len(self._versions)}>"
+
+    def _key(self) -> tuple[object, ...]:
+        return (
+            *(getattr(self, field) for field in self.__slots__ if field != "_versions"),
+            self.versions,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretMetadata) and self._key() == other._key()
+
+    __hash__ = None  # type: ignore[assignment] # it has dictionaries
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -232,6 +312,13 @@ _FORMAT_CONTROLS: Final = frozenset(
 )
 
 
+# Printable ASCII without empty, '.' or '..' segments: nearly every name, decided at once.
+_PLAIN_NAME: Final = re.compile(
+    r"(?!\.{1,2}(?:/|\Z))[ -.0-~]+(?:/(?!\.{1,2}(?:/|\Z))[ -.0-~]+)*", re.ASCII
+)
+_PLAIN_USER: Final = re.compile(r"(?!\.{1,2}\Z)[ -.0-~]+", re.ASCII)
+
+
 def secret_name(name: str) -> str:
     """Check a secret name and return it unchanged.
 
@@ -240,6 +327,8 @@ def secret_name(name: str) -> str:
     """
     if not isinstance(name, str):
         raise InvalidName(f"a secret name is text, not {type(name).__name__}")
+    if len(name) <= MAX_NAME_CHARS and _PLAIN_NAME.fullmatch(name):
+        return name
     _check_text(name, "the secret name", MAX_NAME_CHARS)
     if "/" in name or name in {".", ".."}:
         for segment in name.split("/"):
@@ -261,6 +350,8 @@ def user_id(user: UserId) -> str:
     if isinstance(user, bool) or not isinstance(user, str | int):
         raise InvalidName(f"a user id is text or an integer, not {type(user).__name__}")
     text = str(user) if isinstance(user, int) else user
+    if len(text) <= MAX_USER_CHARS and _PLAIN_USER.fullmatch(text):
+        return text
     _check_text(text, "the user id", MAX_USER_CHARS)
     if "/" in text or text in {".", ".."}:
         raise InvalidName("the user id is '.', '..' or has a '/'", hint="Remove it.")

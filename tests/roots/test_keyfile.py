@@ -188,3 +188,41 @@ def test_the_key_leaves_no_ordinary_bytes_behind(path):
     during, after = map(int, out.split())
     assert during >= 1, "the scanner has to find the key of the open cipher, or it proves nothing"
     assert after == 0
+
+
+def test_a_disk_that_does_not_read_is_unavailable(path, monkeypatch):
+    """A read error is told as such, and not as a wrong key."""
+
+    def fail(fd, buffers):
+        raise OSError(5, "Input/output error")
+
+    write(path)
+    monkeypatch.setattr(os, "readv", fail)
+    with pytest.raises(RootUnavailable, match="Input/output error"):
+        KeyFileRoot(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_file_that_may_not_be_read_is_unavailable(path):
+    """A key file of root's, opened by another user, is told apart from a missing one."""
+    out = run_isolated(
+        """
+        import os, sys
+        from adyton.errors import RootUnavailable
+        from adyton.roots import KeyFileRoot
+
+        fd = os.open(os.path.dirname(sys.argv[1]), os.O_PATH)
+        os.fchmod(os.open(os.path.dirname(sys.argv[1]), os.O_RDONLY), 0o755)
+        os.chdir(f"/proc/self/fd/{fd}")
+        open("k", "wb").write(b"k" * 32)
+        os.chmod("k", 0o600)
+        os.setresuid(65534, 65534, 65534)
+        try:
+            KeyFileRoot(sys.argv[1])
+        except RootUnavailable as error:
+            print(error)
+        """,
+        str(path.with_name("k")),
+    )
+    assert "can't read the key file" in out
+    assert "Permission denied" in out

@@ -13,6 +13,7 @@ from adyton.errors import ConfigurationError, InvalidInput, RootLocked, RootUnav
 from adyton.roots import Argon2Params, PassphraseRoot, open_root
 from adyton.roots import passphrase as module
 from adyton.roots.passphrase import DEFAULT_PARAMS, TEST_PARAMS
+from isolated import run_isolated
 
 GOOD = "correct horse battery"
 
@@ -302,3 +303,23 @@ def test_the_default_cost_is_not_cheap():
     start = time.perf_counter()
     wrap(root)
     assert time.perf_counter() - start > 0.01
+
+
+def test_closing_in_a_forked_child_does_not_wait_for_the_parents_threads():
+    """A child that was forked while a thread derived a key can close the root at once."""
+    out = run_isolated(
+        """
+        import os, signal
+        from adyton.roots.passphrase import TEST_PARAMS, PassphraseRoot
+
+        root = PassphraseRoot("correct horse battery", params=TEST_PARAMS)
+        root._lock.acquire()  # as the deriving thread has it at the moment of the fork
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            root.close()
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """
+    )
+    assert out.split() == ["0"]

@@ -369,3 +369,15 @@ def test_a_process_that_ends_while_it_writes_leaves_no_gap(path):
         assert leaves(path) == list(range(sink.position()))
         sink.close()
     assert reported > 0
+
+
+def test_memory_keeps_the_position_when_file_and_sidecar_are_gone(sink, path):
+    """While the process runs the position stays, also when both files were moved away."""
+    sink.write(events(0, 3))
+    path.unlink()
+    path.with_name("audit.jsonl.position").unlink()
+    sink._saved = 0  # as when the sidecar could not be written
+    assert sink.position() == 3
+    sink.write(events(3, 4))
+    assert leaves(path) == [3]
+    assert path.with_name("audit.jsonl.position").read_bytes() == b"4\n"

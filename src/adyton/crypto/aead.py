@@ -91,11 +91,52 @@ class AeadKey:
             raise _failed() from None
         return secret
 
+    def open_into(self, box: bytes, context: bytes, buffer: memoryview) -> None:
+        """Open a box into a locked buffer of exactly its plaintext's size.
+
+        Raises:
+            DecryptionFailed: As :meth:`open`; the buffer is zero then.
+        """
+        if len(box) != len(buffer) + OVERHEAD or box[0] != BOX_V1:
+            raise _failed()
+        try:
+            self._decrypt_into(box[1:13], box[13:], context, buffer)
+        except InvalidTag:
+            buffer[:] = bytes(len(buffer))
+            raise _failed() from None
+
     def __repr__(self) -> str:
         return "<AeadKey>"
 
     def __reduce__(self) -> str:
         raise TypeError("a key can't be pickled or copied")
+
+
+def seal_once(
+    key: memoryview, plaintext: "bytes | bytearray | memoryview", context: bytes
+) -> bytes:
+    """Seal under a key that seals nothing else; see :meth:`AeadKey.seal`."""
+    nonce = urandom(NONCE_BYTES)
+    return _V1 + nonce + AESGCM(key).encrypt(nonce, plaintext, context)
+
+
+def open_once(key: memoryview, box: bytes, context: bytes) -> SecretBytes:
+    """Open what :func:`seal_once` sealed; see :meth:`AeadKey.open_secret`.
+
+    Raises:
+        DecryptionFailed: Changed, moved, truncated, another key or an unknown format.
+    """
+    size = len(box) - OVERHEAD
+    if size < 0 or box[0] != BOX_V1:
+        raise _failed()
+    secret = SecretBytes.sized(size)
+    try:
+        AESGCM(key).decrypt_into(box[1:13], box[13:], context, secret.writable())
+    except InvalidTag:
+        # decrypt_into leaves unauthenticated plaintext behind when the tag is wrong.
+        secret.wipe()
+        raise _failed() from None
+    return secret
 
 
 def new_key() -> SecretBytes:

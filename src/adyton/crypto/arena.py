@@ -23,6 +23,10 @@ _MADV_DONTDUMP: Final = 16
 _MADV_WIPEONFORK: Final = 18
 _CHUNK: Final = 64 * 1024
 _CLASSES: Final = tuple(64 << (2 * n) for n in range(8))  # 64 B, 256 B, ... 1 MiB
+_CLASS_OF_BITS: Final = tuple(
+    next(size for size in _CLASSES if size.bit_length() > bits) for bits in range(21)
+)
+"""Smallest class for a size of which ``size - 1`` has so many bits."""
 
 _log = logging.getLogger("adyton.memory")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -93,11 +97,9 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def acquire(size: int) -> memoryview:
     """A zeroed slot of at least ``size`` bytes; give it back with :func:`release`."""
-    for slot_size in _CLASSES:
-        if size <= slot_size:
-            break
-    else:
+    if size > _CLASSES[-1]:
         return _acquire_large(size)
+    slot_size = _CLASS_OF_BITS[(size - 1 if size else 0).bit_length()]
     free = _free[slot_size]
     try:
         return free.pop()

@@ -35,11 +35,10 @@ LEN16: Final = _u32(16)
 """Length prefix of a 16-byte field."""
 
 
-def secret_tail(name_index: bytes, version: int, key_version: int | None = None) -> bytes:
-    """The fields after store and user: name index, version and, for data keys, the key's version.
+def secret_tail(name_index: bytes, version: int) -> bytes:
+    """The fields after store and user: name index and version.
 
     Equal to the tail of :func:`encode`; split off because store and user are the same for a
     whole namespace.
     """
-    tail = LEN16 + name_index + LEN8 + u64(version)
-    return tail if key_version is None else tail + LEN8 + u64(key_version)
+    return LEN16 + name_index + LEN8 + u64(version)

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from adyton.errors import IntegrityError, SecretNotFound
-from adyton.model import SecretMetadata, State, VersionInfo, from_us
+from adyton.model import SecretMetadata, State, VersionInfo
 from adyton.ports import MetaRow, SecretRow
 from adyton.service.userkeys import UserKeys
 
@@ -94,15 +94,15 @@ class Meta(msgspec.Struct, array_like=True):
         return SecretMetadata(
             self.name,
             self.current,
-            from_us(self.created_us),
-            from_us(self.updated_us),
-            None if accessed_us is None else from_us(accessed_us),
+            self.created_us,
+            self.updated_us,
+            accessed_us,
+            self.expires_us,
             tuple(self.tags),
             self.attributes,
-            None if self.expires_us is None else from_us(self.expires_us),
             self.max_versions,
             self.rotation,
-            tuple(version.info() for version in self.versions),
+            self.versions,
         )
 
 

@@ -35,7 +35,18 @@ class Secrets:
         try:
             draft.user_id = core.authorise(caller, user)
             draft.name = secret_name(name)
-            secret = await self._open(draft, version)
+            keys = core.ring.cached(draft.user_id)
+            if version is None and keys is not None:
+                # The hot path, written out: one select, three openings, one record.
+                row = await core.storage.secret(keys.user, keys.index(name))
+                if row is None:
+                    raise not_found()
+                try:
+                    secret = self._release(keys, draft, row)
+                except IntegrityError:
+                    secret = await self._open(draft, None)
+            else:
+                secret = await self._open(draft, version)
         except AdytonError as error:
             raise await core.refuse(draft, error) from None
         try:
@@ -48,41 +59,39 @@ class Secrets:
     async def _open(self, draft: Draft, version: int | None) -> Secret:
         """Open a version with the keys at hand; once more with fresh ones if they don't fit."""
         core = self._core
-        keys = await core.keys(draft.user_id)
+        keys = core.ring.cached(draft.user_id)
+        if keys is not None:
+            try:
+                return await self._open_with(keys, draft, version)
+            except IntegrityError:
+                # A rotation may have come between reading the keys and reading the row.
+                pass
+        keys = await core.keys(draft.user_id, fresh=True)
         if keys is None:
             raise not_found()
-        try:
-            return await self._open_with(keys, draft, version)
-        except IntegrityError:
-            # A rotation may have come between reading the keys and reading the row.
-            fresh = await core.keys(draft.user_id, fresh=True)
-            if fresh is None:
-                raise not_found() from None
-            return await self._open_with(fresh, draft, version)
+        return await self._open_with(keys, draft, version)
 
     async def _open_with(self, keys: UserKeys, draft: Draft, version: int | None) -> Secret:
-        core = self._core
-        index = keys.index(draft.name)
-        row = await core.storage.secret(keys.user, index)
+        row = await self._core.storage.secret(keys.user, keys.index(draft.name))
         if row is None:
             raise not_found()
         if version is not None and version != row.current:
-            return await self._open_older(keys, draft, index, version)
-        meta = secretmeta.open_meta(keys, row)
-        return self._release(keys, draft, row, meta)
+            return await self._open_older(keys, draft, row.name, version)
+        return self._release(keys, draft, row)
 
-    def _release(
-        self, keys: UserKeys, draft: Draft, row: SecretRow, meta: secretmeta.Meta
-    ) -> Secret:
+    def _release(self, keys: UserKeys, draft: Draft, row: SecretRow) -> Secret:
+        """Open a row's current version, and say so in the draft."""
         core = self._core
-        found = meta.readable(row.current, core.clock.now_us())
+        index = row.name
+        meta = secretmeta.open_meta(keys, row)
+        found = meta.readable(None, core.clock.now_us())
         value = writing.open_checked(
-            keys, row.name, found, row.key_version, row.wrapped_key, row.value
+            keys, index, found, row.key_version, row.wrapped_key, row.value
         )
         draft.keys = keys
         draft.version = found.version
-        draft.touch = row.name
-        accessed = core.accessed(keys.user, row.name, row.accessed_us)
+        draft.touch = index
+        accessed = core.commit.state.accessed.get((keys.user, index), row.accessed_us)
         return Secret(value, meta, found.version, found.content_type, accessed)
 
     async def _open_older(self, keys: UserKeys, draft: Draft, index: bytes, version: int) -> Secret:
@@ -92,9 +101,9 @@ class Secrets:
             older = await rows.version(keys.user, index, version)
         if row is None:
             raise not_found()
-        meta = secretmeta.open_meta(keys, row)
         if row.current == version:  # it became so in between
-            return self._release(keys, draft, row, meta)
+            return self._release(keys, draft, row)
+        meta = secretmeta.open_meta(keys, row)
         found = meta.readable(version, core.clock.now_us())
         if older is None:
             raise writing.missing_value()

@@ -4,8 +4,9 @@ import enum
 from typing import Final
 
 from adyton.crypto import context as ctx
-from adyton.crypto.aead import AeadKey
+from adyton.crypto.aead import AeadKey, open_once, seal_once
 from adyton.crypto.kdf import IndexKey, expand
+from adyton.crypto.scratch import scratch
 from adyton.crypto.secretbytes import SecretBytes, wipe_at_end
 from adyton.errors import IntegrityError
 
@@ -115,12 +116,16 @@ class UserKeys:
         Returns:
             The data key wrapped under the current user key, and the value's box.
         """
-        with SecretBytes.random(32) as data_key:
-            box = AeadKey(data_key).seal(value, self._value_context(name, version))
-            with data_key.borrow() as view:
-                wrapped = self.wrapping[self.current].seal(
-                    view, self._data_key_context(name, version, self.current)
-                )
+        tail = ctx.secret_tail(name, version)
+        current = self.current
+        place = scratch()
+        key = place.randomize()
+        try:
+            box = seal_once(key, value, self._value_prefix + tail)
+            context = self._data_key_prefix + tail + ctx.LEN8 + ctx.u64(current)
+            wrapped = self.wrapping[current].seal(key, context)
+        finally:
+            place.wipe()
         self.wraps += 1
         return wrapped, box
 
@@ -132,8 +137,17 @@ class UserKeys:
         Raises:
             IntegrityError: The key version is unknown, or anything was changed or moved.
         """
-        with self._data_key(name, version, key_version, wrapped) as data_key:
-            return AeadKey(data_key).open_secret(box, self._value_context(name, version))
+        wrapper = self.wrapping.get(key_version)
+        if wrapper is None:
+            raise unknown_key()
+        tail = ctx.secret_tail(name, version)
+        context = self._data_key_prefix + tail + ctx.LEN8 + ctx.u64(key_version)
+        place = scratch()
+        try:
+            wrapper.open_into(wrapped, context, place.view)
+            return open_once(place.view, box, self._value_prefix + tail)
+        finally:
+            place.wipe()
 
     def opens(
         self, name: bytes, version: int, key_version: int, wrapped: bytes, box: bytes
@@ -151,11 +165,17 @@ class UserKeys:
         Raises:
             IntegrityError: The key version is unknown, or anything was changed or moved.
         """
-        with self._data_key(name, version, key_version, wrapped) as data_key:
+        wrapper = self.wrapping.get(key_version)
+        if wrapper is None:
+            raise unknown_key()
+        prefix = self._data_key_prefix + ctx.secret_tail(name, version) + ctx.LEN8
+        place = scratch()
+        try:
+            wrapper.open_into(wrapped, prefix + ctx.u64(key_version), place.view)
             self.wraps += 1
-            return self.wrapping[self.current].seal(
-                data_key.writable(), self._data_key_context(name, version, self.current)
-            )
+            return self.wrapping[self.current].seal(place.view, prefix + ctx.u64(self.current))
+        finally:
+            place.wipe()
 
     def seal_meta(self, name: bytes, body: bytes) -> bytes:
         """Seal a secret's metadata under the current metadata key."""
@@ -171,18 +191,6 @@ class UserKeys:
         if key is None:
             raise unknown_key()
         return key.open(box, self._meta_context(name, meta_version))
-
-    def _data_key(self, name: bytes, version: int, key_version: int, wrapped: bytes) -> SecretBytes:
-        key = self.wrapping.get(key_version)
-        if key is None:
-            raise unknown_key()
-        return key.open_secret(wrapped, self._data_key_context(name, version, key_version))
-
-    def _value_context(self, name: bytes, version: int) -> bytes:
-        return self._value_prefix + ctx.secret_tail(name, version)
-
-    def _data_key_context(self, name: bytes, version: int, key_version: int) -> bytes:
-        return self._data_key_prefix + ctx.secret_tail(name, version, key_version)
 
     def _meta_context(self, name: bytes, meta_version: int) -> bytes:
         return self._meta_prefix + ctx.secret_tail(name, meta_version)

@@ -9,11 +9,10 @@ twenty in p99 and would each hold their own idea of the audit log's end.
 import fcntl
 import os
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
@@ -27,15 +26,12 @@ from adyton.errors import (
 )
 from adyton.ports import Rows, SecretRow, Transaction
 from adyton.storage.migrate import migrate
-from adyton.storage.sqlite_rows import (
-    SELECT_SECRET,
-    SqliteRows,
-    SqliteTransaction,
-    translate,
-)
+from adyton.storage.sqlite_readers import ReaderPool
+from adyton.storage.sqlite_rows import SELECT_SECRET, SqliteTransaction, translate
 
 _OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-_MAX_READERS: Final = 16
+_WAL_PAGES: Final = 2_000
+"""Pages in the write-ahead log at which it is folded into the database: 8 MiB."""
 
 
 class SqliteStorage:
@@ -68,7 +64,7 @@ class SqliteStorage:
         self._vfs = vfs
         self._closed = False
         self._lock_fd = -1
-        self._readers: deque[SqliteRows] = deque()
+        self._readers = ReaderPool(self._connect, self.path)
         exists = Path(self.path).exists()
         if not exists and not create:
             raise StoreNotFound(
@@ -79,7 +75,7 @@ class SqliteStorage:
             raise StoreExists("the path is a folder", hint="Give the path of a file in it.")
         try:
             self._take_lock(lock_timeout)
-            self._writer = SqliteTransaction(self._connect(), self.path)
+            self._writer = SqliteTransaction(self._connect(), self.path, self._committed)
             self._prepare(self._writer.connection)
         except (apsw.Error, OSError) as error:
             self.close()
@@ -136,33 +132,31 @@ class SqliteStorage:
             "PRAGMA journal_size_limit=67108864"
         )
         migrate(connection, time.time_ns() // 1000)
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.set_wal_hook(self._checkpoint_when_large)
 
-    def _reader(self) -> SqliteRows:
-        try:
-            return self._readers.pop()
-        except IndexError:
-            if self._closed:
-                raise StoreClosed("the store has been closed") from None
-            connection = self._connect()
-            connection.execute("PRAGMA query_only=ON")
-            return SqliteRows(connection, self.path)
-
-    def _give_back(self, reader: SqliteRows) -> None:
-        if self._closed or len(self._readers) >= _MAX_READERS:
-            reader.connection.close()
-        else:
-            self._readers.append(reader)
+    def _checkpoint_when_large(self, _: apsw.Connection, __: str, pages: int) -> int:
+        """Called by SQLite after a commit: fold the WAL when it has grown."""
+        if pages >= _WAL_PAGES:
+            self._readers.let_go()
+            with suppress(apsw.BusyError):  # a reader is at work; the next commit tries again
+                self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
 
     async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
         """See ``ports.Storage``; written out flat because every read passes here."""
-        reader = self._reader()
+        readers = self._readers
         try:
-            found = reader.connection.execute(SELECT_SECRET, (user, name)).fetchall()
+            reader = readers.take()
+            try:
+                if reader.seen != readers.commits:
+                    reader.refresh(readers.commits)
+                found: list[Any] = reader.execute(SELECT_SECRET, (user, name)).fetchall()
+            finally:
+                readers.give_back(reader)
         except apsw.Error as error:
             raise translate(error) from error
-        finally:
-            self._give_back(reader)
-        return SecretRow._make(found[0]) if found else None
+        return SecretRow(*found[0]) if found else None
 
     def snapshot(self) -> AbstractAsyncContextManager[Rows]:
         """See ``ports.Storage``."""
@@ -170,17 +164,16 @@ class SqliteStorage:
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Rows]:
-        reader = self._reader()
+        readers = self._readers
         try:
-            reader.connection.execute("BEGIN")
+            reader = readers.take()
             try:
+                reader.refresh(readers.commits)
                 yield reader
             finally:
-                reader.connection.execute("COMMIT")
+                readers.give_back(reader)
         except apsw.Error as error:
             raise translate(error) from error
-        finally:
-            self._give_back(reader)
 
     async def begin(self) -> Transaction:
         """See ``ports.Storage``."""
@@ -195,9 +188,13 @@ class SqliteStorage:
             raise translate(error) from error
         return writer
 
+    def _committed(self) -> None:
+        self._readers.commits += 1
+
     async def compact(self) -> None:
         """See ``ports.Storage``."""
         try:
+            self._readers.let_go()
             self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.BusyError:
             pass  # a reader is at work; the next commit folds the rest
@@ -206,16 +203,19 @@ class SqliteStorage:
 
     async def check(self) -> list[str]:
         """See ``ports.Storage``."""
-        reader = self._reader()
+        readers = self._readers
         try:
-            lines = [str(row[0]) for row in reader.connection.execute("PRAGMA integrity_check")]
+            reader = readers.take()
+            try:
+                reader.refresh(readers.commits)
+                lines = [str(row[0]) for row in reader.execute("PRAGMA integrity_check")]
+            finally:
+                readers.give_back(reader)
         except apsw.Error as error:
             translated = translate(error)
             if isinstance(translated, IntegrityError):
                 return [translated.message]
             raise translated from error
-        finally:
-            self._give_back(reader)
         return [] if lines == ["ok"] else lines
 
     def close(self) -> None:
@@ -223,8 +223,7 @@ class SqliteStorage:
         if self._closed:
             return
         self._closed = True
-        while self._readers:
-            self._readers.pop().connection.close()
+        self._readers.close()
         writer = getattr(self, "_writer", None)
         if writer is not None:
             with suppress(apsw.Error):

@@ -5,7 +5,7 @@ plans a statement anew for each bound value where a partial key or a join is inv
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import apsw
@@ -78,12 +78,12 @@ class SqliteRows:
 
     def __init__(self, connection: apsw.Connection, path: str) -> None:
         self.connection = connection
-        self._execute = connection.execute
+        self.execute = connection.execute
         self._path = path
 
     def _all(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
         try:
-            return self._execute(sql, args).fetchall()
+            return self.execute(sql, args).fetchall()
         except apsw.Error as error:
             raise translate(error) from error
 
@@ -93,7 +93,7 @@ class SqliteRows:
 
     def _one(self, kind: type[Row], sql: str, args: Sequence[Any]) -> Row | None:
         found = self._all(sql, args)
-        return kind._make(found[0]) if found else None  # type: ignore[attr-defined,no-any-return]
+        return kind._make(found[0]) if found else None  # type: ignore[attr-defined]
 
     def _value(self, sql: str, args: Sequence[Any] = ()) -> Any:  # noqa: ANN401 - a cell
         found = self._all(sql, args)
@@ -126,7 +126,10 @@ class SqliteRows:
 
     def _user_keys(self, where: str, args: Sequence[Any]) -> list[UserKeyRow]:
         sql = "SELECT user,version,master_version,wrapped,created_us,wraps,retired FROM user_keys "
-        return [UserKeyRow(*row[:6], bool(row[6])) for row in self._all(sql + where, args)]
+        return [
+            UserKeyRow._make(row)._replace(retired=bool(row[6]))
+            for row in self._all(sql + where, args)
+        ]
 
     async def user_keys(self, user: bytes) -> list[UserKeyRow]:
         return self._user_keys("WHERE user=? ORDER BY version", (user,))
@@ -255,11 +258,23 @@ class SqliteRows:
 
 
 class SqliteTransaction(SqliteRows):
-    """Writing over the one writing connection (``ports.Transaction``)."""
+    """Writing over the one writing connection (``ports.Transaction``).
+
+    Args:
+        connection: The writing connection.
+        path: The database's path.
+        committed: Called after each commit.
+    """
+
+    def __init__(
+        self, connection: apsw.Connection, path: str, committed: Callable[[], None]
+    ) -> None:
+        super().__init__(connection, path)
+        self._committed = committed
 
     def _run(self, sql: str, args: Sequence[Any] = ()) -> None:
         try:
-            self._execute(sql, args)
+            self.execute(sql, args)
         except apsw.Error as error:
             raise translate(error) from error
 
@@ -394,6 +409,7 @@ class SqliteTransaction(SqliteRows):
 
     async def commit(self) -> None:
         self._run("COMMIT")
+        self._committed()
 
     async def rollback(self) -> None:
         if self.connection.in_transaction:

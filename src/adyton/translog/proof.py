@@ -83,6 +83,17 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return fields
 
 
+def _parse(document: bytes) -> _Document:
+    """Parse a proof strictly; ValueError and msgspec's errors say that it is none."""
+    parsed = msgspec.json.decode(document, type=_Document)
+    # One text for each proof: base64 has spellings that decode to the same bytes.
+    if json.loads(document, object_pairs_hook=_each_once) != json.loads(
+        msgspec.json.encode(parsed)
+    ):
+        raise ValueError("base64 is not canonical")
+    return parsed
+
+
 def check_proof(document: bytes, *, vkey: str | None = None) -> AuditProof:
     """Check a proof offline.
 
@@ -98,11 +109,7 @@ def check_proof(document: bytes, *, vkey: str | None = None) -> AuditProof:
     if len(document) > MAX_PROOF_BYTES:
         raise InvalidDocument(f"the proof is larger than {MAX_PROOF_BYTES} bytes")
     try:
-        parsed = msgspec.json.decode(document, type=_Document)
-        given = json.loads(document, object_pairs_hook=_each_once)
-        # One text for each proof: base64 has spellings that decode to the same bytes.
-        if given != json.loads(msgspec.json.encode(parsed)):
-            raise ValueError("base64 is not canonical")
+        parsed = _parse(document)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise InvalidDocument(
             "the proof is not a JSON document of the format adyton.audit-proof.v1",

@@ -1,23 +1,26 @@
 """The JSON document inside a bundle (``docs/spec/bundle.md``, sections 2 to 4)."""
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Final, Literal
-
-import msgspec
+from functools import lru_cache
+from typing import Final, Literal
 
 from adyton.errors import AdytonError, InvalidDocument, InvalidInput
 from adyton.model import State, to_us
 from adyton.service.transfer._bundle_digest import version_digest, whole_digest
+from adyton.service.transfer._bundle_shape import (
+    WireHead,
+    WireSecret,
+    WireVersion,
+    decode,
+    encoder,
+)
 from adyton.service.transfer.records import (
     MAX_US,
     PortableSecret,
     PortableVersion,
     TransferLimits,
 )
-
-FORMAT_ID: Final = "adyton.bundle.v1"
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _from_iso = dt.datetime.fromisoformat
@@ -28,68 +31,8 @@ _STATE_NAMES: Final[dict[State, Literal["live", "deleted", "destroyed"]]] = {
     State.DELETED: "deleted",
     State.DESTROYED: "destroyed",
 }
-_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
-_Pairs = tuple[tuple[str, str], ...]
 _NO_TIME_HINT: Final = "Write UTC as 2026-01-31T23:59:59.000000Z."
 _WHOLE_HINT: Final = "Secrets or their metadata were changed, moved or left out; export again."
-
-
-# The fields stand in the order of their names, so that what msgspec encodes is canonical JSON.
-class _Version(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    content_type: str
-    created_at: str
-    created_by: str
-    sha256: str
-    state: Literal["live", "deleted", "destroyed"]
-    value: bytes | None
-    version: _Count
-
-
-class _Secret(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    attributes: _Pairs
-    created_at: str
-    expires_at: str | None
-    max_versions: _Count
-    name: str
-    rotation: _Pairs
-    tags: tuple[str, ...]
-    updated_at: str
-    versions: tuple[_Version, ...]
-
-
-class _Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    count: _Count
-    created_at: str
-    format: Literal["adyton.bundle.v1"]
-    secrets: list[_Secret]
-    sha256: str
-
-
-class _Head(msgspec.Struct):
-    count: int
-    created_at: str
-    format: str = FORMAT_ID
-
-
-class _FormatOnly(msgspec.Struct):
-    format: str
-
-
-_decoder = msgspec.json.Decoder(_Document)
-_encoder = msgspec.json.Encoder()
-
-
-def check_size(data: bytes, limits: TransferLimits) -> None:
-    """Refuse a document that is too large, before anything is made of it.
-
-    Raises:
-        InvalidDocument: It is over the limit.
-    """
-    if len(data) > limits.document_bytes:
-        raise InvalidDocument(
-            f"the document has {len(data)} bytes, more than {limits.document_bytes}",
-            hint="Export in parts, or raise the limit document_bytes.",
-        )
 
 
 def write_document(secrets: Iterable[PortableSecret], *, now: dt.datetime) -> bytes:
@@ -107,8 +50,8 @@ def write_document(secrets: Iterable[PortableSecret], *, now: dt.datetime) -> by
         if secret.name in names:
             raise InvalidInput(f"secret {position}: its name is that of an earlier one")
         names.add(secret.name)
-        texts.append(_encoder.encode(_compose(secret)))
-    head = _encoder.encode(_Head(len(texts), _time_text(created_us)))
+        texts.append(encoder.encode(_compose(secret)))
+    head = encoder.encode(WireHead(len(texts), _time_text(created_us)))
     digest = whole_digest(head, texts)
     body = b",\n".join(texts)
     return b"".join(
@@ -122,8 +65,8 @@ def read_document(data: bytes, *, limits: TransferLimits) -> list[PortableSecret
     Raises:
         InvalidDocument: It breaks a rule of the format.
     """
-    check_size(data, limits)
-    document = _decode(data)
+    limits.check_document(data)
+    document = decode(data)
     count = len(document.secrets)
     if document.count != count:
         raise InvalidDocument(
@@ -137,12 +80,12 @@ def read_document(data: bytes, *, limits: TransferLimits) -> list[PortableSecret
     found: list[PortableSecret] = []
     try:
         for secret in document.secrets:
-            found.append(_read_secret(secret, limits))
+            found.append(_read_secret(secret, limits))  # noqa: PERF401 - its length is the place
     except AdytonError as error:
         # Built anew, and without its cause: the frames of that one hold a value.
         text = f"secret {len(found) + 1}: {error.message}"
         raise InvalidDocument(text, hint=error.hint) from None
-    head = _encoder.encode(_Head(count, document.created_at))
+    head = encoder.encode(WireHead(count, document.created_at))
     if whole_digest(head, _canonical(document.secrets)) != document.sha256:
         raise InvalidDocument("the digest of the whole bundle does not match", hint=_WHOLE_HINT)
     return found
@@ -161,46 +104,6 @@ def _check_unique(names: list[str]) -> None:
         seen.add(name)
 
 
-def _decode(data: bytes) -> _Document:
-    try:
-        return _decoder.decode(data)
-    except RecursionError:
-        raise InvalidDocument("the document is nested too deep") from None
-    except msgspec.ValidationError as error:
-        raise _misshapen(data, str(error)) from None
-    except ValueError:  # msgspec's DecodeError, or text that is not UTF-8
-        raise InvalidDocument(
-            "the document is not JSON in UTF-8", hint="Give the bundle as it was exported."
-        ) from None
-
-
-def _misshapen(data: bytes, text: str) -> InvalidDocument:
-    """Say where a document differs from the format, without quoting it.
-
-    msgspec's own text may show an unknown key or a value, so only the parts that consist of our
-    own words are taken from it.
-    """
-    try:
-        version = msgspec.json.decode(data, type=_FormatOnly).format
-    except (ValueError, RecursionError):
-        return InvalidDocument("the document is not an Adyton bundle: it has no format id")
-    if version != FORMAT_ID:
-        return InvalidDocument(
-            "the bundle's format is not known", hint="A newer Adyton may read it."
-        )
-    index = re.search(r"\$\.secrets\[(\d+)\]", text)
-    where = f"secret {int(index[1]) + 1}: " if index else ""
-    shape = re.match(r"Expected `[a-z0-9 |<>=*-]+`, got `[a-z]+`|Invalid base64", text)
-    missing = re.match(r"Object missing required field `[a-z0-9_]+`", text)
-    if text.startswith("Object contains unknown field"):
-        what = "there is a field that the format does not have"
-    elif missing or shape:
-        what = (missing or shape or [""])[0].replace("`", "'")
-    else:
-        what = "a field is not as the format demands"
-    return InvalidDocument(f"{where}{what}", hint="The rules are in docs/spec/bundle.md.")
-
-
 def _time_us(text: str) -> int:
     # Exactly 2026-01-31T23:59:59.000000Z. fromisoformat takes other forms of the same length, so
     # the separators are checked; a week date has a W where the month begins.
@@ -215,17 +118,18 @@ def _time_us(text: str) -> int:
     raise InvalidDocument("a time is not RFC 3339 with microseconds in UTC", hint=_NO_TIME_HINT)
 
 
+@lru_cache(maxsize=16)  # a secret's own times are mostly the same one
 def _time_text(us: int) -> str:
     return (_EPOCH + us * _MICROSECOND).isoformat("T", "microseconds")[:26] + "Z"
 
 
-def _canonical(secrets: list[_Secret]) -> Iterator[bytes]:
+def _canonical(secrets: list[WireSecret]) -> Iterator[bytes]:
     # In slices: quick, and without a second copy of the whole document in memory.
     for start in range(0, len(secrets), 512):
-        yield _encoder.encode(secrets[start : start + 512])[1:-1]
+        yield encoder.encode(secrets[start : start + 512])[1:-1]
 
 
-def _read_secret(secret: _Secret, limits: TransferLimits) -> PortableSecret:
+def _read_secret(secret: WireSecret, limits: TransferLimits) -> PortableSecret:
     if len(secret.versions) > limits.versions:
         raise InvalidDocument(f"it has more than {limits.versions} versions")
     created = secret.created_at
@@ -271,13 +175,13 @@ def _read_secret(secret: _Secret, limits: TransferLimits) -> PortableSecret:
     return found
 
 
-def _compose(secret: PortableSecret) -> _Secret:
+def _compose(secret: PortableSecret) -> WireSecret:
     name = secret.name.encode()
-    versions: list[_Version] = []
+    versions: list[WireVersion] = []
     for v in secret.versions:
         value = None if v.value is None else bytes(v.value)
         versions.append(
-            _Version(
+            WireVersion(
                 v.content_type,
                 _time_text(v.created_us),
                 v.created_by,
@@ -287,7 +191,7 @@ def _compose(secret: PortableSecret) -> _Secret:
                 v.version,
             )
         )
-    return _Secret(
+    return WireSecret(
         tuple(secret.attributes.items()),
         _time_text(secret.created_us),
         None if secret.expires_us is None else _time_text(secret.expires_us),

@@ -9,12 +9,8 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from adyton.service.transfer import _age
-from adyton.service.transfer._bundle_doc import (
-    FORMAT_ID,
-    check_size,
-    read_document,
-    write_document,
-)
+from adyton.service.transfer._bundle_doc import read_document, write_document
+from adyton.service.transfer._bundle_shape import FORMAT_ID
 from adyton.service.transfer.records import PortableSecret, TransferLimits
 
 __all__ = ["FORMAT_ID", "read_bundle", "read_document", "write_bundle", "write_document"]
@@ -67,5 +63,5 @@ def read_bundle(
     limits = limits or TransferLimits()
     keys = _age.identities_of(identities, passphrase)
     # age does not compress: the document is smaller than its file, so this bounds both.
-    check_size(data, limits)
+    limits.check_document(data)
     return read_document(_age.decrypt(bytes(data), keys, limits.scrypt_log_n), limits=limits)

@@ -8,7 +8,7 @@ Readers here therefore parse fractions into ``Decimal`` and never through a 64-b
 import json
 import math
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Final
 
@@ -77,7 +77,7 @@ def _number(number: float | Decimal) -> str:
             return int.__repr__(number)
         except ValueError:
             raise InvalidInput("a JSON number is too long", hint=_NUMBER_HINT) from None
-    if not math.isfinite(number):
+    if not (number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)):
         raise InvalidInput("a JSON number is not finite", hint=_NUMBER_HINT)
     return str(number) if isinstance(number, Decimal) else float.__repr__(number)
 
@@ -97,7 +97,6 @@ def parse_exact(text: bytes | str) -> object:
     try:
         if not isinstance(text, str):
             text = str(text, "utf-8")
-        # An exponent is bounded so that a few bytes can't stand for a number of gigabytes.
         return json.loads(
             text,
             parse_float=_decimal,
@@ -118,8 +117,12 @@ def parse_exact(text: bytes | str) -> object:
 
 
 def _decimal(text: str) -> Decimal:
-    number = Decimal(text) if len(text) <= 4300 else Decimal("NaN")
-    if not number.is_finite() or abs(number.adjusted()) > 4300:
+    # Bounded like integers are, so that no few bytes stand for a number of gigabytes.
+    try:
+        number = Decimal(text) if len(text) <= 4300 else None
+    except InvalidOperation:  # an exponent beyond what Decimal knows
+        number = None
+    if number is None or abs(number.adjusted()) > 4300:
         raise InvalidDocument("the document has a number that is too long", hint=_NUMBER_HINT)
     return number
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from adyton.errors import InvalidInput
+from adyton.errors import InvalidDocument, InvalidInput
 from adyton.model import (
     CONTENT_BYTES,
     CONTENT_JSON,
@@ -37,6 +37,7 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         document_bytes: Size of a whole document, or of one answer of a server.
+        document_commas: Commas in a JSON document; bounds its elements, and so the memory it takes.
         text_bytes: Size of a dotenv or YAML document, whose parsers are slow.
         secrets: Secrets in one document.
         versions: Versions of one secret.
@@ -46,12 +47,30 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     document_bytes: int = 512 * 1024 * 1024
-    text_bytes: int = 16 * 1024 * 1024
+    document_commas: int = 32_000_000
+    text_bytes: int = 4 * 1024 * 1024
     secrets: int = 1_000_000
     versions: int = MAX_VERSIONS_LIMIT
     depth: int = 16
     value_bytes: int = 1024 * 1024
     scrypt_log_n: int = 20
+
+    def check_document(self, data: bytes) -> None:
+        """Refuse a document that is too large, before anything is made of it.
+
+        Raises:
+            InvalidDocument: It has too many bytes or commas.
+        """
+        if len(data) > self.document_bytes:
+            raise InvalidDocument(
+                f"the document has {len(data)} bytes, more than {self.document_bytes}",
+                hint="Export in parts, or raise the limit document_bytes.",
+            )
+        if data.count(b",") > self.document_commas:
+            raise InvalidDocument(
+                f"the document has more than {self.document_commas} commas",
+                hint="Export in parts, or raise the limit document_commas.",
+            )
 
 
 class PortableVersion(msgspec.Struct, frozen=True, gc=False):
