@@ -75,7 +75,7 @@ def make_user_view(source: str) -> str:
     for node in store.body:
         if not isinstance(node, ast.AsyncFunctionDef) or len(node.args.args) < 2:
             continue
-        if node.args.args[1].arg != "user":
+        if node.args.args[1].arg != "user" or node.name.startswith("_"):
             continue
         arguments = node.args
         del arguments.args[1]

@@ -161,6 +161,12 @@ class Rows(Protocol):
     async def metadata_page(self, user: bytes, after: bytes, limit: int) -> list[MetaRow]:
         """Metadata in order of the keyed index, from behind ``after``."""
 
+    async def secrets_page(self, user: bytes, after: bytes, limit: int) -> list[SecretRow]:
+        """Whole secrets in order of the keyed index, from behind ``after``."""
+
+    async def names(self, user: bytes) -> set[bytes]:
+        """The keyed indexes of all of a user's secrets."""
+
     async def version(self, user: bytes, name: bytes, version: int) -> VersionRow | None:
         """An older version."""
 

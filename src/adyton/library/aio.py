@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from adyton.errors import StoreClosed
+from adyton.errors import AdytonError, StoreClosed
 from adyton.library import arguments
 from adyton.library.aio_user import AsyncUserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
@@ -121,6 +121,15 @@ class AsyncSecretStore:
     async def _checked(self, action: Action, user: UserId, make: Callable[[], T]) -> T:
         """Check arguments; what they break is recorded as a refusal before it is raised."""
         return await self._run(self._opened.core.checked(self._caller, action, user, make))
+
+    async def _parsed(self, user: UserId, parse: Callable[[], T]) -> T:
+        """Read a document beside the event loop; what it breaks is recorded, then raised."""
+        try:
+            return await asyncio.to_thread(parse)
+        except AdytonError as error:
+            failure = error
+        core = self._opened.core
+        raise await self._run(core.refused(self._caller, Action.SECRET_IMPORT, user, failure))
 
     async def close(self) -> None:
         """Write what is pending, sign a checkpoint, release everything. May be called again."""
@@ -438,7 +447,9 @@ class AsyncSecretStore:
         compose = await self._checked(
             Action.SECRET_EXPORT,
             user,
-            lambda: arguments.composer(format, recipients, passphrase, all_versions=all_versions),
+            lambda: arguments.composer(
+                format, recipients, passphrase, prefix, all_versions=all_versions
+            ),
         )
         return await self._run(
             self._portability.export(
@@ -456,6 +467,7 @@ class AsyncSecretStore:
         passphrase: str | None = None,
         format: Format = "bundle",  # noqa: A002 - the plain word
         prefix: str = "",
+        flatten: bool = False,
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
         watch: Watch = _no_watch,
@@ -469,6 +481,7 @@ class AsyncSecretStore:
             passphrase: Instead of identities.
             format: ``bundle``, ``dotenv``, ``json`` or ``yaml``.
             prefix: Put before each name.
+            flatten: Make folders of the objects in a JSON or YAML document.
             on_conflict: What to do with names that exist.
             dry_run: Only tell what would happen.
             watch: Told of progress.
@@ -482,12 +495,19 @@ class AsyncSecretStore:
             Action.SECRET_IMPORT,
             user,
             lambda: arguments.parser(
-                self._opened.core.limits, data, format, identities, passphrase, prefix
+                self._opened.core.limits,
+                data,
+                format,
+                identities,
+                passphrase,
+                prefix,
+                flatten=flatten,
             ),
         )
+        found = await self._parsed(user, parse)
         return await self._run(
             self._portability.import_(
-                self._caller, user, parse, on_conflict=on_conflict, dry_run=dry_run, watch=watch
+                self._caller, user, found, on_conflict=on_conflict, dry_run=dry_run, watch=watch
             )
         )
 
@@ -532,9 +552,10 @@ class AsyncSecretStore:
             self._opened.core.limits, address, token, mount, path, namespace, ca_file, prefix,
             watch, all_versions=all_versions,
         )  # fmt: skip
+        found = await self._parsed(user, parse)
         return await self._run(
             self._portability.import_(
-                self._caller, user, parse, on_conflict=on_conflict, dry_run=dry_run, watch=watch
+                self._caller, user, found, on_conflict=on_conflict, dry_run=dry_run, watch=watch
             )
         )
 

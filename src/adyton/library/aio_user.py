@@ -312,6 +312,7 @@ class AsyncUserStore:
         passphrase: str | None = None,
         format: Format = "bundle",
         prefix: str = "",
+        flatten: bool = False,
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
         watch: Watch = _no_watch,
@@ -324,6 +325,7 @@ class AsyncUserStore:
             passphrase: Instead of identities.
             format: ``bundle``, ``dotenv``, ``json`` or ``yaml``.
             prefix: Put before each name.
+            flatten: Make folders of the objects in a JSON or YAML document.
             on_conflict: What to do with names that exist.
             dry_run: Only tell what would happen.
             watch: Told of progress.
@@ -340,6 +342,7 @@ class AsyncUserStore:
             passphrase=passphrase,
             format=format,
             prefix=prefix,
+            flatten=flatten,
             on_conflict=on_conflict,
             dry_run=dry_run,
             watch=watch,

@@ -8,7 +8,6 @@ import msgspec
 
 from adyton.errors import InvalidInput
 from adyton.model import AuditEntry, Value, attribute_map, secret_name, tag_list, to_us
-from adyton.service import transfer
 from adyton.service.directory import Changes, check_max_versions, check_versions
 from adyton.service.limits import Limits
 from adyton.service.portability import Format
@@ -146,14 +145,26 @@ def check_format(name: str) -> None:
         )
 
 
+def with_prefix(secrets: list[PortableSecret], prefix: str) -> list[PortableSecret]:
+    """The same secrets with something put before each name.
+
+    Raises:
+        InvalidName: A name breaks a rule then.
+    """
+    if not prefix:
+        return secrets
+    return [msgspec.structs.replace(secret, name=prefix + secret.name) for secret in secrets]
+
+
 def composer(
     format_name: Format,
     recipients: Sequence[str] | None,
     passphrase: str | None,
+    prefix: str,
     *,
     all_versions: bool,
 ) -> Callable[[list[PortableSecret]], bytes]:
-    """What makes a document of secrets.
+    """What makes a document of secrets; a dotenv file leaves the prefix out of its names.
 
     Raises:
         InvalidInput: The format does not exist, or does not fit the other arguments.
@@ -178,7 +189,7 @@ def composer(
     if format_name == "dotenv":
         from adyton.service.transfer.dotenv import write_dotenv  # noqa: PLC0415 - loaded on use
 
-        return write_dotenv
+        return lambda secrets: write_dotenv(secrets, prefix=prefix)
     if format_name == "json":
         from adyton.service.transfer.json_doc import write_json  # noqa: PLC0415 - loaded on use
 
@@ -195,13 +206,17 @@ def parser(
     identities: Sequence[str] | None,
     passphrase: str | None,
     prefix: str,
+    *,
+    flatten: bool,
 ) -> Callable[[], list[PortableSecret]]:
     """What reads a document whole.
 
     Raises:
-        InvalidInput: The format does not exist.
+        InvalidInput: The format does not exist, or has no objects to flatten.
     """
     check_format(format_name)
+    if flatten and format_name not in {"json", "yaml"}:
+        raise InvalidInput(f"a document of format {format_name} has no objects to flatten")
     bounds = TransferLimits(value_bytes=limits.max_value_bytes)
 
     def parse() -> list[PortableSecret]:
@@ -209,14 +224,19 @@ def parser(
             from adyton.service.transfer.bundle import read_bundle  # noqa: PLC0415
 
             found = read_bundle(data, identities=identities, passphrase=passphrase, limits=bounds)
-            return transfer.with_prefix(found, prefix)
+            return with_prefix(found, prefix)
+        now = dt.datetime.now(dt.UTC)
         if format_name == "dotenv":
-            from adyton.service.transfer.dotenv import read_dotenv as read  # noqa: PLC0415
-        elif format_name == "json":
-            from adyton.service.transfer.json_doc import read_json as read  # noqa: PLC0415
-        else:
-            from adyton.service.transfer.yaml_doc import read_yaml as read  # noqa: PLC0415
-        return read(data, prefix=prefix, limits=bounds, now=dt.datetime.now(dt.UTC))
+            from adyton.service.transfer.dotenv import read_dotenv  # noqa: PLC0415
+
+            return read_dotenv(data, prefix=prefix, limits=bounds, now=now)
+        if format_name == "json":
+            from adyton.service.transfer.json_doc import read_json  # noqa: PLC0415
+
+            return read_json(data, prefix=prefix, limits=bounds, now=now, flatten=flatten)
+        from adyton.service.transfer.yaml_doc import read_yaml  # noqa: PLC0415
+
+        return read_yaml(data, prefix=prefix, limits=bounds, now=now, flatten=flatten)
 
     return parse
 
@@ -248,8 +268,8 @@ def vault_parser(
             ca_file=ca_file,
             all_versions=all_versions,
             limits=TransferLimits(value_bytes=limits.max_value_bytes),
-            progress=lambda done, total: watch(Progress("read", done, total)),
+            progress=lambda done: watch(Progress("read", done, done)),
         )
-        return transfer.with_prefix(found, prefix)
+        return with_prefix(found, prefix)
 
     return parse

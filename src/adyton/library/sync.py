@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from adyton.errors import StoreClosed
+from adyton.errors import AdytonError, StoreClosed
 from adyton.library import arguments
 from adyton.library.sync_user import UserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
@@ -115,6 +115,15 @@ class SecretStore:
     def _checked(self, action: Action, user: UserId, make: Callable[[], T]) -> T:
         """Check arguments; what they break is recorded as a refusal before it is raised."""
         return self._run(self._opened.core.checked(self._caller, action, user, make))
+
+    def _parsed(self, user: UserId, parse: Callable[[], T]) -> T:
+        """Read a document beside the event loop; what it breaks is recorded, then raised."""
+        try:
+            return parse()
+        except AdytonError as error:
+            failure = error
+        core = self._opened.core
+        raise self._run(core.refused(self._caller, Action.SECRET_IMPORT, user, failure))
 
     def close(self) -> None:
         """Write what is pending, sign a checkpoint, release everything. May be called again."""
@@ -425,7 +434,9 @@ class SecretStore:
         compose = self._checked(
             Action.SECRET_EXPORT,
             user,
-            lambda: arguments.composer(format, recipients, passphrase, all_versions=all_versions),
+            lambda: arguments.composer(
+                format, recipients, passphrase, prefix, all_versions=all_versions
+            ),
         )
         return self._run(
             self._portability.export(
@@ -448,6 +459,7 @@ class SecretStore:
         passphrase: str | None = None,
         format: Format = "bundle",
         prefix: str = "",
+        flatten: bool = False,
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
         watch: Watch = _no_watch,
@@ -461,6 +473,7 @@ class SecretStore:
             passphrase: Instead of identities.
             format: ``bundle``, ``dotenv``, ``json`` or ``yaml``.
             prefix: Put before each name.
+            flatten: Make folders of the objects in a JSON or YAML document.
             on_conflict: What to do with names that exist.
             dry_run: Only tell what would happen.
             watch: Told of progress.
@@ -474,12 +487,19 @@ class SecretStore:
             Action.SECRET_IMPORT,
             user,
             lambda: arguments.parser(
-                self._opened.core.limits, data, format, identities, passphrase, prefix
+                self._opened.core.limits,
+                data,
+                format,
+                identities,
+                passphrase,
+                prefix,
+                flatten=flatten,
             ),
         )
+        found = self._parsed(user, parse)
         return self._run(
             self._portability.import_(
-                self._caller, user, parse, on_conflict=on_conflict, dry_run=dry_run, watch=watch
+                self._caller, user, found, on_conflict=on_conflict, dry_run=dry_run, watch=watch
             )
         )
 
@@ -532,9 +552,10 @@ class SecretStore:
             watch,
             all_versions=all_versions,
         )
+        found = self._parsed(user, parse)
         return self._run(
             self._portability.import_(
-                self._caller, user, parse, on_conflict=on_conflict, dry_run=dry_run, watch=watch
+                self._caller, user, found, on_conflict=on_conflict, dry_run=dry_run, watch=watch
             )
         )
 

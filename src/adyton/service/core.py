@@ -1,6 +1,7 @@
 """What every operation of the service shares: identity, keys, reading and recording."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, TypeVar
 
@@ -179,12 +180,16 @@ class Core:
         try:
             return make()
         except AdytonError as error:
-            draft = Draft(caller, action)
-            try:
-                draft.user_id = self.authorise(caller, user)
-            except AdytonError:
-                draft.user_id = ""
-            raise await self.refuse(draft, error) from None
+            raise await self.refused(caller, action, user, error) from None
+
+    async def refused(
+        self, caller: Caller, action: Action, user: UserId, error: AdytonError
+    ) -> AdytonError:
+        """Record that arguments or a document were refused; give back the error to raise."""
+        draft = Draft(caller, action)
+        with suppress(AdytonError):
+            draft.user_id = self.authorise(caller, user)
+        return await self.refuse(draft, error)
 
     async def write(self, draft: Draft, work: Work[T]) -> T:
         """Carry out work that records itself, with a record of failure if it raises."""

@@ -187,13 +187,13 @@ class Portability:
         self,
         caller: Caller,
         user: UserId,
-        parse: Callable[[], list[PortableSecret]],
+        secrets: list[PortableSecret],
         *,
         on_conflict: OnConflict,
         dry_run: bool,
         watch: Callable[[Progress], None],
     ) -> ImportReport:
-        """Parse a document whole, then write it in one transaction."""
+        """Write the secrets of a document in one transaction; their values are wiped after it."""
         core = self._core
         draft = Draft(caller, Action.SECRET_IMPORT)
         async with core.guard(draft):
@@ -202,7 +202,6 @@ class Portability:
                 raise InvalidInput(
                     "on_conflict is none of " + ", ".join(ON_CONFLICT), hint="Give one of these."
                 )
-            secrets = parse()
             self._check(secrets)
             if dry_run:
                 report = await self._preview(user_id, secrets, on_conflict)
@@ -267,11 +266,11 @@ class Portability:
     ) -> ImportReport:
         tx = scope.tx
         batch = writing.Batch(self._core, scope, caller, keys)
+        present = await tx.names(keys.user)
         old: set[str] = set()
         for position, secret in enumerate(secrets, 1):
             index = keys.index(secret.name)
-            row = await tx.metadata(keys.user, index)
-            if row is not None:
+            if index in present:
                 old.add(secret.name)
                 if on_conflict == "replace":
                     await tx.delete_secret(keys.user, index)

@@ -140,8 +140,17 @@ def open_meta(keys: UserKeys, row: "SecretRow | MetaRow") -> Meta:
     Raises:
         IntegrityError: It was changed, moved or cut, or the row's version is not the body's.
     """
+    return parse(keys.open_meta(row.name, row.meta_version, row.meta), row)
+
+
+def parse(body: bytes, row: "SecretRow | MetaRow") -> Meta:
+    """Parse and check an opened body.
+
+    Raises:
+        IntegrityError: It does not parse, or the row's version is not the body's.
+    """
     try:
-        meta = _decode(keys.open_meta(row.name, row.meta_version, row.meta))
+        meta = _decode(body)
     except msgspec.MsgspecError:
         raise IntegrityError("a secret's metadata does not parse") from None
     if meta.current != row.current:

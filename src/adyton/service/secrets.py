@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from typing import Final
+
 from adyton.errors import AdytonError, IntegrityError, InvalidInput, LimitExceeded
 from adyton.model import Action, Caller, SecretMetadata, UserId, secret_name
 from adyton.ports import SecretRow
@@ -12,6 +14,10 @@ from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item, Secret
+
+
+_MANY: Final = 256
+"""Items in a batch from which on it pays to read all of a user's names at once."""
 
 
 class Secrets:
@@ -176,10 +182,12 @@ class Secrets:
         async def work(scope: Scope) -> list[SecretMetadata]:
             keys = await core.keys_to_write(scope, caller, user_id, len(items))
             batch = writing.Batch(core, scope, caller, keys)
+            if len(items) >= _MANY:
+                await batch.prefetch()
             metas = [await batch.add(item, Action.SECRET_SET) for item in items]
             await batch.write()
             return [
-                meta.public(core.accessed(keys.user, keys.index(meta.name), accessed))
+                meta.public(accessed and core.accessed(keys.user, keys.index(meta.name), accessed))
                 for meta, accessed in metas
             ]
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from adyton.errors import AuditError, IntegrityError, InvalidDocument
 from adyton.model import Action, State
-from adyton.ports import CheckpointRow, EntryRow, Rows
+from adyton.ports import CheckpointRow, EntryRow, Rows, SecretRow
 from adyton.service import archive, secretmeta
 from adyton.service.core import LOG, Core
 from adyton.service.keyring import SYSTEM_USER
@@ -23,6 +23,8 @@ from adyton.translog import Checkpoint, NoteVerifier, TileBuilder, verify_checkp
 
 CHUNK: Final = 4_096
 _PAGE: Final = 1_000
+_VALUES: Final = 64
+"""Secrets read at once with their values, which may be large."""
 
 _CHANGES: Final = frozenset(
     {
@@ -244,29 +246,27 @@ class Verifier:
     async def _namespace(self, keys: UserKeys) -> int:
         count = 0
         after = b""
-        while page := await self._rows.metadata_page(keys.user, after, _PAGE):
+        while page := await self._rows.secrets_page(keys.user, after, _VALUES):
             for row in page:
                 try:
-                    digest = sha256(secretmeta.open_body(keys, row)).digest()
-                    meta = secretmeta.open_meta(keys, row)
+                    body = secretmeta.open_body(keys, row)
+                    meta = secretmeta.parse(body, row)
                 except IntegrityError:
                     lie("a secret's metadata was changed or moved")
                 wanted = self._expected.pop(keys.user + row.name, b"")
-                if not hmac.compare_digest(digest, wanted):
+                if not hmac.compare_digest(sha256(body).digest(), wanted):
                     lie(
                         "a secret is not in the state that its last record tells: an older row"
                         " was put back, or its record was left out"
                     )
-                await self._values(keys, row.name, meta)
+                await self._values(keys, row, meta)
                 count += 1
             after = page[-1].name
         return count
 
-    async def _values(self, keys: UserKeys, name: bytes, meta: secretmeta.Meta) -> None:
+    async def _values(self, keys: UserKeys, row: SecretRow, meta: secretmeta.Meta) -> None:
         """Each version that lives is there, whole, and no other is."""
-        row = await self._rows.secret(keys.user, name)
-        if row is None:
-            lie("a secret vanished while the store was checked")
+        name = row.name
         boxes: dict[int, tuple[int, bytes | None, bytes | None]] = {}
         if row.value is not None:
             boxes[row.current] = (row.key_version, row.wrapped_key, row.value)

@@ -174,6 +174,17 @@ class SqliteRows:
             (user, after, limit),
         )
 
+    async def secrets_page(self, user: bytes, after: bytes, limit: int) -> list[SecretRow]:
+        return self._rows(
+            SecretRow,
+            "SELECT name,current,meta_version,meta,accessed_us,key_version,wrapped_key,value"
+            " FROM secrets WHERE user=? AND name>? ORDER BY name LIMIT ?",
+            (user, after, limit),
+        )
+
+    async def names(self, user: bytes) -> set[bytes]:
+        return {name for (name,) in self._all("SELECT name FROM secrets WHERE user=?", (user,))}
+
     async def version(self, user: bytes, name: bytes, version: int) -> VersionRow | None:
         return self._one(
             VersionRow,
