@@ -6,7 +6,7 @@
     │   ├── ValueTooLarge       a value is over the store's limit
     │   └── InvalidDocument     an import, bundle, proof or checkpoint does not parse
     ├── ConfigurationError      the store, its root or its options are set up wrongly
-    ├── SecretNotFound          absent, deleted, destroyed, or not the caller's to see: all look alike
+    ├── SecretNotFound          absent, deleted, destroyed or another user's: all look alike
     ├── UserNotFound            the user has no namespace in this store
     ├── VersionConflict         check-and-set: the secret is not at the expected version
     ├── ImportConflict          names of an import exist already, and on_conflict is "fail"
@@ -21,7 +21,7 @@
     │   ├── StorageReadOnly     the file system or file does not take writes
     │   └── SchemaError         the store's schema is newer, or not what its migrations make
     ├── IntegrityError          what is stored is not what was written: refused, never guessed at
-    │   └── DecryptionFailed    an AEAD tag, key or context is wrong (one opaque text for all causes)
+    │   └── DecryptionFailed    an AEAD tag, key or context is wrong (one text for all causes)
     ├── AuditError              the log, a proof, a checkpoint or the store beside it tells a lie
     ├── AuditUnavailable        the record could not be made durable, so nothing was released
     ├── RootError               the root of trust refuses or fails

@@ -199,9 +199,6 @@ class Rows(Protocol):
     async def job(self, key: str) -> bytes | None:
         """The saved position of a resumable job."""
 
-    async def file_bytes(self) -> int:
-        """Size of the database on disk, in bytes."""
-
 
 class Transaction(Rows, Protocol):
     """Writing. Nothing is visible to other readers before the commit."""

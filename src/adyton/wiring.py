@@ -180,6 +180,11 @@ def open_store(options: Options) -> Opened:
         raise
 
 
+def _check_may_exist(options: Options) -> None:
+    if options.must_create:
+        raise StoreExists("there is a store already", hint="Open it, or give another path.")
+
+
 def _open_in(
     storage: Storage,
     options: Options,
@@ -192,8 +197,8 @@ def _open_in(
     root: RootOfTrust | None = None
     try:
         missing = not opening.is_initialised_now(storage)
-        if options.must_create and not missing:
-            raise StoreExists("there is a store already", hint="Open it, or give another path.")
+        if not missing:
+            _check_may_exist(options)
         root = open_root(options.root, create=create and missing, ask=options.ask)
         if missing and create:
             opening.create_now(storage, root, clock, options.limits, caller)

@@ -424,7 +424,7 @@ class AsyncSecretStore:
         *,
         recipients: Sequence[str] | None = None,
         passphrase: str | None = None,
-        format: Format = "bundle",  # noqa: A002 - the plain word
+        format: Format = "bundle",
         prefix: str = "",
         names: Collection[str] | None = None,
         all_versions: bool = False,
@@ -465,7 +465,7 @@ class AsyncSecretStore:
         *,
         identities: Sequence[str] | None = None,
         passphrase: str | None = None,
-        format: Format = "bundle",  # noqa: A002 - the plain word
+        format: Format = "bundle",
         prefix: str = "",
         flatten: bool = False,
         on_conflict: OnConflict = "fail",
@@ -578,11 +578,11 @@ class AsyncKeys:
 
     @property
     def _admin(self) -> KeyAdmin:
-        return KeyAdmin(self._store._opened.core)  # noqa: SLF001 - two halves of one face
+        return KeyAdmin(self._store._opened.core)
 
     async def list(self) -> KeyInfos:
         """The versions of the master key and of every user's keys."""
-        return await self._store._run(self._admin.list_keys(self._store._caller))  # noqa: SLF001
+        return await self._store._run(self._admin.list_keys(self._store._caller))
 
     async def rotate(
         self, user: UserId | None = None, *, master: bool = False, watch: Watch = _no_watch
@@ -600,8 +600,8 @@ class AsyncKeys:
         """
         store = self._store
         if master:
-            return await store._run(self._admin.rotate_master(store._caller, watch=watch))  # noqa: SLF001
-        return await store._run(self._admin.rotate(store._caller, user, watch=watch))  # noqa: SLF001
+            return await store._run(self._admin.rotate_master(store._caller, watch=watch))
+        return await store._run(self._admin.rotate(store._caller, user, watch=watch))
 
     async def rewrap(
         self, user: UserId | None = None, *, deep: bool = False, watch: Watch = _no_watch
@@ -617,7 +617,7 @@ class AsyncKeys:
             UserNotFound: The user has no namespace.
         """
         store = self._store
-        return await store._run(self._admin.rewrap(store._caller, user, deep=deep, watch=watch))  # noqa: SLF001
+        return await store._run(self._admin.rewrap(store._caller, user, deep=deep, watch=watch))
 
 
 class AsyncAudit:
@@ -628,7 +628,7 @@ class AsyncAudit:
 
     @property
     def _log(self) -> AuditLog:
-        return AuditLog(self._store._opened.core)  # noqa: SLF001 - two halves of one face
+        return AuditLog(self._store._opened.core)
 
     @property
     def vkey(self) -> str:
@@ -655,18 +655,18 @@ class AsyncAudit:
         """
         store = self._store
         folder = None if archive is None else Path(archive)
-        return await store._run(  # noqa: SLF001
+        return await store._run(
             self._log.verify(
                 store._caller,
                 checkpoints=checkpoints,
                 archive_dir=folder,
-                watch=watch,  # noqa: SLF001
+                watch=watch,
             )
         )
 
     async def checkpoint(self) -> bytes:
         """A signed checkpoint of the log as it is now; keep it outside the store."""
-        return await self._store._run(self._log.checkpoint(self._store._caller))  # noqa: SLF001
+        return await self._store._run(self._log.checkpoint(self._store._caller))
 
     async def prove(self, index: int, *, user: UserId | None = None) -> bytes:
         """A self-contained proof of one record, to be checked offline.
@@ -675,7 +675,7 @@ class AsyncAudit:
             InvalidInput: There is no such record for this user.
         """
         store = self._store
-        return await store._run(self._log.prove(store._caller, user, index))  # noqa: SLF001
+        return await store._run(self._log.prove(store._caller, user, index))
 
     async def archive(self, folder: Path | str, *, keep: int = 0) -> ArchiveReport:
         """Move full bundles of 256 records to files; the newest ``keep`` records stay.
@@ -685,4 +685,4 @@ class AsyncAudit:
             StoreError: The folder does not take writes.
         """
         store = self._store
-        return await store._run(self._log.archive(store._caller, Path(folder), keep=keep))  # noqa: SLF001
+        return await store._run(self._log.archive(store._caller, Path(folder), keep=keep))

@@ -117,7 +117,7 @@ def _expiry(time: Expiry) -> int | None:
 def audit_filter(
     name: str | None,
     action: str | None,
-    success: bool | None,  # noqa: FBT001
+    success: bool | None,
 ) -> Callable[[AuditEntry], bool] | None:
     """Which audit records are wanted, or None for all."""
     if name is None and action is None and success is None:

@@ -121,9 +121,8 @@ async def _replay_access(rows: Rows, ring: Keyring, journal: Journal, state: Log
                 continue  # of a purged life of the user; or changed, which verify() tells
             if body.success and body.action == Action.SECRET_GET.value:
                 state.accessed[owner.user, owner.index(body.name)] = body.time_us
-            elif body.success and body.action == Action.SECRET_DESTROY.value:
-                if not body.digest:
-                    state.forget_access((owner.user, body.name_index))
+            elif body.success and body.action == Action.SECRET_DESTROY.value and not body.digest:
+                state.forget_access((owner.user, body.name_index))
         at = page[-1].leaf + 1
 
 

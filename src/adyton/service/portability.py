@@ -121,7 +121,7 @@ class Portability:
         keys: UserKeys,
         prefix: str,
         wanted: frozenset[str] | None,
-        all_versions: bool,  # noqa: FBT001 - passed through
+        all_versions: bool,
     ) -> list[PortableSecret]:
         now = self._core.clock.now_us()
         found: list[PortableSecret] = []
@@ -142,7 +142,7 @@ class Portability:
         keys: UserKeys,
         row: MetaRow,
         meta: Meta,
-        all_versions: bool,  # noqa: FBT001 - passed through
+        all_versions: bool,
     ) -> PortableSecret:
         whole = await rows.secret(keys.user, row.name)
         if whole is None:

@@ -1,7 +1,6 @@
 """Reading and writing secrets, one at a time or in batches (DESIGN section 4)."""
 
 from collections.abc import Iterable, Sequence
-
 from typing import Final
 
 from adyton.errors import AdytonError, IntegrityError, InvalidInput, LimitExceeded
@@ -14,7 +13,6 @@ from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item, Secret
-
 
 _MANY: Final = 256
 """Items in a batch from which on it pays to read all of a user's names at once."""

@@ -30,7 +30,7 @@ _RETRY_SECONDS: Final = 30.0
 _log = logging.getLogger("adyton.upkeep")
 
 
-class _Stopped(Exception):  # noqa: N818 - never leaves this module
+class _Stopped(Exception):
     """The store is being closed."""
 
 

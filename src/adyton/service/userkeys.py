@@ -66,9 +66,9 @@ class UserKeys:
         "purged",
         "user",
         "user_id",
+        "wrapping",
         "wraps",
         "wraps_reserved",
-        "wrapping",
     )
 
     def __init__(

@@ -4,7 +4,6 @@ The statements of the hot path select by a whole primary key from one table: wit
 plans a statement anew for each bound value where a partial key or a join is involved.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -33,7 +32,7 @@ from adyton.ports import (
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
-SELECT_SECRET = (
+SELECT_SECRET = (  # noqa: S105 - a statement
     "SELECT name,current,meta_version,meta,accessed_us,key_version,wrapped_key,value"
     " FROM secrets WHERE user=? AND name=?"
 )
@@ -259,13 +258,6 @@ class SqliteRows:
 
     async def job(self, key: str) -> bytes | None:
         return self._value("SELECT state FROM jobs WHERE key=?", (key,))  # type: ignore[no-any-return]
-
-    async def file_bytes(self) -> int:
-        return sum(
-            os.path.getsize(self._path + suffix)  # noqa: PTH202 - three names beside each other
-            for suffix in ("", "-wal", "-shm")
-            if os.path.exists(self._path + suffix)  # noqa: PTH110 - idem
-        )
 
 
 class SqliteTransaction(SqliteRows):
