@@ -17,11 +17,14 @@ RUFF: Final = [sys.executable, "-m", "ruff"]
 _NAMES: Final = {
     "AsyncSecretStore": "SecretStore",
     "AsyncUserStore": "UserStore",
+    "AsyncFace": "Face",
     "AsyncKeys": "Keys",
     "AsyncAudit": "Audit",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "run_async": "run_sync",
+    "aio_areas": "sync_areas",
+    "aio_base": "sync_base",
     "aio_user": "sync_user",
     "aio": "sync",
 }
@@ -105,10 +108,9 @@ def make_user_view(source: str) -> str:
         ast.unparse(node)
         for node in tree.body
         if isinstance(node, ast.ImportFrom | ast.Import)
-        and "library" not in (getattr(node, "module", "") or "")
+        and "aio_user" not in (getattr(node, "module", "") or "")
     ]
-    head = source[source.index("T = TypeVar") : source.index("class AsyncSecretStore")]
-    head = head[head.index("Watch =") :]
+    head = "UNSET = msgspec.UNSET\n\n"
     body = "\n\n".join(re.sub(r"(?m)^", "    ", method) for method in methods)
     return (
         _HEADER
@@ -163,6 +165,8 @@ def main() -> int:
     wanted = {
         "aio_user.py": aio_user,
         "sync.py": make_sync(source),
+        "sync_areas.py": make_sync((LIBRARY / "aio_areas.py").read_text("utf-8")),
+        "sync_base.py": make_sync((LIBRARY / "aio_base.py").read_text("utf-8")),
         "sync_user.py": make_sync(aio_user),
     }
     stale = []

@@ -2,41 +2,28 @@
 """The library, for synchronous callers."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from adyton.errors import AdytonError, StoreClosed
+from adyton.errors import StoreClosed
 from adyton.library import arguments
+from adyton.library.sync_areas import Audit, Keys
+from adyton.library.sync_base import Face, Watch, no_watch
 from adyton.library.sync_user import UserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
-from adyton.ports import RootOfTrust, Sink
-from adyton.service.auditlog import ArchiveReport, AuditLog
-from adyton.service.commit import CommitMode
-from adyton.service.directory import Directory, SecretPage
+from adyton.service.auditlog import AuditLog
+from adyton.service.directory import SecretPage
 from adyton.service.keyadmin import KeyAdmin
-from adyton.service.limits import Limits
-from adyton.service.portability import Format, ImportReport, Portability
-from adyton.service.secrets import Secrets
-from adyton.service.users import UserInfo, Users
-from adyton.service.values import KeyInfo, Progress, RewrapReport, Secret
-from adyton.service.verify import VerifyReport
-from adyton.wiring import Opened, Options, open_store
+from adyton.service.portability import Format, ImportReport
+from adyton.service.users import UserInfo
+from adyton.service.values import Secret
+from adyton.wiring import Opened
 
-T = TypeVar("T")
-Watch = Callable[[Progress], None]
-KeyInfos = list[KeyInfo]
 UNSET = msgspec.UNSET
 
 
-def _no_watch(_: Progress) -> None:
-    return
-
-
-class SecretStore:
+class SecretStore(Face):
     """One open store. Safe to use from any thread; close it, or use ``with``.
 
     Every method records what was asked and by whom, and returns only when that record is
@@ -48,100 +35,9 @@ class SecretStore:
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
-        self._opened = opened
-        self._caller = caller or opened.caller
-        core = opened.core
-        self._secrets = Secrets(core)
-        self._directory = Directory(core)
-        self._portability = Portability(core)
-        self._users = Users(core)
+        super().__init__(opened, caller)
         self.keys = Keys(self)
         self.audit = Audit(self)
-
-    @classmethod
-    def open(
-        cls,
-        url: str,
-        *,
-        root: "str | RootOfTrust",
-        create: bool = False,
-        actor: str | None = None,
-        lock_timeout: float = 10.0,
-        limits: Limits | None = None,
-        commit: CommitMode = "auto",
-        sinks: "Sequence[str | Sink]" = (),
-        reveal_to_sinks: bool = False,
-        upkeep: bool = True,
-    ) -> Self:
-        """Open a store.
-
-        Args:
-            url: Path, ``sqlite:///PATH`` or ``memory:``.
-            root: Root of trust as a URI, such as ``keyfile:master.key``, or an object.
-            create: Make the store, and what its root needs, if they are missing.
-            actor: Who acts, for the audit record; by default the operating system's user.
-            lock_timeout: Seconds to wait for another process to close the store.
-            limits: Limits and intervals.
-            commit: ``inline``: event loops wait for the disk; ``thread``: a thread does;
-                ``auto``: by the measured time of commits.
-            sinks: Where audit records are copied to, such as ``file:audit.jsonl``.
-            reveal_to_sinks: Whether sinks get names and user ids in the clear.
-            upkeep: Whether to re-wrap retired keys and rotate an old master key in the
-                background.
-
-        Raises:
-            StoreError: The store can't be opened; its subclasses say why.
-            RootError: The root of trust refuses or fails.
-            IntegrityError: What is stored was changed.
-            AuditError: The audit log's end is missing or was changed.
-        """
-        options = Options(
-            url,
-            root,
-            create=create,
-            actor=actor,
-            lock_timeout=lock_timeout,
-            limits=limits or Limits(),
-            commit=commit,
-            sinks=sinks,
-            reveal_to_sinks=reveal_to_sinks,
-            upkeep=upkeep,
-        )
-        return cls(open_store(options))
-
-    def _run(self, operation: Coroutine[Any, None, T]) -> T:
-        return self._opened.core.commit.run_sync(operation)
-
-    def _checked(self, action: Action, user: UserId, make: Callable[[], T]) -> T:
-        """Check arguments; what they break is recorded as a refusal before it is raised."""
-        return self._run(self._opened.core.checked(self._caller, action, user, make))
-
-    def _parsed(self, user: UserId, parse: Callable[[], T]) -> T:
-        """Read a document beside the event loop; what it breaks is recorded, then raised."""
-        try:
-            return parse()
-        except AdytonError as error:
-            failure = error
-        core = self._opened.core
-        raise self._run(core.refused(self._caller, Action.SECRET_IMPORT, user, failure))
-
-    def close(self) -> None:
-        """Write what is pending, sign a checkpoint, release everything. May be called again."""
-        self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {('closed' if self._opened.closed else 'open')}>"
 
     def acting_as(self, caller: Caller) -> "SecretStore":
         """The same store for another identity; closing either closes both."""
@@ -462,7 +358,7 @@ class SecretStore:
         flatten: bool = False,
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
-        watch: Watch = _no_watch,
+        watch: Watch = no_watch,
     ) -> ImportReport:
         """Import a document: checked whole, then written in one transaction, or not at all.
 
@@ -517,7 +413,7 @@ class SecretStore:
         prefix: str = "",
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
-        watch: Watch = _no_watch,
+        watch: Watch = no_watch,
     ) -> ImportReport:
         """Import from a live KV v2 mount of HashiCorp Vault or OpenBao.
 
@@ -568,118 +464,3 @@ class SecretStore:
             UserNotFound: The user has no namespace.
         """
         return self._run(KeyAdmin(self._opened.core).purge(self._caller, user))
-
-
-class Keys:
-    """Rotation and re-wrapping of keys."""
-
-    def __init__(self, store: SecretStore) -> None:
-        self._store = store
-
-    @property
-    def _admin(self) -> KeyAdmin:
-        return KeyAdmin(self._store._opened.core)
-
-    def list(self) -> KeyInfos:
-        """The versions of the master key and of every user's keys."""
-        return self._store._run(self._admin.list_keys(self._store._caller))
-
-    def rotate(
-        self, user: UserId | None = None, *, master: bool = False, watch: Watch = _no_watch
-    ) -> int:
-        """Make a new current key for one user, or for all; with ``master``, a new master key.
-
-        Older keys go on to open what they wrap until :meth:`rewrap`, or the background, has
-        moved it over.
-
-        Returns:
-            How many user keys were rotated, or the new version of the master key.
-
-        Raises:
-            UserNotFound: The user has no namespace.
-        """
-        store = self._store
-        if master:
-            return store._run(self._admin.rotate_master(store._caller, watch=watch))
-        return store._run(self._admin.rotate(store._caller, user, watch=watch))
-
-    def rewrap(
-        self, user: UserId | None = None, *, deep: bool = False, watch: Watch = _no_watch
-    ) -> RewrapReport:
-        """Move everything to the current keys, then destroy the older ones.
-
-        Args:
-            user: One user, or None for all.
-            deep: Also re-encrypt every value under a new data key.
-            watch: Told of progress.
-
-        Raises:
-            UserNotFound: The user has no namespace.
-        """
-        store = self._store
-        return store._run(self._admin.rewrap(store._caller, user, deep=deep, watch=watch))
-
-
-class Audit:
-    """The audit log: verification, proofs, checkpoints, archives."""
-
-    def __init__(self, store: SecretStore) -> None:
-        self._store = store
-
-    @property
-    def _log(self) -> AuditLog:
-        return AuditLog(self._store._opened.core)
-
-    @property
-    def vkey(self) -> str:
-        """The log's verifier key; keep it outside the store to check proofs with."""
-        return self._log.vkey()
-
-    def verify(
-        self,
-        *,
-        checkpoints: Sequence[bytes | str] = (),
-        archive: Path | str | None = None,
-        watch: Watch = _no_watch,
-    ) -> VerifyReport:
-        """Check the whole log, and the store against it.
-
-        Args:
-            checkpoints: Signed checkpoints that were kept outside the store.
-            archive: Folder of archived records, if there are any.
-            watch: Told of progress.
-
-        Raises:
-            AuditError: On the first lie.
-            InvalidDocument: A checkpoint or the archive does not parse.
-        """
-        store = self._store
-        folder = None if archive is None else Path(archive)
-        return store._run(
-            self._log.verify(
-                store._caller, checkpoints=checkpoints, archive_dir=folder, watch=watch
-            )
-        )
-
-    def checkpoint(self) -> bytes:
-        """A signed checkpoint of the log as it is now; keep it outside the store."""
-        return self._store._run(self._log.checkpoint(self._store._caller))
-
-    def prove(self, index: int, *, user: UserId | None = None) -> bytes:
-        """A self-contained proof of one record, to be checked offline.
-
-        Raises:
-            InvalidInput: There is no such record for this user.
-        """
-        store = self._store
-        return store._run(self._log.prove(store._caller, user, index))
-
-    def archive(self, folder: Path | str, *, keep: int = 0) -> ArchiveReport:
-        """Move full bundles of 256 records to files; the newest ``keep`` records stay.
-
-        Raises:
-            InvalidInput: There is nothing to archive.
-            StoreError: The folder does not take writes.
-        """
-        store = self._store
-        return store._run(self._log.archive(store._caller, Path(folder), keep=keep))

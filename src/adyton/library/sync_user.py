@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from adyton.library.sync_base import Watch, no_watch
 from adyton.model import (
     AuditEntry,
     Caller,
@@ -20,17 +21,11 @@ from adyton.model import (
 )
 from adyton.service.directory import SecretPage
 from adyton.service.portability import Format, ImportReport
-from adyton.service.values import KeyInfo, Progress, Secret
+from adyton.service.values import Secret
 
 if TYPE_CHECKING:
     from adyton.library.sync import SecretStore
-Watch = Callable[[Progress], None]
-KeyInfos = list[KeyInfo]
 UNSET = msgspec.UNSET
-
-
-def _no_watch(_: Progress) -> None:
-    return
 
 
 class UserStore:
@@ -310,7 +305,7 @@ class UserStore:
         flatten: bool = False,
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
-        watch: Watch = _no_watch,
+        watch: Watch = no_watch,
     ) -> ImportReport:
         """Import a document: checked whole, then written in one transaction, or not at all.
 
@@ -356,7 +351,7 @@ class UserStore:
         prefix: str = "",
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
-        watch: Watch = _no_watch,
+        watch: Watch = no_watch,
     ) -> ImportReport:
         """Import from a live KV v2 mount of HashiCorp Vault or OpenBao.
 

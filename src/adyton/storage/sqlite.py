@@ -27,7 +27,7 @@ from adyton.errors import (
 from adyton.ports import Rows, SecretRow, Transaction
 from adyton.storage.migrate import migrate
 from adyton.storage.sqlite_readers import ReaderPool
-from adyton.storage.sqlite_rows import SELECT_SECRET, SqliteTransaction, translate
+from adyton.storage.sqlite_rows import SELECT_CURRENT, SqliteTransaction, translate
 
 _OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _WAL_PAGES: Final = 2_000
@@ -151,7 +151,7 @@ class SqliteStorage:
             try:
                 if reader.seen != readers.commits:
                     reader.refresh(readers.commits)
-                found: list[Any] = reader.execute(SELECT_SECRET, (user, name)).fetchall()
+                found: list[Any] = reader.execute(SELECT_CURRENT, (user, name)).fetchall()
             finally:
                 readers.give_back(reader)
         except apsw.Error as error:

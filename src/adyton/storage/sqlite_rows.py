@@ -5,7 +5,7 @@ plans a statement anew for each bound value where a partial key or a join is inv
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 
@@ -32,7 +32,7 @@ from adyton.ports import (
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
-SELECT_SECRET = (  # noqa: S105 - a statement
+SELECT_CURRENT: Final = (
     "SELECT name,current,meta_version,meta,accessed_us,key_version,wrapped_key,value"
     " FROM secrets WHERE user=? AND name=?"
 )
@@ -155,7 +155,7 @@ class SqliteRows:
         )
 
     async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
-        return self._one(SecretRow, SELECT_SECRET, (user, name))
+        return self._one(SecretRow, SELECT_CURRENT, (user, name))
 
     async def metadata(self, user: bytes, name: bytes) -> MetaRow | None:
         return self._one(

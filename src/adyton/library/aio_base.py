@@ -1,0 +1,128 @@
+"""What an open store is before its operations: opening, closing, running."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from adyton.errors import AdytonError
+from adyton.model import Action, Caller, UserId
+from adyton.ports import RootOfTrust, Sink
+from adyton.service.commit import CommitMode
+from adyton.service.directory import Directory
+from adyton.service.limits import Limits
+from adyton.service.portability import Portability
+from adyton.service.secrets import Secrets
+from adyton.service.users import Users
+from adyton.service.values import Progress
+from adyton.wiring import Opened, Options, open_store
+
+T = TypeVar("T")
+Watch = Callable[[Progress], None]
+
+
+def no_watch(_: Progress) -> None:
+    """Watch nothing."""
+
+
+class AsyncFace:
+    """An open store without its operations.
+
+    Args:
+        opened: The store and all that belongs to it.
+        caller: Who acts, if it is not who opened it.
+    """
+
+    def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
+        self._opened = opened
+        self._caller = caller or opened.caller
+        core = opened.core
+        self._secrets = Secrets(core)
+        self._directory = Directory(core)
+        self._portability = Portability(core)
+        self._users = Users(core)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        root: "str | RootOfTrust",
+        create: bool = False,
+        actor: str | None = None,
+        lock_timeout: float = 10.0,
+        limits: Limits | None = None,
+        commit: CommitMode = "auto",
+        sinks: "Sequence[str | Sink]" = (),
+        reveal_to_sinks: bool = False,
+        upkeep: bool = True,
+    ) -> Self:
+        """Open a store.
+
+        Args:
+            url: Path, ``sqlite:///PATH`` or ``memory:``.
+            root: Root of trust as a URI, such as ``keyfile:master.key``, or an object.
+            create: Make the store, and what its root needs, if they are missing.
+            actor: Who acts, for the audit record; by default the operating system's user.
+            lock_timeout: Seconds to wait for another process to close the store.
+            limits: Limits and intervals.
+            commit: ``inline``: event loops wait for the disk; ``thread``: a thread does;
+                ``auto``: by the measured time of commits.
+            sinks: Where audit records are copied to, such as ``file:audit.jsonl``.
+            reveal_to_sinks: Whether sinks get names and user ids in the clear.
+            upkeep: Whether to re-wrap retired keys and rotate an old master key in the
+                background.
+
+        Raises:
+            StoreError: The store can't be opened; its subclasses say why.
+            RootError: The root of trust refuses or fails.
+            IntegrityError: What is stored was changed.
+            AuditError: The audit log's end is missing or was changed.
+        """
+        options = Options(
+            url,
+            root,
+            create=create,
+            actor=actor,
+            lock_timeout=lock_timeout,
+            limits=limits or Limits(),
+            commit=commit,
+            sinks=sinks,
+            reveal_to_sinks=reveal_to_sinks,
+            upkeep=upkeep,
+        )
+        return cls(await asyncio.to_thread(open_store, options))
+
+    async def _run(self, operation: Coroutine[Any, None, T]) -> T:
+        return await self._opened.core.commit.run_async(operation)
+
+    async def _checked(self, action: Action, user: UserId, make: Callable[[], T]) -> T:
+        """Check arguments; what they break is recorded as a refusal before it is raised."""
+        return await self._run(self._opened.core.checked(self._caller, action, user, make))
+
+    async def _parsed(self, user: UserId, parse: Callable[[], T]) -> T:
+        """Read a document beside the event loop; what it breaks is recorded, then raised."""
+        try:
+            return await asyncio.to_thread(parse)
+        except AdytonError as error:
+            failure = error
+        core = self._opened.core
+        raise await self._run(core.refused(self._caller, Action.SECRET_IMPORT, user, failure))
+
+    async def close(self) -> None:
+        """Write what is pending, sign a checkpoint, release everything. May be called again."""
+        await asyncio.to_thread(self._opened.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self._opened.closed else 'open'}>"
