@@ -2,13 +2,11 @@
 
 import datetime as dt
 import json
-import re
 import subprocess
 
 import pyrage
 import pytest
 from hypothesis import given, settings
-from transfer.helpers import BATCHES, CANARY, NOW, chain, need_program, secret
 
 from adyton.errors import AdytonError, InvalidDocument, InvalidInput
 from adyton.model import State
@@ -20,6 +18,7 @@ from adyton.service.transfer.bundle import (
     write_document,
 )
 from adyton.service.transfer.canonical import canonical_json
+from transfer.helpers import BATCHES, CANARY, NOW, chain, need_program, secret
 
 KEY = pyrage.x25519.Identity.generate()
 OTHER = pyrage.x25519.Identity.generate()
@@ -32,21 +31,18 @@ def bundle(*secrets):
 
 
 @given(BATCHES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_is_written_is_read(secrets):
     """Any secrets come back equal, in the same order, through age and JSON."""
     assert read_bundle(bundle(*secrets), identities=FROM) == secrets
 
 
 @given(BATCHES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_document_is_canonical_json_on_lines(secrets):
     """Without its line feeds the document is RFC 8785, as the digest of the whole demands."""
     data = write_document(secrets, now=NOW)
-    document = json.loads(data)
-    document["secrets"] = document.pop("secrets")
-    compact = canonical_json(document)
-    assert compact == re.sub(rb"(?<=[\[,\n])\n|\n(?=\]|\Z)", b"", data)
+    assert canonical_json(json.loads(data)) == data.replace(b"\n", b"")
 
 
 def test_a_bytearray_value_is_written_like_bytes():
@@ -68,7 +64,7 @@ def test_a_passphrase_bundle_opens_by_it_alone():
         read_bundle(data, passphrase="pass", limits=TransferLimits(scrypt_log_n=5))
 
 
-def test_a_work_factor_is_refused_before_it_is_paid(monkeypatch):
+def test_a_work_factor_is_refused_before_it_is_paid():
     """A hostile scrypt work factor is refused without deriving a key."""
     head = b"age-encryption.org/v1\n-> scrypt bUjVd0SRMVXIQXI6BSjpmw %d\n"
     for factor in (21, 22, 63, 999):

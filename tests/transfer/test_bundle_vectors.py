@@ -4,11 +4,11 @@ import json
 import re
 
 import pytest
-from transfer import bundle_vectors
 
 from adyton.errors import InvalidDocument
 from adyton.service.transfer import TransferLimits
 from adyton.service.transfer.bundle import read_document
+from transfer import bundle_vectors
 
 FILES = sorted(bundle_vectors.DIRECTORY.glob("*.json"))
 TEXTS = {

@@ -1,13 +1,13 @@
 """The portable values check themselves, and never show themselves."""
 
 import pytest
-from transfer.helpers import CANARY, secret
 
 from adyton.errors import InvalidInput, InvalidName
 from adyton.model import State
 from adyton.service import transfer
 from adyton.service.transfer import PortableVersion, single_version
 from adyton.service.transfer.records import MAX_US
+from transfer.helpers import CANARY, secret
 
 
 def version(number=1, us=0, by="", state=State.LIVE, kind="text/plain", value=b"x"):

@@ -13,7 +13,7 @@ from adyton.service.commit import GroupCommit, Scope
 from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import Keyring
 from adyton.service.limits import DAY_US, Limits
-from adyton.service.secretmeta import not_found
+from adyton.service.secretmeta import OpenedCache, not_found
 from adyton.service.ticket import Work
 from adyton.service.userkeys import UserKeys
 
@@ -37,6 +37,7 @@ class Core:
         journal: Seals and opens audit records.
         limits: Limits and intervals.
         roots: What wraps the master key.
+        opened: Metadata that was opened lately.
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
     """
 
@@ -57,6 +58,8 @@ class Core:
         self.clock = clock
         self.limits = limits
         self.roots = roots
+        self.opened = OpenedCache()
+        ring.forgotten = self.opened.clear
         self.sink_floor: Callable[[], int | None] = _no_sinks
 
     # -- identity -------------------------------------------------------------------------------

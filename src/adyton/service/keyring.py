@@ -7,6 +7,7 @@ changed only when a transaction has committed.
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from adyton.crypto import context as ctx
@@ -40,6 +41,10 @@ MASTER_WRAPS: Final = "master-wraps"
 DEFAULT_CACHED_USERS: Final = 10_000
 
 
+def _nothing() -> None:
+    return
+
+
 class NewMaster(NamedTuple):
     """A version of the master key that is written, and not yet the current one."""
 
@@ -54,6 +59,10 @@ class Keyring:
     Args:
         store_id: The store's 16 random bytes.
         cached_users: How many users' keys stay open at once.
+
+    Attributes:
+        generation: Counted up whenever keys are forgotten.
+        forgotten: Called then, for whoever keeps what those keys have opened.
     """
 
     def __init__(self, store_id: bytes, *, cached_users: int = DEFAULT_CACHED_USERS) -> None:
@@ -66,6 +75,7 @@ class Keyring:
         self._limit = cached_users
         self._users: OrderedDict[str, UserKeys] = OrderedDict()
         self.generation = 0
+        self.forgotten: Callable[[], None] = _nothing
         self._lock = threading.Lock()
         self._user_index: IndexKey
         self.system: UserKeys
@@ -247,6 +257,7 @@ class Keyring:
                 self._users.clear()
             else:
                 self._users.pop(user_id, None)
+        self.forgotten()
 
     async def load_user(self, rows: Rows, user_id: str) -> UserKeys | None:
         """Open a user's keys from storage, or None where the user has no namespace.

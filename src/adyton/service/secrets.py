@@ -87,7 +87,7 @@ class Secrets:
         """Open a row's current version, and say so in the draft."""
         core = self._core
         index = row.name
-        meta = secretmeta.open_meta(keys, row)
+        meta = core.opened.open(keys, row)
         found = meta.readable(None, core.clock.now_us())
         value = writing.open_checked(
             keys, index, found, row.key_version, row.wrapped_key, row.value

@@ -1,0 +1,1 @@
+"""Benchmarks of the embedded store; ``python -m benchmarks --help``."""
