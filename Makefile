@@ -25,11 +25,12 @@ test: setup ## Run the tests, except soak
 	@scripts/debian-packages.sh age || echo "make test: going on without; tests that need it are skipped" >&2
 	$(BIN)/pytest -n 2 --dist loadfile
 
-check: setup ## Format, lint, types, import contract, length of files, scripts/check_*.py
+check: setup ## Format, lint, types, import contract, generated files, scripts/check_*.py
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/generate_faces.py --check
 	@set -e; for script in scripts/check_*.py; do \
 		echo "$(BIN)/python $$script"; $(BIN)/python "$$script"; \
 	done
@@ -37,10 +38,11 @@ check: setup ## Format, lint, types, import contract, length of files, scripts/c
 format: setup ## Format, and mend what the linter can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	$(BIN)/python scripts/generate_faces.py
 
-lock: setup ## Pin the newest versions that pyproject.toml allows
-	$(COMPILE) --upgrade -o requirements/runtime.lock pyproject.toml
-	$(COMPILE) --upgrade --group build --group test --group dev -o requirements/dev.lock pyproject.toml
+lock: setup ## Pin what pyproject.toml asks for (UPGRADE=--upgrade: the newest it allows)
+	$(COMPILE) $(UPGRADE) -o requirements/runtime.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) --group build --group test --group dev -o requirements/dev.lock pyproject.toml
 
 soak: setup ## Run the long campaigns
 	$(BIN)/pytest -m soak

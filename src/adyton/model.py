@@ -50,6 +50,7 @@ class Action(enum.StrEnum):
     """What an audit record says was done. The strings are stored (``docs/spec/audit.md``)."""
 
     STORE_INIT = "store.init"
+    STORE_HEALTH = "store.health"
     SECRET_GET = "secret.get"  # noqa: S105 - an action's name
     SECRET_SET = "secret.set"  # noqa: S105 - idem
     SECRET_DELETE = "secret.delete"  # noqa: S105 - idem

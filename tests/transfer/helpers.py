@@ -37,20 +37,20 @@ def _is_name(text):
 
 
 _TEXT = st.text(st.characters(codec="utf-8"))
-NAMES = st.one_of(
-    st.from_regex(r"[a-z0-9_. -]{1,8}(/[a-z0-9_-]{1,8}){0,3}", fullmatch=True),
-    st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).map(
-        lambda text: unicodedata.normalize("NFC", text)
-    ),
-).filter(_is_name)
-_TAGS = st.lists(NAMES.filter(lambda t: len(t) <= 128), max_size=4).map(tuple)
-_MAPS = st.dictionaries(NAMES, _TEXT.map(lambda t: t[:1024]), max_size=4)
+_SEGMENTS = st.text(
+    st.characters(categories=["L", "N", "P", "S", "Zs"], exclude_characters="/"),
+    min_size=1,
+    max_size=6,
+).map(lambda text: unicodedata.normalize("NFC", "x" if text in {".", ".."} else text))
+NAMES = st.lists(_SEGMENTS, min_size=1, max_size=3).map("/".join).filter(_is_name)
+_TAGS = st.lists(NAMES, max_size=3).map(tuple)
+_MAPS = st.dictionaries(NAMES, _TEXT.map(lambda t: t[:1024]), max_size=3)
 _TIMES = st.integers(0, MAX_US)
 
 
 @st.composite
 def _versions(draw):
-    numbers = sorted(draw(st.sets(st.integers(1, 2**53 - 1), min_size=1, max_size=4)))
+    numbers = sorted(draw(st.sets(st.integers(1, 2**53 - 1), min_size=1, max_size=3)))
     found = []
     for number in numbers:
         state = draw(st.sampled_from(State))
@@ -73,7 +73,7 @@ SECRETS = st.builds(
     rotation=_MAPS,
     versions=_versions(),
 )
-BATCHES = st.lists(SECRETS, max_size=4, unique_by=lambda s: s.name)
+BATCHES = st.lists(SECRETS, max_size=3, unique_by=lambda s: s.name)
 
 
 def secret(name="db/password", value=b"correct horse", content_type=CONTENT_TEXT, **more):

@@ -41,14 +41,13 @@ class KeyScratch:
         self.view[:] = _ZEROS
 
 
-class _Local(threading.local):
-    def __init__(self) -> None:
-        self.scratch = KeyScratch()
-
-
-_local = _Local()
+_local = threading.local()
 
 
 def scratch() -> KeyScratch:
-    """This thread's scratch."""
-    return _local.scratch
+    """This thread's scratch, made at its first use."""
+    try:
+        return _local.scratch  # type: ignore[no-any-return]
+    except AttributeError:
+        _local.scratch = KeyScratch()
+        return _local.scratch  # type: ignore[no-any-return]

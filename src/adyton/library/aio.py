@@ -19,7 +19,7 @@ from adyton.service.auditlog import AuditLog
 from adyton.service.directory import SecretPage
 from adyton.service.keyadmin import KeyAdmin
 from adyton.service.portability import Format, ImportReport
-from adyton.service.users import UserInfo
+from adyton.service.users import Health, UserInfo
 from adyton.service.values import Secret
 from adyton.wiring import Opened
 
@@ -51,6 +51,10 @@ class AsyncSecretStore(AsyncFace):
     def user(self, user: UserId) -> "AsyncUserStore":
         """A view bound to one user: it can't reach anybody else's secrets."""
         return AsyncUserStore(self, user)
+
+    async def health(self) -> Health:
+        """The state of the storage, root, log and keys, for an operator."""
+        return await self._run(self._users.health(self._caller))
 
     async def users(self) -> list[UserInfo]:
         """All namespaces of the store, for an operator."""

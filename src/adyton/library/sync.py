@@ -16,7 +16,7 @@ from adyton.service.auditlog import AuditLog
 from adyton.service.directory import SecretPage
 from adyton.service.keyadmin import KeyAdmin
 from adyton.service.portability import Format, ImportReport
-from adyton.service.users import UserInfo
+from adyton.service.users import Health, UserInfo
 from adyton.service.values import Secret
 from adyton.wiring import Opened
 
@@ -48,6 +48,10 @@ class SecretStore(Face):
     def user(self, user: UserId) -> "UserStore":
         """A view bound to one user: it can't reach anybody else's secrets."""
         return UserStore(self, user)
+
+    def health(self) -> Health:
+        """The state of the storage, root, log and keys, for an operator."""
+        return self._run(self._users.health(self._caller))
 
     def users(self) -> list[UserInfo]:
         """All namespaces of the store, for an operator."""

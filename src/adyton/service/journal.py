@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from adyton.crypto import context as ctx
-from adyton.errors import IntegrityError
+from adyton.errors import IntegrityError, InvalidDocument
 from adyton.model import Action, AuditEntry, Caller, from_us
 from adyton.ports import EntryRow
 from adyton.service.userkeys import EPOCH_BITS, UserKeys
@@ -184,6 +184,18 @@ class Journal:
 
     def _context(self, leaf: int, header: bytes) -> bytes:
         return self._prefix + _u64(leaf) + self._header_length + header
+
+
+def decode_body(body: bytes, leaf: int) -> AuditEntry:
+    """A record's committed body, as a proof brings it, as the public value.
+
+    Raises:
+        InvalidDocument: It does not parse.
+    """
+    try:
+        return to_entry(leaf, _decoder.decode(body))
+    except (msgspec.MsgspecError, OverflowError, ValueError):
+        raise InvalidDocument("the record in the proof does not parse") from None
 
 
 def to_entry(leaf: int, body: Body) -> AuditEntry:

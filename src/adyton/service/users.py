@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from adyton.model import Action, Caller, from_us
 from adyton.service.core import Core
 from adyton.service.journal import Draft
+from adyton.service.keyadmin import KeyAdmin
 
 _PAGE: Final = 500
 
@@ -24,6 +25,26 @@ class UserInfo(NamedTuple):
     secrets: int
 
 
+class Health(NamedTuple):
+    """What an operator wants to know of a store at a glance.
+
+    Attributes:
+        problems: What the storage engine finds wrong; empty when sound.
+        root: What the root of trust says of itself.
+        records: Records in the log.
+        signed: Size of the newest checkpoint.
+        retired_users: Users whose retired keys wait to be re-wrapped.
+        master_due: Whether the master key is due for rotation.
+    """
+
+    problems: list[str]
+    root: dict[str, str]
+    records: int
+    signed: int
+    retired_users: int
+    master_due: bool
+
+
 class Users:
     """Operations on namespaces.
 
@@ -33,6 +54,27 @@ class Users:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+
+    async def health(self, caller: Caller) -> Health:
+        """A look at the store; reads no user's data."""
+        core = self._core
+        draft = Draft(caller, Action.STORE_HEALTH)
+        async with core.guard(draft):
+            core.authorise_operator(caller)
+            problems = await core.storage.check()
+            async with core.storage.snapshot() as rows:
+                retired = len(await rows.users_with_retired_keys(b"", 1_000_000))
+            state = core.commit.state
+            found = Health(
+                problems,
+                core.roots[0].describe(),
+                state.size,
+                state.checkpoint_size,
+                retired,
+                KeyAdmin(core).master_due(),
+            )
+        await core.record(draft)
+        return found
 
     async def list_users(self, caller: Caller) -> list[UserInfo]:
         """All namespaces, in order of the user id."""

@@ -24,6 +24,7 @@ from adyton.service.transfer.canonical import parse_exact
 
 _RETRIED: Final = frozenset((429, 500, 502, 503, 504))
 _LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
+_SMALL_ANSWER: Final = 64 * 1024
 _MAX_WAIT_SECONDS: Final = 5.0
 
 
@@ -136,6 +137,8 @@ class Connection:
         try:
             with self._client.stream("GET", url) as response:
                 status = response.status_code
+                if status == 503 and b"sealed" in self._body(response, _SMALL_ANSWER):
+                    raise StoreError("the server is sealed", hint="Unseal it and try again.")
                 if status in _RETRIED:
                     wait = response.headers.get("Retry-After", "")
                     return _Failure(_failure(status), float(wait) if wait.isdecimal() else 0.0)
@@ -189,7 +192,7 @@ def encode_path(name: str) -> str:
 
 def _failure(status: int) -> StoreError:
     if status == 503:
-        return StoreError("the server is sealed or not available", hint="Unseal it and try again.")
+        return StoreError("the server is not available", hint="Try again later.")
     if status == 429:
         return StoreError("the server asks for fewer requests", hint="Try again later.")
     return StoreError(f"the server fails with status {status}")

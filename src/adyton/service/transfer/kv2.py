@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from adyton.errors import AdytonError, InvalidDocument, InvalidInput
+from adyton.errors import AccessDenied, AdytonError, InvalidDocument, InvalidInput
 from adyton.model import CONTENT_JSON, MAX_VERSIONS_LIMIT, State, secret_name, to_us
 from adyton.service.transfer._kv2_http import Answer, Connection, encode_path
 from adyton.service.transfer._plain import check_depth
@@ -113,7 +113,14 @@ class _Source:
 
     def check_mount(self) -> None:
         """Refuse what is not a KV v2 mount, before its 404 look like an empty one."""
-        answer = self._connection.get(f"sys/internal/ui/mounts/{self._mount}", limit=_SMALL_ANSWER)
+        try:
+            path = f"sys/internal/ui/mounts/{self._mount}"
+            answer = self._connection.get(path, limit=_SMALL_ANSWER)
+        except AccessDenied:  # the server's answer to an absent mount as well
+            raise AccessDenied(
+                "the server does not accept the token, or the token has no right on such a mount",
+                hint="Check the token and the path: 'bao token lookup', 'bao secrets list'.",
+            ) from None
         data = answer.data() if answer.status == 200 else {}
         options = data.get("options")
         version = options.get("version") if isinstance(options, dict) else None

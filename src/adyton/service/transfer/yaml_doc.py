@@ -41,6 +41,16 @@ _JSON_SCALAR: Final = re.compile(
 )
 # Everything that YAML has to see escaped, and all that is beyond the basic plane.
 _ESCAPED: Final = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
+# A malformed escape or directive makes the parser fail in ways of its own.
+_PARSER_FAULTS: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _MAX_SIMPLE_KEY: Final = 1000
 
 
@@ -113,7 +123,7 @@ def _events(text: str) -> Iterator[Event]:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         where = f": line {mark.line + 1}" if mark else ""
         raise InvalidDocument(f"the document is not YAML{where}") from None
-    except (ValueError, RecursionError):  # a malformed escape or directive
+    except _PARSER_FAULTS:
         raise InvalidDocument("the document is not YAML") from None
 
 
@@ -167,7 +177,7 @@ class _Reader:
         while not isinstance(event := self._node(), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
                 raise InvalidDocument(f"{_line(event)}: a key is not text")
-            key = self._text(event, "key")
+            key = self._text(event, "key", event)
             if key in seen:
                 raise InvalidDocument(
                     f"{_line(event)}: the same key came before in this mapping, at {seen[key]}",
@@ -186,7 +196,7 @@ class _Reader:
             empty = False
             value = self._node()
             if isinstance(value, ScalarEvent):
-                self._into.text(folder + key, self._text(value, "value"), _line(at))
+                self._into.text(folder + key, self._text(value, "value", at), _line(at))
             elif not isinstance(value, MappingStartEvent):
                 raise InvalidDocument(f"{_line(value)}: the value is a list, not text")
             elif self._flatten:
@@ -197,27 +207,28 @@ class _Reader:
             raise InvalidDocument(f"{_line(start)}: a folder is empty", hint="Remove it.")
 
     def _object(self, start: Event, depth: int) -> dict[str, object]:
-        return {key: self._value(self._node(), depth) for key, _ in self._keys(start, depth)}
+        return {key: self._value(self._node(), at, depth) for key, at in self._keys(start, depth)}
 
-    def _value(self, event: Event, depth: int) -> object:
+    def _value(self, event: Event, at: Event, depth: int) -> object:
         if isinstance(event, MappingStartEvent):
             return self._object(event, depth + 1)
         if isinstance(event, ScalarEvent):
             if event.implicit[0] and _JSON_SCALAR.fullmatch(event.value):
                 return parse_exact(event.value)
-            return self._text(event, "value")
+            return self._text(event, "value", at)
         self._check_depth(event, depth + 1)
         items: list[object] = []
         while not isinstance(item := self._node(), SequenceEndEvent):
-            items.append(self._value(item, depth + 1))
+            items.append(self._value(item, item, depth + 1))
         return items
 
     @staticmethod
-    def _text(event: ScalarEvent, what: str) -> str:
+    def _text(event: ScalarEvent, what: str, at: Event) -> str:
         text: str = event.value
         if event.implicit[0]:
             if not text:
-                raise InvalidDocument(f"{_line(event)}: an empty {what}", hint="Write '' for it.")
+                # The parser places it where the next thing is, which may be lines below its key.
+                raise InvalidDocument(f"{_line(at)}: an empty {what}", hint="Write '' for it.")
             for first, form in _NOT_TEXT:
                 if (first is None or text[0] in first) and form.match(text):
                     raise InvalidDocument(

@@ -1,0 +1,75 @@
+"""Commands on keys."""
+
+import datetime as dt
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from adyton.cli.state import state
+from adyton.cli.ui import ago
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command(name="list")
+def list_() -> None:
+    """Show the versions of the master key and of every user's keys."""
+    at = state()
+    with at.open() as store:
+        found = store.keys.list()
+    if at.ui.json:
+        at.ui.document([info._asdict() for info in found])
+        return
+    now = dt.datetime.now(dt.UTC)
+    at.ui.table(
+        ("KEY", "VERSION", "STATE", "MADE", "ROTATES IN", "WRAPS AT MOST"),
+        [
+            (
+                info.user or Text("(master)", "bold"),
+                str(info.version),
+                "current" if info.current else Text("retired", "yellow"),
+                ago(info.created_at, now),
+                f"{info.max_days - (now - info.created_at).days:.0f} d" if info.current else "-",
+                str(info.wraps),
+            )
+            for info in found
+        ],
+        "no keys",
+    )
+    if any(not info.current for info in found):
+        at.ui.note("retired keys go with 'adyton keys rewrap'")
+
+
+@app.command(name="rotate")
+def rotate(
+    master: Annotated[
+        bool, typer.Option("--master", help="The master key, instead of users' keys.")
+    ] = False,
+) -> None:
+    """Make a new current key: for --user, for all users, or the master key."""
+    at = state()
+    with at.open() as store, at.ui.watcher() as watch:
+        count = store.keys.rotate(None if master else at.user, master=master, watch=watch)
+    if at.ui.json:
+        at.ui.document({"master_version": count} if master else {"rotated": count})
+    elif master:
+        at.ui.done(f"the master key is version {count}; all user keys are wrapped by it")
+    else:
+        at.ui.done(f"{count} user keys are new; 'adyton keys rewrap' moves what is older")
+
+
+@app.command(name="rewrap")
+def rewrap(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also re-encrypt every value under a new data key.")
+    ] = False,
+) -> None:
+    """Move data keys to the current user keys, and destroy the older ones. May be interrupted."""
+    at = state()
+    with at.open() as store, at.ui.watcher() as watch:
+        report = store.keys.rewrap(at.user, deep=deep, watch=watch)
+    if at.ui.json:
+        at.ui.document(report._asdict())
+    else:
+        at.ui.done(f"{report.keys} data keys of {report.users} users")

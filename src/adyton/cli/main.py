@@ -1,0 +1,188 @@
+"""The command ``adyton``: its options, its commands, and what its exit codes mean.
+
+==== =====================================================================
+code meaning
+==== =====================================================================
+0    done
+1    something unexpected: a fault of Adyton
+2    wrong usage or input; a document that does not parse
+3    no such secret, version or user
+4    a conflict: check-and-set, or names of an import that exist
+5    access denied
+6    the store: missing, there already, locked, full, read-only, closed
+7    integrity or audit: what is stored, or a proof, is not what was written
+8    the root of trust: wrong, locked or away
+==== =====================================================================
+
+``adyton run`` ends with the exit code of the program it ran.
+"""
+
+import os
+import sys
+import traceback
+from typing import Annotated, Final
+
+import typer
+
+from adyton import errors
+from adyton.cli import audit, doctor, keys, running, secrets, transfer, users
+from adyton.cli.state import DEFAULT_STORE, State, set_state
+from adyton.cli.ui import Ui
+
+EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
+    (errors.InvalidInput, 2),
+    (errors.ConfigurationError, 2),
+    (errors.LimitExceeded, 2),
+    (errors.SecretNotFound, 3),
+    (errors.UserNotFound, 3),
+    (errors.VersionConflict, 4),
+    (errors.ImportConflict, 4),
+    (errors.AccessDenied, 5),
+    (errors.AuditUnavailable, 6),
+    (errors.StoreError, 6),
+    (errors.IntegrityError, 7),
+    (errors.AuditError, 7),
+    (errors.RootError, 8),
+)
+
+app = typer.Typer(
+    name="adyton",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Keep secrets of many users who must never see each other's.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_VALUED: Final = ("--store", "--root", "--user", "-u", "--output", "-o", "--wait", "--audit-sink")
+_FLAGS: Final = ("--no-color", "--debug")
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from adyton import __version__  # noqa: PLC0415 - loaded on use
+
+        typer.echo(f"adyton {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    store: Annotated[
+        str, typer.Option(envvar="ADYTON_STORE", help="Path of the store.")
+    ] = DEFAULT_STORE,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ADYTON_ROOT",
+            help="Root of trust: keyfile:PATH, passphrase:, passphrase:file=PATH, "
+            "passphrase:env=NAME. By default the key file STORE.key if there is one, "
+            "otherwise a passphrase.",
+        ),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", envvar="ADYTON_USER", help="Whose secrets.")
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", envvar="ADYTON_OUTPUT", help="table or json.")
+    ] = "table",
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for another process to close the store.")
+    ] = 10.0,
+    audit_sink: Annotated[
+        list[str] | None,
+        typer.Option(envvar="ADYTON_AUDIT_SINK", help="Copy audit records there: file:PATH."),
+    ] = None,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an unexpected error came from.")
+    ] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options that every command shares; they may stand before or behind the command."""
+    if output not in {"table", "json"}:
+        raise typer.BadParameter("--output is table or json")
+    colors = not (no_color or "NO_COLOR" in os.environ)
+    ui = Ui(json=output == "json", color=colors)
+    set_state(State(store, root, user, wait, audit_sink or [], debug, ui))
+
+
+secrets.register(app)
+transfer.register(app)
+running.register(app)
+app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove, archive.")
+app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
+app.add_typer(users.app, name="user", help="Users: list, purge.")
+doctor.register(app)
+
+
+def hoist(arguments: list[str]) -> list[str]:
+    """Move the shared options in front of the command, from wherever they stand before ``--``."""
+    shared: list[str] = []
+    rest: list[str] = []
+    at = 0
+    while at < len(arguments):
+        argument = arguments[at]
+        if argument == "--":
+            rest += arguments[at:]
+            break
+        if argument in _VALUED and at + 1 < len(arguments):
+            shared += arguments[at : at + 2]
+            at += 2
+            continue
+        if argument in _FLAGS or any(
+            argument.startswith(f"{option}=") for option in _VALUED if option.startswith("--")
+        ):
+            shared.append(argument)
+        else:
+            rest.append(argument)
+        at += 1
+    return shared + rest
+
+
+def exit_code(error: errors.AdytonError) -> int:
+    """The exit code of an error."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    given = hoist(sys.argv[1:] if arguments is None else arguments)
+    as_json = "json" in given[: given.index("--") if "--" in given else len(given)]
+    fallback = Ui(json=as_json, color="NO_COLOR" not in os.environ)
+    try:
+        code = app(args=given, prog_name="adyton", standalone_mode=False)
+    except errors.AdytonError as error:
+        code = exit_code(error)
+        fallback.error(error, code)
+    except typer.Exit as error:
+        code = error.exit_code
+    except typer.Abort:
+        code = 130
+    except typer.TyperException as error:
+        code = 2
+        fallback.error(errors.InvalidInput(error.format_message(), hint="See --help."), code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:  # noqa: BLE001 - a traceback could show what was read
+        code = 1
+        if "--debug" in given:
+            traceback.print_exc()
+        fallback.error(
+            errors.AdytonError(
+                f"unexpected: {type(error).__name__}",
+                hint="Please report it, with what --debug shows.",
+            ),
+            code,
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    run()
