@@ -66,11 +66,11 @@ class AeadKey:
         Raises:
             DecryptionFailed: Changed, moved, truncated, another key or an unknown format.
         """
-        if len(box) < OVERHEAD or box[0] != BOX_V1:
-            raise _failed()
         try:
+            if len(box) < OVERHEAD or box[0] != BOX_V1:
+                raise InvalidTag
             return self._decrypt(box[1:13], box[13:], context)
-        except InvalidTag:
+        except (InvalidTag, TypeError):  # a tamperer may change a cell's type as well
             raise _failed() from None
 
     def open_secret(self, box: bytes, context: bytes) -> SecretBytes:

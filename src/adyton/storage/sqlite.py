@@ -27,7 +27,7 @@ from adyton.errors import (
 from adyton.ports import Rows, SecretRow, Transaction
 from adyton.storage.migrate import migrate
 from adyton.storage.sqlite_readers import ReaderPool
-from adyton.storage.sqlite_rows import SELECT_CURRENT, SqliteTransaction, translate
+from adyton.storage.sqlite_rows import FAILURES, SELECT_CURRENT, SqliteTransaction, translate
 
 _OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _WAL_PAGES: Final = 2_000
@@ -154,8 +154,8 @@ class SqliteStorage:
                 found: list[Any] = reader.execute(SELECT_CURRENT, (user, name)).fetchall()
             finally:
                 readers.give_back(reader)
-        except apsw.Error as error:
-            raise translate(error) from error
+        except FAILURES as error:
+            raise translate(error) from None
         return SecretRow(*found[0]) if found else None
 
     def snapshot(self) -> AbstractAsyncContextManager[Rows]:

@@ -38,8 +38,17 @@ SELECT_CURRENT: Final = (
 )
 
 
-def translate(error: apsw.Error | OSError) -> StoreError | IntegrityError:
+FAILURES: Final = (apsw.Error, UnicodeDecodeError)
+"""What reading can raise: a blob that was made text by a tamperer does not decode."""
+
+
+def translate(error: Exception) -> StoreError | IntegrityError:
     """SQLite's exception as one of ours. The text never holds a bound value."""
+    if isinstance(error, UnicodeDecodeError):
+        return IntegrityError(
+            "a stored cell is of another kind than what was written",
+            hint="Run 'adyton audit verify', and restore the store from a backup.",
+        )
     if isinstance(error, apsw.FullError):
         return StorageFull(
             "the disk that holds the store is full; nothing of this operation was kept",
@@ -83,8 +92,8 @@ class SqliteRows:
     def _all(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
         try:
             return self.execute(sql, args).fetchall()
-        except apsw.Error as error:
-            raise translate(error) from error
+        except FAILURES as error:
+            raise translate(error) from None
 
     def _rows(self, kind: type[Row], sql: str, args: Sequence[Any] = ()) -> list[Row]:
         make = kind._make  # type: ignore[attr-defined] # every row is a NamedTuple

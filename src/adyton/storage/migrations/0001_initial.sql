@@ -5,7 +5,7 @@
 CREATE TABLE settings (
   key   TEXT PRIMARY KEY,
   value BLOB NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE master_keys (
   version    INTEGER NOT NULL,
@@ -15,19 +15,19 @@ CREATE TABLE master_keys (
   created_us INTEGER NOT NULL,
   retired    INTEGER NOT NULL,
   PRIMARY KEY (version, slot)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE store_keys (
   purpose        TEXT PRIMARY KEY,
   master_version INTEGER NOT NULL,
   wrapped        BLOB NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE users (
   user       BLOB PRIMARY KEY,
   id_box     BLOB NOT NULL,
   created_us INTEGER NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE user_keys (
   user           BLOB    NOT NULL,
@@ -38,7 +38,7 @@ CREATE TABLE user_keys (
   wraps          INTEGER NOT NULL,
   retired        INTEGER NOT NULL,
   PRIMARY KEY (user, version)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX user_keys_by_master ON user_keys (master_version);
 CREATE INDEX user_keys_retired ON user_keys (user) WHERE retired = 1;
 
@@ -49,7 +49,7 @@ CREATE TABLE user_subkeys (
   key_version INTEGER NOT NULL,
   wrapped     BLOB    NOT NULL,
   PRIMARY KEY (user, purpose, version)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE secrets (
   user         BLOB    NOT NULL,
@@ -62,7 +62,7 @@ CREATE TABLE secrets (
   wrapped_key  BLOB,
   value        BLOB,
   PRIMARY KEY (user, name)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE versions (
   user        BLOB    NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE versions (
   wrapped_key BLOB    NOT NULL,
   value       BLOB    NOT NULL,
   PRIMARY KEY (user, name, version)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_entries (
   log    INTEGER NOT NULL,
@@ -80,7 +80,7 @@ CREATE TABLE audit_entries (
   user   BLOB    NOT NULL,
   record BLOB    NOT NULL,
   PRIMARY KEY (log, leaf)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX audit_entries_by_user ON audit_entries (log, user, leaf);
 
 CREATE TABLE audit_tiles (
@@ -89,7 +89,7 @@ CREATE TABLE audit_tiles (
   tile   INTEGER NOT NULL,
   hashes BLOB    NOT NULL,
   PRIMARY KEY (log, level, tile)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_checkpoints (
   log        INTEGER NOT NULL,
@@ -97,9 +97,9 @@ CREATE TABLE audit_checkpoints (
   created_us INTEGER NOT NULL,
   note       BLOB    NOT NULL,
   PRIMARY KEY (log, size)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE jobs (
   key   TEXT PRIMARY KEY,
   state BLOB NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
