@@ -74,7 +74,7 @@ def test_a_write_is_synced_before_it_returns(sink, path, monkeypatch):
     real = os.fsync
 
     def fsync(fd):
-        name = os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))  # noqa: PTH115, PTH119 - of an fd
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))
         synced.append((name.split(".")[0] or name.split(".")[1], os.fstat(fd).st_size))
         real(fd)
 

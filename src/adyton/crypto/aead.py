@@ -67,11 +67,11 @@ class AeadKey:
             DecryptionFailed: Changed, moved, truncated, another key or an unknown format.
         """
         try:
-            if len(box) < OVERHEAD or box[0] != BOX_V1:
-                raise InvalidTag
-            return self._decrypt(box[1:13], box[13:], context)
+            if len(box) >= OVERHEAD and box[0] == BOX_V1:
+                return self._decrypt(box[1:13], box[13:], context)
         except (InvalidTag, TypeError):  # a tamperer may change a cell's type as well
-            raise _failed() from None
+            pass
+        raise _failed()
 
     def open_secret(self, box: bytes, context: bytes) -> SecretBytes:
         """Open a box into a locked buffer, without an ordinary copy.

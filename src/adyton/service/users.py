@@ -24,6 +24,9 @@ class UserInfo(NamedTuple):
     created_at: dt.datetime
     secrets: int
 
+    def __repr__(self) -> str:
+        return f"<UserInfo secrets={self.secrets}>"
+
 
 class Health(NamedTuple):
     """What an operator wants to know of a store at a glance.

@@ -94,6 +94,9 @@ class KeyInfo(NamedTuple):
     wraps: int
     max_days: float
 
+    def __repr__(self) -> str:
+        return f"<KeyInfo version={self.version} current={self.current}>"
+
 
 class Progress(NamedTuple):
     """How far a long operation is."""

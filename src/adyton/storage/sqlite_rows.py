@@ -42,7 +42,7 @@ FAILURES: Final = (apsw.Error, UnicodeDecodeError)
 """What reading can raise: a blob that was made text by a tamperer does not decode."""
 
 
-def translate(error: Exception) -> StoreError | IntegrityError:
+def translate(error: Exception) -> StoreError | IntegrityError:  # noqa: PLR0911 - a table
     """SQLite's exception as one of ours. The text never holds a bound value."""
     if isinstance(error, UnicodeDecodeError):
         return IntegrityError(
