@@ -28,6 +28,8 @@ from adyton.service.values import KeyInfo, Progress, RewrapReport
 BATCH: Final = 500
 """Keys re-wrapped in one unit of a group: some ten milliseconds."""
 _USERS: Final = 100
+DEEP_RUN: Final = "deep-run"
+"""Job: the last user that a deep job over all users has finished with."""
 MASTER_WRAP_LIMIT: Final = 2**31
 
 Watcher = Callable[[Progress], None]
@@ -146,6 +148,12 @@ class KeyAdmin:
         loaded = await self._core.ring.load_index(scope.tx, index)
         return None if loaded is None else await self._core.keys_in(scope, loaded.user_id)
 
+    async def _users_left(self) -> list[bytes]:
+        """All users, or those that a deep job over all has not come to before it was broken off."""
+        async with self._core.storage.snapshot() as rows:
+            done = await rows.job(DEEP_RUN)
+        return [user for user in await self._all_users() if done is None or user > done]
+
     async def rotate_master(self, caller: Caller, *, watch: Watcher = _ignore) -> int:
         """Make a new master key, re-wrap all user keys under it, destroy the older ones.
 
@@ -229,14 +237,22 @@ class KeyAdmin:
                 wanted = [keys.user]
             else:
                 core.authorise_operator(caller)
-                wanted = await (self._all_users() if deep else self._users_with_retired_keys())
+                wanted = await (self._users_left() if deep else self._users_with_retired_keys())
             async with core.storage.snapshot() as rows:
                 total = await self._size_of(rows, wanted, whole_store=user is None and deep)
         if user is None:
             await self.rewrap_master(caller)
-        moved = await self._run(caller, draft, wanted, deep=deep, watch=watch, total=total)
+        moved = await self._run(
+            caller, draft, wanted, deep=deep, whole=user is None, watch=watch, total=total
+        )
         draft.reason = f"{moved} keys of {len(wanted)} users"
-        await core.record(draft)
+
+        async def finish(scope: Scope) -> None:
+            if deep and user is None:
+                await scope.tx.put_job(DEEP_RUN, None)
+            scope.record(draft)
+
+        await core.write(draft, finish)
         return RewrapReport(len(wanted), moved)
 
     async def finish_jobs(self, caller: Caller, *, watch: Watcher = _ignore) -> int:
@@ -247,7 +263,7 @@ class KeyAdmin:
             await self.rewrap_master(caller, watch=watch)
         wanted = await self._users_with_retired_keys()
         draft = Draft(caller, Action.KEYS_REWRAP)
-        return await self._run(caller, draft, wanted, deep=False, watch=watch, total=0)
+        return await self._run(caller, draft, wanted, deep=False, whole=True, watch=watch, total=0)
 
     async def _run(
         self,
@@ -256,6 +272,7 @@ class KeyAdmin:
         wanted: list[bytes],
         *,
         deep: bool,
+        whole: bool,
         watch: Watcher,
         total: int,
     ) -> int:
@@ -263,7 +280,9 @@ class KeyAdmin:
         for index in wanted:
             more = True
             while more:
-                count, more = await self._core.write(draft, self._batch(caller, index, deep=deep))
+                count, more = await self._core.write(
+                    draft, self._batch(caller, index, deep=deep, whole=whole)
+                )
                 moved += count
                 watch(Progress("re-encrypt" if deep else "re-wrap", moved, max(total, moved)))
         return moved
@@ -281,7 +300,9 @@ class KeyAdmin:
             return await rows.count_secrets()
         return sum([await rows.count_secrets(user) for user in users])
 
-    def _batch(self, caller: Caller, index: bytes, *, deep: bool) -> Work[tuple[int, bool]]:
+    def _batch(
+        self, caller: Caller, index: bytes, *, deep: bool, whole: bool
+    ) -> Work[tuple[int, bool]]:
         core = self._core
         job = f"{'deep' if deep else 'rewrap'}:{index.hex()}"
 
@@ -308,6 +329,8 @@ class KeyAdmin:
             await scope.tx.put_job(job, state)
             if not more:
                 await self._retire(scope, caller, index, deep=deep)
+                if deep and whole:
+                    await scope.tx.put_job(DEEP_RUN, index)
             return count, more
 
         return work

@@ -199,11 +199,14 @@ def _failure(status: int) -> StoreError:
 
 
 def _unreachable(error: httpx.ConnectError) -> StoreError:
-    if isinstance(error.__cause__ and error.__cause__.__cause__, ssl.SSLError):
-        return StoreError(
-            "the server's certificate is not trusted",
-            hint="Give the certificate of its authority as ca_file.",
-        )
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return StoreError(
+                "the server's certificate is not trusted",
+                hint="Give the certificate of its authority as ca_file.",
+            )
+        cause = cause.__cause__ or cause.__context__
     return StoreError("the server can't be reached", hint="Check its address and that it runs.")
 
 
@@ -229,6 +232,8 @@ def _checked_address(address: str) -> str:
         raise InvalidInput("the address is not a URL", hint="Give https://host:8200.") from None
     if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment:
         raise InvalidInput("the address is not an http URL", hint="Give https://host:8200.")
+    if url.port is not None and not 1 <= url.port <= 65_535:
+        raise InvalidInput("the address has a port that is none")
     if url.userinfo:
         raise InvalidInput("the address has a user in it", hint="Leave it out.")
     if url.scheme == "http" and url.host not in _LOOPBACK:

@@ -1,0 +1,295 @@
+"""A second implementation, written from docs/spec alone, reads a real store.
+
+It uses PyCryptodome, hashlib, hmac, sqlite3 and msgpack as decoded by msgspec, and none of
+Adyton's code: what it opens proves that the specification is complete and the code keeps to it.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import sqlite3
+import struct
+from pathlib import Path
+
+import msgspec
+import pytest
+from Crypto.Cipher import AES
+from Crypto.PublicKey import ECC
+from Crypto.Signature import eddsa
+
+from support import Place
+
+VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "envelope"
+
+
+def u64(number):
+    return struct.pack(">Q", number)
+
+
+def context(label, *fields):
+    return b"".join(struct.pack(">I", len(x)) + x for x in (label.encode(), *fields))
+
+
+def open_box(key, box, aad):
+    assert box[0] == 1
+    cipher = AES.new(key, AES.MODE_GCM, nonce=box[1:13], mac_len=16)
+    cipher.update(aad)
+    return cipher.decrypt_and_verify(box[13:-16], box[-16:])
+
+
+def seal_box(key, nonce, plaintext, aad):
+    cipher = AES.new(key, AES.MODE_GCM, nonce=nonce, mac_len=16)
+    cipher.update(aad)
+    ciphertext, tag = cipher.encrypt_and_digest(plaintext)
+    return b"\x01" + nonce + ciphertext + tag
+
+
+def index(key, text):
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()[:16]
+
+
+def hkdf_expand(key, info, size=32):
+    return hmac.new(key, info + b"\x01", hashlib.sha256).digest()[:size]
+
+
+def tree_root(hashes):
+    if not hashes:
+        return hashlib.sha256(b"").digest()
+    if len(hashes) == 1:
+        return hashes[0]
+    middle = 1
+    while middle * 2 < len(hashes):
+        middle *= 2
+    halves = tree_root(hashes[:middle]) + tree_root(hashes[middle:])
+    return hashlib.sha256(b"\x01" + halves).digest()
+
+
+class Reader:
+    """Opens a store from its file and its key file."""
+
+    def __init__(self, path, master_keys):
+        self.db = sqlite3.connect(path)
+        self.store = self.one("SELECT value FROM settings WHERE key='store-id'")[0]
+        self.masters = master_keys
+        self.store_keys = {
+            purpose: open_box(
+                self.masters[version],
+                box,
+                context("adyton/v1/store-key", self.store, purpose.encode(), u64(version)),
+            )
+            for purpose, version, box in self.db.execute("SELECT * FROM store_keys")
+        }
+
+    def one(self, sql, *args):
+        return self.db.execute(sql, args).fetchone()
+
+    def user(self, user_id):
+        user = index(self.store_keys["user-index"], user_id)
+        keys = {}
+        for version, master, box in self.db.execute(
+            "SELECT version, master_version, wrapped FROM user_keys WHERE user=?", (user,)
+        ):
+            aad = context("adyton/v1/user-key", self.store, user, u64(version), u64(master))
+            keys[version] = open_box(self.masters[master], box, aad)
+        subkeys = {}
+        for purpose, version, key_version, box in self.db.execute(
+            "SELECT purpose, version, key_version, wrapped FROM user_subkeys WHERE user=?", (user,)
+        ):
+            aad = context(
+                "adyton/v1/user-subkey", self.store, user, u64(purpose), u64(version),
+                u64(key_version),
+            )  # fmt: skip
+            subkeys[purpose, version] = open_box(keys[key_version], box, aad)
+        newest = max(version for purpose, version in subkeys if purpose == 2)
+        id_box = self.one("SELECT id_box FROM users WHERE user=?", user)[0]
+        aad = context("adyton/v1/user-id", self.store, user, u64(newest))
+        assert open_box(subkeys[2, newest], id_box, aad) == user_id.encode()
+        return user, keys, subkeys
+
+    def secret(self, user_id, name):
+        user, keys, subkeys = self.user(user_id)
+        at = index(subkeys[1, 1], name)
+        current, meta_version, meta, key_version, wrapped, box = self.one(
+            "SELECT current, meta_version, meta, key_version, wrapped_key, value FROM secrets"
+            " WHERE user=? AND name=?", user, at,
+        )  # fmt: skip
+        place = (self.store, user, at)
+        body = msgspec.msgpack.decode(
+            open_box(
+                subkeys[2, meta_version],
+                meta,
+                context("adyton/v1/metadata", *place, u64(meta_version)),
+            )
+        )
+        aad = context("adyton/v1/data-key", *place, u64(current), u64(key_version))
+        data_key = open_box(keys[key_version], wrapped, aad)
+        value = open_box(data_key, box, context("adyton/v1/value", *place, u64(current)))
+        assert body[11][-1][6] == box[-16:]
+        return body, value
+
+    def records(self):
+        hashes = []
+        for leaf, user, record in self.db.execute(
+            "SELECT leaf, user, record FROM audit_entries ORDER BY leaf"
+        ):
+            assert leaf == len(hashes)
+            assert record[1:17] == user
+            hashes.append(hashlib.sha256(b"\x00" + record).digest())
+        return hashes
+
+    def record(self, leaf, audit_key):
+        (record,) = self.one("SELECT record FROM audit_entries WHERE leaf=?", leaf)
+        header = record[:53]
+        info = context("adyton/v1/audit-record", u64(leaf >> 20))
+        aad = context("adyton/v1/audit-record", self.store, u64(0), u64(leaf), header)
+        plain = open_box(hkdf_expand(audit_key, info), b"\x01" + record[53:], aad)
+        label = b"adyton.audit-commit.v1\x00"
+        assert hashlib.sha256(label + plain).digest() == header[21:]
+        return msgspec.msgpack.decode(plain[16:])
+
+
+@pytest.fixture
+def reader(tmp_path):
+    from adyton import SecretStore
+    from adyton.roots import KeyFileRoot
+    from adyton.service.keyring import Keyring
+
+    place = Place(tmp_path)
+    with place.open() as store:
+        store.set_secret("alice", "db/password", "correct horse", tags=["prod"])
+        store.set_secret("alice", "db/password", "battery staple")
+        store.keys.rotate()
+        store.set_secret("alice", "late", {"a": 1})
+        store.keys.rewrap(deep=True)
+        store.get_secret("alice", "db/password").wipe()
+        assert isinstance(store, SecretStore)
+    rows = place.sql("SELECT version, wrapped FROM master_keys")
+    (store_id,) = place.sql("SELECT value FROM settings WHERE key='store-id'")[0]
+    root = KeyFileRoot(tmp_path / "master.key")
+    masters = {}
+    for version, wrapped in rows:  # the root's own format is docs/spec/roots.md, tested there
+        with root.unwrap(wrapped, Keyring.master_context(store_id, version)) as key:
+            masters[version] = key.reveal()
+    return Reader(place.path, masters)
+
+
+def test_names_values_and_metadata_open_by_the_specification(reader):
+    """From the master key down, everything of a secret opens as docs/spec says."""
+    body, value = reader.secret("alice", "db/password")
+    assert value == b"battery staple"
+    assert body[:2] == [1, "db/password"]
+    assert body[3] == 2
+    assert body[8] == ["prod"]
+    assert reader.secret("alice", "late")[1] == b'{"a":1}'
+
+
+def test_audit_records_and_tree_follow_the_specification(reader):
+    """Records open, their commitment holds, and the signed root is that of the leaves."""
+    _, _, subkeys = reader.user("alice")
+    hashes = reader.records()
+    actions = []
+    for leaf in range(len(hashes)):
+        user = reader.one("SELECT user FROM audit_entries WHERE leaf=?", leaf)[0]
+        key = subkeys[3, 1] if any(user) else reader.store_keys["system-audit"]
+        actions.append(reader.record(leaf, key)[5])
+    assert actions[:3] == ["store.init", "secret.set", "secret.set"]
+    assert actions[-1] == "secret.get"
+    seed = reader.store_keys["log-signing"]
+    public = ECC.construct(curve="Ed25519", seed=seed).public_key()
+    for size, note in reader.db.execute("SELECT size, note FROM audit_checkpoints"):
+        text, _, signature = note.decode().rpartition("\n\n")
+        origin, digits, root = text.split("\n")
+        assert origin == f"adyton/{reader.store.hex()}/0"
+        assert int(digits) == size
+        assert base64.b64decode(root) == tree_root(hashes[:size])
+        raw = base64.b64decode(signature.split()[-1])
+        name_id = hashlib.sha256(
+            origin.encode() + b"\n\x01" + public.export_key(format="raw")
+        ).digest()[:4]
+        assert raw[:4] == name_id
+        eddsa.new(public, "rfc8032").verify((text + "\n").encode(), raw[4:])
+
+
+def make_vectors():
+    """Vectors of contexts and boxes, by this file's code alone."""
+    key, nonce = bytes(range(32)), bytes(range(12))
+    store, user, name = b"S" * 16, b"U" * 16, b"N" * 16
+    cases = []
+    for label, fields, plaintext in (
+        ("adyton/v1/value", (store, user, name, u64(1)), b"correct horse"),
+        ("adyton/v1/value", (store, user, name, u64(2)), b""),
+        ("adyton/v1/data-key", (store, user, name, u64(1), u64(3)), b"K" * 32),
+        ("adyton/v1/metadata", (store, user, name, u64(1)), b"\x90"),
+        ("adyton/v1/user-key", (store, user, u64(1), u64(1)), b"K" * 32),
+        ("adyton/v1/user-subkey", (store, user, u64(2), u64(1), u64(1)), b"K" * 32),
+        ("adyton/v1/user-id", (store, user, u64(1)), b"alice"),
+        ("adyton/v1/store-key", (store, b"user-index", u64(1)), b"K" * 32),
+    ):
+        aad = context(label, *fields)
+        box = seal_box(key, nonce, plaintext, aad)
+        case = {"label": label, "fields": [f.hex() for f in fields], "context": aad.hex(),
+                "key": key.hex(), "nonce": nonce.hex(), "plaintext": plaintext.hex()}  # fmt: skip
+        cases.append({**case, "box": box.hex(), "expect": "opens"})
+        for expect, changed in (
+            ("tampered", box[:-1] + bytes([box[-1] ^ 1])),
+            ("truncated", box[:-1]),
+            ("unknown format", b"\x02" + box[1:]),
+        ):
+            cases.append({**case, "box": changed.hex(), "expect": expect})
+    return {
+        "boxes": cases,
+        "indexes": [
+            {"key": key.hex(), "text": text, "index": index(key, text).hex()}
+            for text in ("alice", "db/password", "grün")
+        ],
+        "epoch_keys": [
+            {"key": key.hex(), "epoch": epoch,
+             "epoch_key": hkdf_expand(key, context("adyton/v1/audit-record", u64(epoch))).hex()}
+            for epoch in (0, 1, 2**20)
+        ],
+    }  # fmt: skip
+
+
+def vector_text():
+    return json.dumps(make_vectors(), indent=1, ensure_ascii=False) + "\n"
+
+
+def test_the_vectors_are_what_this_code_makes():
+    """vectors/envelope is made by this second implementation, and by nothing else."""
+    assert (VECTORS / "v1.json").read_text("utf-8") == vector_text()
+
+
+def test_adyton_agrees_with_the_vectors():
+    """Adyton's own code makes the same contexts, boxes, indexes and epoch keys."""
+    from adyton.crypto import context as ctx
+    from adyton.crypto.aead import AeadKey
+    from adyton.crypto.kdf import IndexKey
+    from adyton.crypto.secretbytes import SecretBytes
+    from adyton.errors import DecryptionFailed
+    from adyton.service.userkeys import AuditKey
+
+    vectors = json.loads((VECTORS / "v1.json").read_text("utf-8"))
+    for case in vectors["boxes"]:
+        aad = ctx.encode(case["label"].encode(), *map(bytes.fromhex, case["fields"]))
+        assert aad.hex() == case["context"]
+        key = AeadKey(SecretBytes(bytes.fromhex(case["key"])))
+        box, plaintext = bytes.fromhex(case["box"]), bytes.fromhex(case["plaintext"])
+        if case["expect"] == "opens":
+            assert key.seal(plaintext, aad, nonce=bytes.fromhex(case["nonce"])) == box
+            assert key.open(box, aad) == plaintext
+            assert key.open_secret(box, aad).reveal() == plaintext
+        else:
+            for opening in (key.open, key.open_secret):
+                with pytest.raises(DecryptionFailed):
+                    opening(box, aad)
+        with pytest.raises(DecryptionFailed):
+            key.open(box, aad + b"x")
+    for case in vectors["indexes"]:
+        key = IndexKey(SecretBytes(bytes.fromhex(case["key"])))
+        assert key.index(case["text"]).hex() == case["index"]
+    for case in vectors["epoch_keys"]:
+        audit = AuditKey(SecretBytes(bytes.fromhex(case["key"])))
+        probe = audit.epoch(case["epoch"]).seal(b"x", b"y")
+        direct = AeadKey(SecretBytes(bytes.fromhex(case["epoch_key"])))
+        assert direct.open(probe, b"y") == b"x"
