@@ -65,15 +65,8 @@ class SqliteStorage:
         self._closed = False
         self._lock_fd = -1
         self._readers = ReaderPool(self._connect, self.path)
-        exists = Path(self.path).exists()
-        if not exists and not create:
-            raise StoreNotFound(
-                "there is no store at that path",
-                hint="Check the path, or make one with 'adyton init' or create=True.",
-            )
-        if Path(self.path).is_dir():
-            raise StoreExists("the path is a folder", hint="Give the path of a file in it.")
         try:
+            self._check_place(create=create)
             self._take_lock(lock_timeout)
             self._writer = SqliteTransaction(self._connect(), self.path, self._committed)
             self._prepare(self._writer.connection)
@@ -88,6 +81,16 @@ class SqliteStorage:
         except BaseException:
             self.close()
             raise
+
+    def _check_place(self, *, create: bool) -> None:
+        found = Path(self.path)
+        if not found.exists() and not create:
+            raise StoreNotFound(
+                "there is no store at that path",
+                hint="Check the path, or make one with 'adyton init' or create=True.",
+            )
+        if found.is_dir():
+            raise StoreExists("the path is a folder", hint="Give the path of a file in it.")
 
     def _take_lock(self, timeout: float) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -1,0 +1,302 @@
+"""The command line as a program: results, errors, exit codes, terminals."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ADYTON = [sys.executable, "-m", "adyton.cli.main"]
+
+
+class Shell:
+    """Runs commands in a folder with a store."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("ADYTON_", "VAULT_"))},
+            "ADYTON_STORE": str(folder / "s.db"),
+            "ADYTON_ROOT": f"keyfile:{folder / 'k'}",
+            "ADYTON_USER": "42",
+        }
+
+    def __call__(self, *args, stdin="", code=0, **env):
+        done = subprocess.run(
+            [*ADYTON, *args],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            cwd=self.folder,
+            env={**self.env, **env},
+            check=False,
+        )
+        assert done.returncode == code, done.stderr.decode()
+        self.error = done.stderr.decode()
+        return done.stdout
+
+    def json(self, *args, **options):
+        return json.loads(self(*args, "-o", "json", **options))
+
+
+@pytest.fixture
+def sh(tmp_path):
+    shell = Shell(tmp_path)
+    shell("init")
+    return shell
+
+
+def test_what_is_set_is_got_byte_for_byte(sh):
+    """Standard input and files go in and come out unchanged; one newline of a pipe is dropped."""
+    sh("set", "a", stdin="correct horse\n")
+    assert sh("get", "a") == b"correct horse"
+    sh("set", "a", "--keep-newline", stdin="x\n")
+    assert sh("get", "a") == b"x\n"
+    raw = bytes(range(256))
+    (sh.folder / "raw").write_bytes(raw)
+    sh("set", "b", "--file", "raw")
+    assert sh("get", "b") == raw
+    assert base64.b64decode(sh.json("get", "b")["value_base64"]) == raw
+    sh("get", "b", "--out", "copy")
+    assert (sh.folder / "copy").read_bytes() == raw
+    assert (sh.folder / "copy").stat().st_mode & 0o777 == 0o600
+    sh("set", "j", "--json", stdin='{"user": "me", "n": 1}')
+    assert sh("get", "j", "--field", "user") == b"me"
+
+
+def test_a_value_is_no_argument(sh):
+    """There is no way to write a value on the command line."""
+    sh("set", "a", "the-value", stdin="x", code=2)
+    assert "the-value" not in sh("--help").decode()
+
+
+def test_the_main_commands(sh):
+    """Versions, tags, rollback, delete, undelete, destroy and listing do what they say."""
+    sh("set", "db/p", "--tag", "prod", "--expires", "30d", stdin="one")
+    sh("set", "db/p", "--cas", "1", stdin="two")
+    sh("set", "db/p", "--cas", "1", stdin="three", code=4)
+    assert [v["version"] for v in sh.json("versions", "db/p")] == [1, 2]
+    sh("tag", "db/p", "--add", "x", "--remove", "prod")
+    assert sh.json("metadata", "db/p")["tags"] == ["x"]
+    sh("metadata", "db/p", "--attribute", "owner=me", "--max-versions", "5")
+    assert sh.json("metadata", "db/p")["attributes"] == {"owner": "me"}
+    sh("rollback", "db/p", "1")
+    assert sh("get", "db/p") == b"one"
+    assert sh("get", "db/p", "--version", "2") == b"two"
+    sh("delete", "db/p")
+    sh("get", "db/p", code=3)
+    sh("undelete", "db/p")
+    assert [s["name"] for s in sh.json("list")["secrets"]] == ["db/p"]
+    sh("destroy", "db/p", code=2)
+    sh("destroy", "db/p", "--yes")
+    assert sh.json("list")["secrets"] == []
+    sh("list")
+    assert "adyton set" in sh.error
+
+
+def test_exit_codes_and_errors_tell_the_next_step(sh, tmp_path):
+    """Each kind of error has its code, one line, and a hint; never a traceback."""
+    sh("get", "nope", code=3)
+    assert sh.error.startswith("error: ")
+    assert "Traceback" not in sh.error
+    assert len(sh.error.splitlines()) == 2
+    sh("get", "bad//name", code=2)
+    sh("list", code=2, ADYTON_USER="")
+    sh("list", code=6, ADYTON_STORE=str(tmp_path / "none.db"))
+    sh("init", code=6)
+    (tmp_path / "other").write_bytes(bytes(33))
+    (tmp_path / "other").chmod(0o600)
+    sh("list", code=8, ADYTON_ROOT=f"keyfile:{tmp_path / 'other'}")
+    sh("list", "--no-such-option", code=2)
+    body = json.loads((sh("get", "nope", "-o", "json", code=3), sh.error)[1])
+    assert (body["error"], body["exit_code"]) == ("SecretNotFound", 3)
+
+
+def test_another_process_is_told_who_has_the_store(sh):
+    """While the store is open elsewhere, a command waits, then names the process."""
+    from adyton import SecretStore
+
+    with SecretStore.open(sh.env["ADYTON_STORE"], root=sh.env["ADYTON_ROOT"]):
+        sh("list", "--wait", "0.1", code=6)
+    assert str(os.getpid()) in sh.error
+
+
+def test_import_export_and_a_second_store(sh, tmp_path):
+    """A .env file comes in, a bundle goes out, and another store takes it."""
+    env = ROOT / "examples" / "dotenv" / "app.env"
+    preview = sh.json("import", str(env), "--prefix", "app/", "--dry-run")
+    assert "app/DATABASE_URL" in preview["created"]
+    assert sh.json("list")["secrets"] == []
+    sh("import", str(env), "--prefix", "app/")
+    sh("import", str(env), "--prefix", "app/", code=4)
+    sh("import", str(env), "--prefix", "app/", "--on-conflict", "skip")
+    (tmp_path / "pass").write_text("a long enough passphrase\n")
+    sh("export", "--passphrase-file", "pass", "--out", "b.age")
+    other = {"ADYTON_STORE": str(tmp_path / "o.db"), "ADYTON_ROOT": f"keyfile:{tmp_path / 'ok'}"}
+    sh("init", **other)
+    sh("import", "b.age", "--passphrase-file", "pass", **other)
+    assert sh("get", "app/REDIS_URL", **other) == sh("get", "app/REDIS_URL")
+    (tmp_path / "b.age").write_bytes((tmp_path / "b.age").read_bytes()[:-1])
+    sh("import", "b.age", "--passphrase-file", "pass", code=2, **other)
+    sh("export", "--format", "json", code=2)
+    plain = json.loads(sh("export", "--format", "json", "--plaintext"))
+    assert plain["app/APP_ENV"] == "production"
+
+
+def test_run_gives_a_program_its_variables_and_its_exit_code(sh):
+    """The program sees the secrets, not Adyton's own settings, and its code is passed on."""
+    sh("set", "app/db-url", stdin="postgres://x")
+    sh("set", "app/2nd", stdin="2")
+    script = 'printf "%s|%s|%s" "$DB_URL" "$_2ND" "${ADYTON_ROOT-unset}"; exit 7'
+    assert (
+        sh("run", "--prefix", "app/", "--", "sh", "-c", script, code=7) == b"postgres://x|2|unset"
+    )
+    assert sh("run", "--env", "X=app/2nd", "--", "sh", "-c", "echo $X") == b"2\n"
+    sh("set", "app/db_url", stdin="clash")
+    sh("run", "--prefix", "app/", "--", "true", code=2)
+    sh("run", "--env", "X=app/none", "--", "true", code=2)
+    sh("run", "--env", "X=app/2nd", "--", "no-such-program", code=2)
+    sh("run", code=2)
+
+
+def test_render_fills_a_template_or_refuses_it(sh):
+    """References become values; an unknown one, or one without an end, refuses the whole."""
+    sh("set", "a", stdin="A")
+    sh("set", "j", "--json", stdin='{"k": "K"}')
+    template = sh.folder / "t"
+    template.write_text("x={{ adyton:a }} y={{adyton:j#k}} {{ other }}\n")
+    assert sh("render", "t") == b"x=A y=K {{ other }}\n"
+    template.write_text("line\n{{ adyton:nope }}")
+    sh("render", "t", code=2)
+    assert "line 2" in sh.error
+    template.write_text("{{ adyton:a")
+    sh("render", "t", code=2)
+
+
+def test_audit_commands(sh):
+    """The log is shown, verified, proven and archived; a wrong checkpoint ends with 7."""
+    vkey = sh("audit", "vkey").decode().strip()
+    sh("set", "a", stdin="x")
+    sh("get", "a")
+    actions = [e["action"] for e in sh.json("audit", "log", "--user", "42")]
+    assert actions[:2] == ["secret.get", "secret.set"]
+    sh("audit", "checkpoint", "--out", "cp")
+    assert sh.json("audit", "verify", "--checkpoint", "cp")["secrets"] == 1
+    leaf = sh.json("audit", "log")[0]["index"]
+    sh("audit", "prove", str(leaf), "--out", "proof.json", ADYTON_USER="")
+    checked = sh.json("audit", "check-proof", "proof.json", "--vkey", vkey, ADYTON_STORE="/none")
+    assert checked["key_was_trusted"]
+    sh("audit", "archive", "arch", code=2)
+    other = {"ADYTON_STORE": str(sh.folder / "o.db"), "ADYTON_ROOT": f"keyfile:{sh.folder / 'k2'}"}
+    sh("init", **other)
+    sh("audit", "verify", "--checkpoint", "cp", code=7, **other)
+
+
+def test_keys_users_and_doctor(sh):
+    """Keys rotate and are re-wrapped, a user is purged, and doctor finds nothing wrong."""
+    sh("set", "a", stdin="x")
+    sh("keys", "rotate")
+    assert sh.json("keys", "rewrap") == {"users": 1, "keys": 1}
+    assert sh.json("keys", "rotate", "--master") == {"master_version": 2}
+    sh("keys", "list")
+    assert [u["user"] for u in sh.json("user", "list")] == ["42"]
+    assert {f["verdict"] for f in sh.json("doctor")} == {"ok"}
+    sh("user", "purge", "--yes")
+    assert sh.json("user", "list") == []
+    Path(sh.env["ADYTON_STORE"]).chmod(0o644)
+    assert "warn" in {f["verdict"] for f in sh.json("doctor")}
+    sh("doctor", code=6, ADYTON_STORE="/none.db")
+
+
+def test_colours_only_on_a_terminal(sh):
+    """A pipe gets no escape sequences; a terminal does, unless NO_COLOR is set."""
+    sh("get", "nope", code=3)
+    assert "\x1b" not in sh.error
+    for colour, extra in ((True, {}), (False, {"NO_COLOR": "1"})):
+        env = {**sh.env, "TERM": "xterm-256color", **extra}
+        env.pop("NO_COLOR", None) if colour else None
+        out = pexpect.run(" ".join([*ADYTON, "get", "nope"]), env=env, cwd=str(sh.folder))
+        assert (b"\x1b[" in out and b"31m" in out) == colour, out
+
+
+def test_a_value_is_asked_for_twice_without_echo(sh):
+    """On a terminal the prompt hides what is typed, and two that differ are refused."""
+    for second, code in (("typed-secret", 0), ("other", 2)):
+        child = pexpect.spawn(
+            sys.executable, ["-m", "adyton.cli.main", "set", "a"], env=sh.env, cwd=str(sh.folder),
+            encoding="utf-8", timeout=20,
+        )  # fmt: skip
+        child.expect("value: ")
+        child.sendline("typed-secret")
+        child.expect("again.*: ")
+        child.sendline(second)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == code
+        assert "typed-secret" not in child.before
+    assert sh("get", "a") == b"typed-secret"
+
+
+def test_passphrase_root_from_a_file(tmp_path):
+    """A store under a passphrase opens with it, and ends with 8 under another."""
+    shell = Shell(tmp_path)
+    (tmp_path / "p").write_text("correct horse battery\n")
+    (tmp_path / "q").write_text("another passphrase\n")
+    for name in "pq":
+        (tmp_path / name).chmod(0o600)
+    root = {"ADYTON_ROOT": f"passphrase:file={tmp_path / 'p'}"}
+    shell("init", **root)
+    shell("set", "a", stdin="x", **root)
+    assert shell("get", "a", **root) == b"x"
+    shell("get", "a", code=8, ADYTON_ROOT=f"passphrase:file={tmp_path / 'q'}")
+
+
+def test_every_command_has_help():
+    """Each command named in the readme's list explains itself and its options."""
+    shell = Shell(Path("/"))
+    commands = [
+        "init",
+        "set",
+        "get",
+        "list",
+        "delete",
+        "undelete",
+        "destroy",
+        "rollback",
+        "versions",
+        "metadata",
+        "tag",
+        "export",
+        "import",
+        "run",
+        "render",
+        "doctor",
+        "audit",
+        "keys",
+        "user",
+    ]
+    top = shell("--help").decode()
+    for command in commands:
+        assert re.search(rf"^\s+{command}\s", top, re.MULTILINE), command
+        assert "Usage:" in shell(command, "--help").decode()
+
+
+@pytest.mark.timeout(300)
+def test_the_demonstration_runs_to_its_end(tmp_path):
+    """What `make run` does ends well, without a terminal too."""
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "demo.sh")],
+        env={**env, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the log is whole" in done.stderr
