@@ -152,7 +152,7 @@ class Directory:
         async with self._core.storage.snapshot() as rows:
             while page := await rows.metadata_page(keys.user, after, _PAGE):
                 for row in page:
-                    meta = secretmeta.open_meta(keys, row)
+                    meta = self._core.opened.open(keys, row)
                     if not meta.name.startswith(prefix) or meta.name <= behind:
                         continue
                     if wanted and not wanted.issubset(meta.tags):

@@ -28,6 +28,8 @@ Format = Literal["bundle", "dotenv", "json", "yaml"]
 ON_CONFLICT: Final[tuple[OnConflict, ...]] = ("fail", "skip", "replace", "new-version")
 _PAGE: Final = 500
 _REPORT_EVERY: Final = 2_000
+_WRITE_BYTES: Final = 32 * 1024 * 1024
+"""Values sealed in memory before they are written into the transaction."""
 
 
 class ImportReport(msgspec.Struct, frozen=True):
@@ -267,6 +269,7 @@ class Portability:
         tx = scope.tx
         batch = writing.Batch(self._core, scope, caller, keys)
         present = await tx.names(keys.user)
+        sealed = 0
         old: set[str] = set()
         for position, secret in enumerate(secrets, 1):
             index = keys.index(secret.name)
@@ -279,9 +282,11 @@ class Portability:
                     continue
                 else:
                     continue
-            await batch.put_whole(index, secret)
-            if position % _REPORT_EVERY == 0:
+            sealed += await batch.put_whole(index, secret)
+            if sealed >= _WRITE_BYTES:
                 await batch.write()
+                sealed = 0
+            if position % _REPORT_EVERY == 0:
                 watch(Progress("import", position, len(secrets)))
         report = _report([s.name for s in secrets], old, on_conflict, dry_run=False)
         await batch.write()

@@ -150,12 +150,12 @@ class OpenedCache:
     again could give nothing else. What is in here is shared, and never changed.
     """
 
-    LIMIT: Final = 8_192
+    LIMIT: Final = 16_384
 
     def __init__(self) -> None:
         self._opened: dict[tuple[bytes, bytes], tuple[UserKeys, int, bytes, Meta]] = {}
 
-    def open(self, keys: UserKeys, row: SecretRow) -> Meta:
+    def open(self, keys: UserKeys, row: "SecretRow | MetaRow") -> Meta:
         """As :func:`open_meta`.
 
         Raises:

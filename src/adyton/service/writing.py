@@ -1,6 +1,7 @@
 """Making new versions inside a group, many with few statements."""
 
 import hmac
+from operator import attrgetter
 
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import IntegrityError, VersionConflict
@@ -113,8 +114,12 @@ class Batch:
         self.seal(index, meta, wrapped, box, action, reason)
         return meta, None if old is None else old.accessed_us
 
-    async def put_whole(self, index: bytes, secret: PortableSecret) -> None:
-        """Seal a secret that comes with its history, under a name that is free."""
+    async def put_whole(self, index: bytes, secret: PortableSecret) -> int:
+        """Seal a secret that comes with its history, under a name that is free.
+
+        Returns:
+            Bytes of its values.
+        """
         keys = self._keys
         meta = Meta(
             1,
@@ -155,6 +160,7 @@ class Batch:
         if older:
             await self._scope.tx.put_versions(keys.user, older)
         self.seal(index, meta, wrapped, box, Action.SECRET_IMPORT, "", secret.updated_us)
+        return sum(version.size for version in meta.versions)
 
     def seal(
         self,
@@ -191,7 +197,8 @@ class Batch:
         )
 
     async def write(self) -> None:
-        """Write all that was sealed."""
+        """Write all that was sealed, in the order of the table's key: pages are touched once."""
+        self._rows.sort(key=attrgetter("name"))
         await self._scope.tx.put_secrets(self._keys.user, self._rows)
         self._rows = []
 

@@ -132,7 +132,7 @@ class SqliteStorage:
             )
         connection.execute(
             "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA foreign_keys=ON;"
-            "PRAGMA journal_size_limit=67108864"
+            "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-131072"
         )
         migrate(connection, time.time_ns() // 1000)
         connection.execute("PRAGMA wal_autocheckpoint=0")
