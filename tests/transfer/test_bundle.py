@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import subprocess
 
 import pyrage
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 
 from adyton.errors import AdytonError, InvalidDocument, InvalidInput
 from adyton.model import State
-from adyton.service.transfer import PortableVersion, TransferLimits
+from adyton.service.transfer import PortableVersion, TransferLimits, _age
 from adyton.service.transfer.bundle import (
     read_bundle,
     read_document,
@@ -72,6 +73,20 @@ def test_a_work_factor_is_refused_before_it_is_paid():
             read_bundle(head % factor + b"x" * 200, passphrase="pass")
     with pytest.raises(InvalidDocument, match="binary age file under a passphrase"):
         read_bundle(head % 9999 + b"x" * 200, passphrase="pass")
+
+
+def test_a_work_factor_beyond_the_machine_is_refused():
+    """Even with the limit lifted, a factor that would take minutes is refused at once."""
+    data = write_bundle([secret()], passphrase="pass", now=NOW)
+    changed = re.sub(rb"(-> scrypt \S+) \d+\n", rb"\1 40\n", data)
+    with pytest.raises(InvalidDocument, match="take too long on this machine"):
+        read_bundle(changed, passphrase="pass", limits=TransferLimits(scrypt_log_n=63))
+
+
+def test_encrypting_to_nobody_is_refused():
+    """The edge to age turns its refusal of recipients into an error of ours."""
+    with pytest.raises(InvalidInput, match="can't be used together"):
+        _age.encrypt(b"", [])
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])

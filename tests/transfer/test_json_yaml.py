@@ -119,6 +119,7 @@ def test_nested_objects_are_json_secrets_or_folders(read):
         ('{"a":' * 9 + '"%s"' + "}" * 9, "nested more than 8 deep"),
         ('{"a":{"b":' + "[" * 7 + "]" * 7 + "}}", "nested more than 8 deep|list, not text"),
         ('{"a": "%s"', "not JSON|not YAML"),
+        ('{"a": {"b": "\\ud800%s"}}', "unpaired surrogate"),
         ('{"a": "\udcff"}', "not UTF-8"),
         ('{"a": "%s"}' + " " * 9000, "more than 8192"),
     ],
@@ -233,6 +234,13 @@ def test_a_yaml_bomb_is_refused_quickly(document):
     except InvalidDocument:
         return
     assert values(found) == {"a": b""}
+
+
+def test_the_place_of_a_repeated_key_is_exact():
+    """The line and column are those of the second key, behind objects that have the same keys."""
+    document = b'{"a": {"x": "{", "y": 1}, "b\\"": {"x": "x"},\n  "c": [{"x": 1,\n "\\u0078": 2}]}'
+    with pytest.raises(InvalidDocument, match="line 3, column 2: the same key"):
+        read_json(document, now=NOW)
 
 
 @pytest.mark.parametrize("bomb", [b"[" * 1_000_000, b'{"a":' * 300_000, b'{"a":{"b":' + b"[" * 500])

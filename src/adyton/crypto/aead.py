@@ -98,6 +98,7 @@ class AeadKey:
             DecryptionFailed: As :meth:`open`; the buffer is zero then.
         """
         if len(box) != len(buffer) + OVERHEAD or box[0] != BOX_V1:
+            buffer[:] = bytes(len(buffer))
             raise _failed()
         try:
             self._decrypt_into(box[1:13], box[13:], context, buffer)

@@ -23,10 +23,11 @@ class KeyScratch:
         view: The bytes.
     """
 
-    __slots__ = ("_pointer", "view")
+    __slots__ = ("_pointer", "_slot", "view")
 
     def __init__(self) -> None:
-        self.view = arena.acquire(32)[:32]
+        self._slot = arena.acquire(32)
+        self.view = self._slot[:32]
         self._pointer = ctypes.byref(ctypes.c_char.from_buffer(self.view))
 
     def randomize(self) -> memoryview:
@@ -39,6 +40,10 @@ class KeyScratch:
     def wipe(self) -> None:
         """Overwrite with zeros."""
         self.view[:] = _ZEROS
+
+    def __del__(self) -> None:
+        # At the thread's end: else each thread that ever ran would keep its locked bytes.
+        arena.release(self._slot, 32)
 
 
 _local = threading.local()

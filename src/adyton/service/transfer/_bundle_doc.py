@@ -95,7 +95,7 @@ def _check_unique(names: list[str]) -> None:
     if len(set(names)) == len(names):
         return
     seen: set[str] = set()
-    for position, name in enumerate(names, 1):
+    for position, name in enumerate(names, 1):  # pragma: no branch - one is there
         if name in seen:
             raise InvalidDocument(
                 f"secret {position}: its name is that of an earlier one",

@@ -78,11 +78,9 @@ def decode(data: bytes) -> WireDocument:
     """
     try:
         return _decoder.decode(data)
-    except RecursionError:
-        raise InvalidDocument("the document is nested too deep") from None
     except msgspec.ValidationError as error:
         raise _misshapen(data, str(error)) from None
-    except ValueError:  # msgspec's DecodeError, or text that is not UTF-8
+    except (ValueError, RecursionError):  # msgspec's DecodeError, or text that is not UTF-8
         raise InvalidDocument(
             "the document is not JSON in UTF-8", hint="Give the bundle as it was exported."
         ) from None

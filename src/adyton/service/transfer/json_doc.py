@@ -70,19 +70,21 @@ def write_json(secrets: Iterable[PortableSecret]) -> bytes:
 
 
 def _duplicate_place(text: str) -> str:
-    """Where the first repeated key is. Slow, and only run on a document that has one."""
+    """Where the first repeated key is, in a text that parses at least as far as there.
+
+    Slow, and only run on a document that has one.
+    """
     objects: list[set[str]] = []
-    for token in _TOKEN.finditer(text):
+    for token in _TOKEN.finditer(text):  # pragma: no branch - it ends at the repeated key
         if token[0] == "{":
             objects.append(set())
         elif token[0] == "}":
-            if objects:
-                objects.pop()
-        elif token[2] and objects:
+            objects.pop()
+        elif token[2]:
             key = json.loads(token[1])
             if key in objects[-1]:
-                line = text.count("\n", 0, token.start()) + 1
-                column = token.start() - text.rfind("\n", 0, token.start())
-                return f"line {line}, column {column}"
+                break
             objects[-1].add(key)
-    return "an object"
+    line = text.count("\n", 0, token.start()) + 1
+    column = token.start() - text.rfind("\n", 0, token.start())
+    return f"line {line}, column {column}"

@@ -68,8 +68,6 @@ def read_kv2(
     """
     limits = limits or TransferLimits()
     mount_path, folder = _path(mount, "the mount"), _path(prefix, "the prefix") if prefix else ""
-    if not mount_path:
-        raise InvalidInput("the mount is empty", hint="Give its path, such as 'secret'.")
     with Connection(
         address,
         token,
