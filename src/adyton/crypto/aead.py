@@ -73,6 +73,17 @@ class AeadKey:
             pass
         raise _failed()
 
+    def open_parts(self, nonce: bytes, sealed: bytes, context: bytes) -> bytes:
+        """Open a ciphertext with its tag where the nonce is kept beside it, not in a box.
+
+        Raises:
+            DecryptionFailed: Changed, moved, truncated or another key.
+        """
+        try:
+            return self._decrypt(nonce, sealed, context)
+        except (InvalidTag, ValueError, TypeError):
+            raise _failed() from None
+
     def open_secret(self, box: bytes, context: bytes) -> SecretBytes:
         """Open a box into a locked buffer, without an ordinary copy.
 

@@ -160,9 +160,9 @@ class Verifier:
         known: list[Checkpoint],
         pending: list[int],
     ) -> None:
-        for row in rows:
-            if row.record[1:17] != row.user:
-                lie(f"the record of leaf {row.leaf} stands under another user")
+        for leaf, user, record in rows:
+            if record[1:17] != user:
+                lie(f"the record of leaf {leaf} stands under another user")
         await self._open(rows)
         builder = self._builder
         start = 0
@@ -170,9 +170,7 @@ class Verifier:
             stop = len(rows)
             if pending and pending[0] - builder.size < stop - start:
                 stop = start + pending[0] - builder.size
-            append = builder.append
-            for row in rows[start:stop]:
-                append(sha256(b"\x00" + row.record).digest())
+            builder.extend([sha256(b"\x00" + row[2]).digest() for row in rows[start:stop]])
             self._check_root(known, pending)
             start = stop
         for level, index, tile in builder.take_full():

@@ -5,6 +5,7 @@ plans a statement anew for each bound value where a partial key or a join is inv
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -96,8 +97,8 @@ class SqliteRows:
             raise translate(error) from None
 
     def _rows(self, kind: type[Row], sql: str, args: Sequence[Any] = ()) -> list[Row]:
-        make = kind._make  # type: ignore[attr-defined] # every row is a NamedTuple
-        return [make(row) for row in self._all(sql, args)]
+        # What NamedTuple._make does, without a Python call for each row.
+        return list(map(partial(tuple.__new__, kind), self._all(sql, args)))
 
     def _one(self, kind: type[Row], sql: str, args: Sequence[Any]) -> Row | None:
         found = self._all(sql, args)

@@ -161,6 +161,24 @@ class TileBuilder:
         if len(edge) == TILE_WIDTH:
             self._fold()
 
+    def extend(self, leaves: list[bytes]) -> None:
+        """Add the hashes of many leaves, tile by tile.
+
+        Raises:
+            InvalidDocument: One is not 32 bytes; nothing has been added.
+        """
+        if leaves and set(map(len, leaves)) != {HASH_BYTES}:
+            raise InvalidDocument("a leaf hash has 32 bytes")
+        at = 0
+        while at < len(leaves):
+            edge = self._edge[0]
+            part = leaves[at : at + TILE_WIDTH - len(edge)]
+            edge += part
+            self.size += len(part)
+            at += len(part)
+            if len(edge) == TILE_WIDTH:
+                self._fold()
+
     def _fold(self) -> None:
         level = 0
         while len(self._edge[level]) == TILE_WIDTH:
