@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from adyton.errors import StoreClosed
+from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace, Watch, no_watch
@@ -43,9 +43,20 @@ class AsyncSecretStore(AsyncFace):
         self.audit = AsyncAudit(self)
 
     def acting_as(self, caller: Caller) -> "AsyncSecretStore":
-        """The same store for another identity; closing either closes both."""
+        """The same store for another identity; closing either closes both.
+
+        Raises:
+            AccessDenied: There is no identity, or this one is bound to a user and that one is
+                not bound to the same.
+            StoreClosed: The store has been closed.
+        """
         if self._opened.closed:
             raise StoreClosed("the store has been closed")
+        if not isinstance(caller, Caller):
+            raise AccessDenied("an operation needs a caller", hint="Give an adyton.Caller.")
+        bound = self._caller.user
+        if bound is not None and caller.user != bound:
+            raise AccessDenied("an identity that is bound to a user can't become another's")
         return AsyncSecretStore(self._opened, caller)
 
     def user(self, user: UserId) -> "AsyncUserStore":

@@ -40,8 +40,10 @@ class AsyncUserStore:
     def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
         self._user = user_id(user)
         caller = store._caller
+        # Who is bound already stays so: a view of somebody else shows an empty namespace.
+        bound = self._user if caller.user is None else caller.user
         self._store = store.acting_as(
-            Caller(caller.actor, self._user, caller.address, caller.request_id)
+            Caller(caller.actor, bound, caller.address, caller.request_id)
         )
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from adyton.errors import StoreClosed
+from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
 from adyton.library.sync_areas import Audit, Keys
 from adyton.library.sync_base import Face, Watch, no_watch
@@ -40,9 +40,20 @@ class SecretStore(Face):
         self.audit = Audit(self)
 
     def acting_as(self, caller: Caller) -> "SecretStore":
-        """The same store for another identity; closing either closes both."""
+        """The same store for another identity; closing either closes both.
+
+        Raises:
+            AccessDenied: There is no identity, or this one is bound to a user and that one is
+                not bound to the same.
+            StoreClosed: The store has been closed.
+        """
         if self._opened.closed:
             raise StoreClosed("the store has been closed")
+        if not isinstance(caller, Caller):
+            raise AccessDenied("an operation needs a caller", hint="Give an adyton.Caller.")
+        bound = self._caller.user
+        if bound is not None and caller.user != bound:
+            raise AccessDenied("an identity that is bound to a user can't become another's")
         return SecretStore(self._opened, caller)
 
     def user(self, user: UserId) -> "UserStore":

@@ -39,8 +39,9 @@ class UserStore:
     def __init__(self, store: SecretStore, user: UserId) -> None:
         self._user = user_id(user)
         caller = store._caller
+        bound = self._user if caller.user is None else caller.user
         self._store = store.acting_as(
-            Caller(caller.actor, self._user, caller.address, caller.request_id)
+            Caller(caller.actor, bound, caller.address, caller.request_id)
         )
 
     def __repr__(self) -> str:

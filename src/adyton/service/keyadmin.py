@@ -185,6 +185,8 @@ class KeyAdmin:
         core = self._core
         ring = core.ring
         draft = Draft(caller, Action.KEYS_REWRAP)
+        async with core.guard(draft):
+            core.authorise_operator(caller)
         done = 0
 
         async def work(scope: Scope) -> int:
@@ -257,12 +259,14 @@ class KeyAdmin:
 
     async def finish_jobs(self, caller: Caller, *, watch: Watcher = _ignore) -> int:
         """Go on with whatever rotations have left to be re-wrapped; how many keys were moved."""
+        draft = Draft(caller, Action.KEYS_REWRAP)
+        async with self._core.guard(draft):
+            self._core.authorise_operator(caller)
         async with self._core.storage.snapshot() as rows:
             stale_master = bool(await rows.user_keys_under(self._core.ring.master_current, 1))
         if stale_master or len(self._core.ring.masters) > 1:
             await self.rewrap_master(caller, watch=watch)
         wanted = await self._users_with_retired_keys()
-        draft = Draft(caller, Action.KEYS_REWRAP)
         return await self._run(caller, draft, wanted, deep=False, whole=True, watch=watch, total=0)
 
     async def _run(

@@ -275,7 +275,7 @@ class Verifier:
             if version.state == State.DESTROYED:
                 continue
             key_version, wrapped, box = boxes.pop(version.version, (0, None, None))
-            if wrapped is None or box is None or box[-16:] != version.tag:
+            if wrapped is None or box is None or not hmac.compare_digest(box[-16:], version.tag):
                 lie("a version's value is missing, or is not the one that was written")
             if not keys.opens(name, version.version, key_version, wrapped, box):
                 lie("a version's value or key was changed")

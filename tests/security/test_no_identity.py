@@ -1,0 +1,135 @@
+"""Every operation refuses a missing identity, and a bound one outside its own namespace.
+
+The operations are read from the classes, so a new one is tested as soon as it exists.
+"""
+
+import inspect
+
+import pytest
+
+from adyton import Caller
+from adyton.errors import AccessDenied, SecretNotFound
+from adyton.model import Action, State
+from adyton.service import auditlog, directory, keyadmin, portability, secrets, users
+from adyton.service.directory import Changes
+from adyton.service.transfer import PortableSecret, PortableVersion
+from adyton.service.values import Item
+from support import Place
+
+ROOMS = {
+    "secrets": secrets.Secrets,
+    "directory": directory.Directory,
+    "portability": portability.Portability,
+    "users": users.Users,
+    "keys": keyadmin.KeyAdmin,
+    "audit": auditlog.AuditLog,
+}
+OPERATIONS = sorted(
+    (room, name)
+    for room, kind in ROOMS.items()
+    for name, member in inspect.getmembers(kind, inspect.iscoroutinefunction)
+    if not name.startswith("_") and "caller" in inspect.signature(member).parameters
+)
+
+
+def arguments(tmp_path):
+    """A plausible value for each parameter that operations have."""
+    version = PortableVersion(1, 1, "a", State.LIVE, "text/plain", bytearray(b"v"))
+    return {
+        "user": "alice",
+        "name": "db",
+        "names": ["db"],
+        "item": Item("db", b"x", ""),
+        "items": [Item("db", b"x", "")],
+        "version": 1,
+        "versions": [1],
+        "changes": Changes(),
+        "action": Action.SECRET_TAGS,
+        "secrets": [PortableSecret("n", (), {}, None, 10, 1, 1, {}, (version,))],
+        "on_conflict": "skip",
+        "dry_run": False,
+        "watch": lambda _: None,
+        "leaf": 0,
+        "folder": tmp_path / "archive",
+        "outside": [],
+        "archive_dir": None,
+    }
+
+
+def call(store, room, name, caller, given, **more):
+    """Call an operation of the service with whatever arguments it needs."""
+    place = ROOMS[room](store._opened.core)
+    operation = getattr(place, name)
+    needed = inspect.signature(operation).parameters
+    args = {**given, **more}
+    chosen = {
+        key: args[key]
+        for key, one in needed.items()
+        if key in args and (one.default is inspect.Parameter.empty or key in more)
+    }
+    if name == "export":
+        chosen["compose"] = lambda _: b""
+    if name == "entries":
+        chosen["limit"] = 10
+    return store._opened.core.commit.run_sync(operation(caller, **chosen))
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Place(tmp_path).open() as opened:
+        opened.set_secret("alice", "db", "a value")
+        opened.set_secret("bob", "db", "bob's own")
+        yield opened
+
+
+def state_of(store):
+    """What an operation would have changed."""
+    rows = [
+        (user, found.name, found.version, found.updated_at)
+        for user in ("alice", "bob")
+        for found in store.list_secrets(user, include_deleted=True)
+    ]
+    return rows, list(store.keys.list())
+
+
+@pytest.mark.parametrize(("room", "name"), OPERATIONS)
+def test_no_operation_runs_without_an_identity(store, tmp_path, room, name):
+    before = state_of(store)
+    with pytest.raises(AccessDenied):
+        call(store, room, name, None, arguments(tmp_path))
+    assert state_of(store) == before
+
+
+@pytest.mark.parametrize(("room", "name"), OPERATIONS)
+def test_a_bound_identity_reaches_neither_others_nor_the_whole_store(store, tmp_path, room, name):
+    bound = Caller("service:bob", user="bob")
+    before = state_of(store)
+    given = arguments(tmp_path)
+    named = "user" in inspect.signature(getattr(ROOMS[room], name)).parameters
+    if not named:
+        with pytest.raises(AccessDenied):
+            call(store, room, name, bound, given)
+        return
+    told = []
+    for user in ("alice", "nobody-has-this-name"):
+        with pytest.raises((AccessDenied, SecretNotFound)) as caught:
+            call(store, room, name, bound, {**given, "user": user}, user=user)
+        told.append((type(caught.value), str(caught.value), caught.value.hint))
+    assert told[0] == told[1]
+    assert state_of(store) == before
+
+
+def test_a_face_cannot_be_taken_over_without_an_identity(store):
+    for missing in (None, "", 0, "operator"):
+        with pytest.raises(AccessDenied):
+            store.acting_as(missing)
+
+
+def test_an_identity_that_is_bound_cannot_widen_itself(store):
+    bob = store.acting_as(Caller("service:bob", user="bob"))
+    for wider in (Caller("service:bob"), Caller("service:bob", user="alice")):
+        with pytest.raises(AccessDenied):
+            bob.acting_as(wider)
+    with pytest.raises(SecretNotFound):
+        bob.user("alice").get_secret("db")
+    assert bob.user("bob").get_secret("db").text() == "bob's own"
