@@ -252,7 +252,7 @@ def _string(node: _Node) -> str:
         if digits and int(digits, 16) < 0x110000:
             return chr(int(digits, 16))
         if not match[3]:
-            raise _unexpected(node, "an unknown escape in a string", r'Known: \" \\ \n \t \uXXXX.')
+            raise _unexpected(node, "an unknown escape in a string", r"Known: \" \\ \n \t \uXXXX.")
         return _PLAIN_ESCAPES[match[3]]
 
     return _ESCAPE.sub(unescaped, "".join(_leaf(part) for part in _trees(node)))

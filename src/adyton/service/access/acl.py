@@ -1,0 +1,118 @@
+"""What the policies of one token allow together.
+
+Of all patterns that match a path the most specific one alone decides; rules for the same pattern
+add up, and deny wins among them. Nothing matches, nothing is allowed.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from adyton.service.access._patterns import filled
+from adyton.service.access._tree import PatternTree
+from adyton.service.access.policy import ROOT_NAME, Capability, Policy, Rule
+
+_WITH_PARAMETERS: Final = Capability.READ | Capability.CREATE | Capability.UPDATE | Capability.PATCH
+_NO_VALUES: Final[Mapping[str, str]] = {}
+
+
+class Acl:
+    """Decides, and never changes; a caller may keep its answers.
+
+    Paths are compared as they are: the caller brings them to their one canonical form first.
+
+    Args:
+        policies: The token's policies. One of the name "root" allows everything.
+        values: What templates stand for, by name ("identity.entity.id"). A rule whose template has
+            no value, or one that would widen the pattern, is left out.
+    """
+
+    __slots__ = ("_exact", "_tree", "root")
+
+    root: Final[bool]
+
+    def __init__(self, policies: Iterable[Policy], values: Mapping[str, str] = _NO_VALUES) -> None:
+        rules: dict[str, Rule] = {}
+        root = False
+        for policy in policies:
+            root = root or policy.name == ROOT_NAME
+            for rule in policy.rules:
+                pattern = filled(rule.pattern, values)
+                if pattern is not None:
+                    known = rules.get(pattern)
+                    rules[pattern] = known.merged(rule) if known else rule
+        self.root = root
+        self._exact: Final[dict[str, Rule]] = {}
+        self._tree: Final = PatternTree()
+        for pattern, rule in rules.items():
+            if pattern.endswith("*") or "+" in pattern.split("/"):
+                self._tree.add(pattern, rule)
+            else:
+                self._exact[pattern] = rule
+
+    def capabilities(self, path: str) -> list[str]:
+        """What may be done to a path, by name, sorted; ["root"] or ["deny"] where it is that."""
+        if self.root:
+            return ["root"]
+        rule = self._lookup(path, listing=True)
+        if rule is None or not rule.grants:
+            return ["deny"]
+        return sorted(str(capability.name).lower() for capability in rule.capabilities)
+
+    def allows(
+        self,
+        path: str,
+        operation: Capability,
+        *,
+        body: Mapping[str, object] | None = None,
+        wrap_ttl: int | None = None,
+    ) -> bool:
+        """Whether an operation may be done.
+
+        Args:
+            path: The canonical path, without leading slash.
+            operation: What is asked; of several capabilities all are needed. SUDO, where a path
+                demands it, is asked by itself or along with the operation.
+            body: The request's parameters.
+            wrap_ttl: Seconds for which the response is to be wrapped; None if it is not.
+        """
+        if self.root:
+            return True
+        listing = Capability.LIST in operation
+        if listing and path and not path.endswith("/"):
+            path += "/"  # to list a path is to list the folder of that name
+        rule = self._lookup(path, listing=listing)
+        if rule is None or not rule.grants or not operation or operation & ~rule.capabilities:
+            return False
+        if operation == Capability.SUDO:
+            return True  # parameters and wrapping were judged with the operation itself
+        if not _may_wrap(rule, wrap_ttl):
+            return False
+        return not operation & _WITH_PARAMETERS or rule.parameters.permit(body or {})
+
+    def any_under(self, prefix: str) -> bool:
+        """Whether a rule grants anything on some path that begins with this (a mount's) prefix."""
+        if self.root:
+            return True
+        rule = self._lookup(prefix, listing=True)
+        if rule is not None and rule.grants:
+            return True
+        if any(rule.grants and path.startswith(prefix) for path, rule in self._exact.items()):
+            return True
+        return self._tree.grants_under(prefix)
+
+    def _lookup(self, path: str, *, listing: bool) -> Rule | None:
+        """The rule that decides; to list, a path's form without the slash counts as well."""
+        rule = self._exact.get(path)
+        if rule is not None:
+            return rule
+        if not listing or not path.endswith("/"):
+            return self._tree.best(path)
+        folder = path[:-1]
+        return self._exact.get(folder) or self._tree.best(folder) or self._tree.best(path)
+
+
+def _may_wrap(rule: Rule, wrap_ttl: int | None) -> bool:
+    least, most = rule.min_wrapping_ttl, rule.max_wrapping_ttl
+    if not least and not most:
+        return True
+    return wrap_ttl is not None and least <= wrap_ttl and (not most or wrap_ttl <= most)
