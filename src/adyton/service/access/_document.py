@@ -66,17 +66,15 @@ _TOKEN: Final = re.compile(
     r"""
       (?P<text> "(?: [^"\\\r\n] | \\[^\r\n] )*+" )
     | (?P<comment> \#[^\n]*+ | //[^\n]*+ | /\*(?s:.*?)\*/ )
-    | (?P<open> [\[({] )
-    | (?P<close> [\])}] )
-    | (?P<bad> " | \\ | << | /\* )
-    | [^"\#/\[\](){}\\<]++
-    | .
+    | (?P<open> [\[{] )
+    | (?P<close> [\]}] )
+    | (?P<bad> << | /\* | [^\w\s.,:=-] )
+    | [\w\s.,:=-]++
     """,
     re.VERBOSE,
 )
 _UNREADABLE: Final = {
     '"': ("a string that does not end on its line", "Close it with a double quote."),
-    "\\": ("a backslash outside of a string", "Remove it."),
     "<<": ("a heredoc", "Write a string in double quotes."),
     "/*": ("a comment that does not end", "Close it with */."),
 }
@@ -96,7 +94,8 @@ def _check_tokens(text: str, *, is_json: bool) -> None:
         elif kind == "close":
             depth -= 1
         elif kind == "bad":
-            raise _at(text, token.start(), *_UNREADABLE[token.group()])
+            unknown = (f"the unexpected {token.group()!r}", "Remove it, or put it into a string.")
+            raise _at(text, token.start(), *_UNREADABLE.get(token.group(), unknown))
         elif kind == "text" and not is_json and re.search(r"[$%]\{", token.group()):
             raise _at(
                 text,
@@ -208,14 +207,6 @@ def _value(node: _Node) -> object:
     match str(node.data):
         case "expr_term" if len(parts) == len(node.children) == 1:
             return _value(parts[0])
-        case "string":
-            return _string(node)
-        case "int_lit":
-            return _integer(_leaf(node))
-        case "float_lit":
-            return _real(_leaf(node))
-        case "literal_value":
-            return {"true": True, "false": False, "null": None}[_leaf(node)]
         case "tuple":
             return [_value(part) for part in parts]
         case "object":
@@ -224,6 +215,19 @@ def _value(node: _Node) -> object:
             number = _value(parts[0])
             if isinstance(number, int | float) and not isinstance(number, bool):
                 return -number
+    return _scalar(node)
+
+
+def _scalar(node: _Node) -> object:
+    match str(node.data):
+        case "string":
+            return _string(node)
+        case "int_lit":
+            return _integer(_leaf(node))
+        case "float_lit":
+            return _real(_leaf(node))
+        case "literal_value":
+            return {"true": True, "false": False, "null": None}[_leaf(node)]
     raise _unexpected(node, "something other than a string, number, true, false, null, list or map")
 
 

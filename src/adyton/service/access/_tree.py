@@ -94,7 +94,8 @@ class PatternTree:
             node.leaf = leaf
         else:
             node.globs[begin] = leaf
-            node.lengths = sorted({*node.lengths, len(begin)}, reverse=True)
+            if len(begin) not in node.lengths:
+                node.lengths = sorted([*node.lengths, len(begin)], reverse=True)
 
     def best(self, path: str) -> Rule | None:
         """The rule of the most specific pattern that matches a path."""

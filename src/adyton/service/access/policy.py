@@ -34,6 +34,9 @@ class Capability(enum.IntFlag):
     DENY = 128
 
 
+_UNCONSTRAINED: Final = Parameters()
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a policy says about one pattern.
@@ -48,7 +51,7 @@ class Rule:
 
     pattern: str
     capabilities: Capability
-    parameters: Parameters = Parameters()
+    parameters: Parameters = _UNCONSTRAINED
     min_wrapping_ttl: int = 0
     max_wrapping_ttl: int = 0
 
@@ -226,8 +229,8 @@ def _seconds(value: object, where: str) -> int:
     """A time to live: whole seconds as a number or digits, or a duration as Go writes it."""
     seconds: Decimal | None = None
     if isinstance(value, int) and not isinstance(value, bool):
-        seconds = Decimal(value)
-    elif isinstance(value, str) and re.fullmatch("[0-9]{1,12}", value):
+        value = str(value)
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,12}", value):
         seconds = Decimal(value)
     elif isinstance(value, str) and len(value) <= 64 and _DURATION.fullmatch(value):
         seconds = sum((Decimal(n) * _UNITS[unit] for n, unit in _PART.findall(value)), Decimal(0))
