@@ -62,7 +62,7 @@ def deciding(table, path, listing):
     for form in forms:
         if form in table and is_exact(form):
             return form
-    for form in reversed(forms):
+    for form in forms:
         found = matching(table, form)
         if found:
             return found[-1]

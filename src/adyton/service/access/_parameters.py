@@ -25,8 +25,8 @@ class Parameters:
         required: Parameters that must be given.
     """
 
-    allowed: Table = field(default=_NOTHING)
-    denied: Table = field(default=_NOTHING)
+    allowed: Table = field(default_factory=lambda: _NOTHING)
+    denied: Table = field(default_factory=lambda: _NOTHING)
     required: frozenset[str] = frozenset()
 
     def merged(self, other: "Parameters") -> "Parameters":

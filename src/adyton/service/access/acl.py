@@ -102,13 +102,13 @@ class Acl:
 
     def _lookup(self, path: str, *, listing: bool) -> Rule | None:
         """The rule that decides; to list, a path's form without the slash counts as well."""
-        rule = self._exact.get(path)
-        if rule is not None:
-            return rule
-        if not listing or not path.endswith("/"):
-            return self._tree.best(path)
-        folder = path[:-1]
-        return self._exact.get(folder) or self._tree.best(folder) or self._tree.best(path)
+        folder = path.removesuffix("/") if listing else path
+        return (
+            self._exact.get(path)
+            or self._exact.get(folder)
+            or self._tree.best(path)
+            or (self._tree.best(folder) if folder != path else None)
+        )
 
 
 def _may_wrap(rule: Rule, wrap_ttl: int | None) -> bool:
