@@ -10,7 +10,10 @@ import re
 def expression(pattern):
     """The pattern as a regular expression, segment by segment."""
     glob = pattern.endswith("*")
-    parts = ["[^/]+" if s == "+" else re.escape(s) for s in (pattern[:-1] if glob else pattern).split("/")]
+    parts = [
+        "[^/]+" if s == "+" else re.escape(s)
+        for s in (pattern[:-1] if glob else pattern).split("/")
+    ]
     return re.compile("/".join(parts) + (".*" if glob else ""), re.DOTALL)
 
 
