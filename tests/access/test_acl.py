@@ -449,6 +449,7 @@ def test_a_mere_question_for_sudo_is_not_about_wrapping():
         ([("kv/*", ["read"])], "kv/", True),
         ([("k*", ["read"])], "kv/", True),
         ([("*", ["read"])], "kv/", True),
+        ([("k*", ["read"]), ("kv/", ["deny"])], "kv/", True),
         ([("*", ["read"]), ("kv/*", ["deny"])], "kv/", False),
         ([("*", ["read"]), ("kv/*", [])], "kv/", False),
         ([("*", ["read"]), ("kv/*", ["deny"])], "other/", True),
