@@ -441,7 +441,7 @@ def test_the_limit_of_blocks():
 )
 def test_the_limit_of_nesting(start, opening):
     """Deep nesting is refused before a parser sees it, brackets in strings and comments aside."""
-    refused(start + opening * (60_000 // len(opening)))
+    refused(start + opening * (60_000 // len(opening)), "nested")
 
 
 def test_strings_and_comments_do_not_nest():
