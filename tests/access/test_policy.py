@@ -179,6 +179,11 @@ def test_json_means_the_same():
     assert rules(json.dumps({"path": {"x/*": body}})) == expected
 
 
+def test_json_strings_have_no_expressions():
+    """What looks like an expression is plain text in JSON."""
+    assert one('{"path": {"a/${x}%{y}": {"policy": "read"}}}').pattern == "a/${x}%{y}"
+
+
 def test_the_same_path_twice_is_merged():
     """Blocks of one path add up, deny wins, and a leading slash makes no difference."""
     text = 'path "a" { policy = "read" }\npath "b" {}\npath "/a" { capabilities = ["sudo"] }'
