@@ -159,6 +159,25 @@ def test_a_sink_has_every_record_once_and_catches_up(place):
     assert {line["secret"] for line in lines(revealed)} == {"", "n"}
 
 
+def test_a_sink_ahead_of_the_log_tells_of_an_older_database(place, caplog):
+    """The whole database put back to an earlier day: the sink, kept elsewhere, gives it away."""
+    sink = place.folder / "sink.jsonl"
+    with place.open(sinks=[f"file:{sink}"]) as store:
+        reads(store, 5)
+    old = place.copy()
+    with place.open(sinks=[f"file:{sink}"]) as store:
+        reads(store, 5)
+    assert not caplog.records
+    kept = sink.read_bytes()
+    place.put_back(old)
+    with place.open(sinks=[f"file:{sink}"]):
+        pass
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "an older database was put back" in record.getMessage()
+    assert sink.read_bytes() == kept
+
+
 def test_an_archive_waits_for_a_sink_that_is_behind(place):
     """Records that a sink lacks are not archived away from it."""
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from adyton.errors import AdytonError, IntegrityError
+from adyton.errors import AdytonError, AuditError, IntegrityError
 from adyton.model import Caller, from_us
 from adyton.ports import EntryRow, Rows, Sink, SinkEvent
 from adyton.service.core import LOG, Core
@@ -122,11 +122,19 @@ class Upkeep:
                 _log.warning("an audit sink fails (%s); it will catch up", error.strerror)
                 self._retry_at[number] = time.monotonic() + _RETRY_SECONDS / 10
             except AdytonError as error:
-                _log.warning("an audit sink can't be fed: %s", error.message)
+                _log.error("an audit sink can't be fed: %s", error.message)
+                self._retry_at[number] = time.monotonic() + _RETRY_SECONDS
 
     def _feed(self, sink: Sink, *, last: bool) -> None:
         core = self._core
         at = sink.position()
+        if at > core.commit.state.size:
+            raise AuditError(
+                f"it holds records up to leaf {at - 1}, but the log ends before leaf"
+                f" {core.commit.state.size}: an older database was put back, or the sink is"
+                " another store's",
+                hint="Keep both as evidence; see the operations guide on restoring backups.",
+            )
         while at < core.commit.state.size and (last or not self._stop.is_set()):
             events = core.commit.run_sync(self._events(at))
             if not events:
