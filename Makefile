@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.adyton-stamp
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header \
-	--no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --all-extras --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format lock soak bench clean
