@@ -73,6 +73,19 @@ class Action(enum.StrEnum):
     KEYS_REWRAP = "keys.rewrap"
     KEYS_RETIRE = "keys.retire"
     MASTER_ROTATE = "master.rotate"
+    TOKEN_CREATE = "token.create"  # noqa: S105 - idem
+    TOKEN_LOOKUP = "token.lookup"  # noqa: S105 - idem
+    TOKEN_RENEW = "token.renew"  # noqa: S105 - idem
+    TOKEN_REVOKE = "token.revoke"  # noqa: S105 - idem
+    TOKEN_USE = "token.use"  # noqa: S105 - idem
+    ACCESS_LOGIN = "access.login"
+    ACCESS_DENY = "access.deny"
+    ACCESS_READ = "access.read"
+    ACCESS_LIST = "access.list"
+    ACCESS_WRITE = "access.write"
+    ACCESS_DELETE = "access.delete"
+    ACCESS_WRAP = "access.wrap"
+    ACCESS_UNWRAP = "access.unwrap"
     USER_LIST = "user.list"
     USER_PURGE = "user.purge"
 
@@ -107,6 +120,8 @@ class VersionInfo(msgspec.Struct, frozen=True, array_like=True):
         state: Live, deleted (can be undone) or destroyed (can't).
         size: Bytes of the value.
         content_type: Media type of the value.
+        deleted_us: From when on it counts as deleted, in microseconds since the epoch; 0 for
+            never.
     """
 
     version: int
@@ -115,6 +130,7 @@ class VersionInfo(msgspec.Struct, frozen=True, array_like=True):
     state: State
     size: int
     content_type: str
+    deleted_us: int = 0
 
     @property
     def created_at(self) -> dt.datetime:
@@ -141,6 +157,7 @@ class SecretMetadata:
         attributes: Attributes, ordered by key.
         max_versions: How many versions are kept.
         rotation: The rotation policy.
+        engine: Settings of an API's own, such as those of KV version 2.
     """
 
     __slots__ = (
@@ -150,6 +167,7 @@ class SecretMetadata:
         "_updated_us",
         "_versions",
         "attributes",
+        "engine",
         "max_versions",
         "name",
         "rotation",
@@ -170,7 +188,9 @@ class SecretMetadata:
         max_versions: int,
         rotation: dict[str, str],
         versions: Sequence[_Version],
+        engine: dict[str, str],
     ) -> None:
+        self.engine = engine
         self.name = name
         self.version = version
         self._created_us = created_us

@@ -106,6 +106,15 @@ class WrapRow(NamedTuple):
     wrapped_key: bytes
 
 
+class ObjectRow(NamedTuple):
+    """A sealed object of a namespace: keyed indexes of its kind and id, and its box."""
+
+    bucket: bytes
+    ident: bytes
+    meta_version: int
+    box: bytes
+
+
 class EntryRow(NamedTuple):
     """A leaf of the audit log."""
 
@@ -180,6 +189,17 @@ class Rows(Protocol):
 
     async def count_secrets(self, user: bytes | None = None) -> int:
         """How many secrets a user, or the store, has."""
+
+    async def object(self, user: bytes, bucket: bytes, ident: bytes) -> ObjectRow | None:
+        """One sealed object."""
+
+    async def objects(
+        self, user: bytes, bucket: bytes | None, after: bytes, limit: int
+    ) -> list[ObjectRow]:
+        """Sealed objects behind ``after``, in order: of one bucket, or of all.
+
+        ``after`` is an object's index, or with no bucket given a bucket's and an object's.
+        """
 
     async def log_range(self, log: int) -> tuple[int, int]:
         """First entry still held, and size, of a log."""
@@ -265,6 +285,12 @@ class Transaction(Rows, Protocol):
 
     async def delete_secret(self, user: bytes, name: bytes) -> None:
         """Erase a secret with all its versions."""
+
+    async def put_objects(self, user: bytes, rows: Iterable[ObjectRow]) -> None:
+        """Insert or replace sealed objects."""
+
+    async def delete_objects(self, user: bytes, places: Iterable[tuple[bytes, bytes]]) -> None:
+        """Erase sealed objects: (bucket, object)."""
 
     async def put_wraps(self, user: bytes, rows: Iterable[WrapRow], *, older: bool) -> None:
         """Replace wrapped data keys of current (or older) versions."""

@@ -25,7 +25,7 @@ from typing import Annotated, Final
 import typer
 
 from adyton import errors
-from adyton.cli import audit, doctor, keys, running, secrets, transfer, users
+from adyton.cli import audit, doctor, keys, running, secrets, serve, transfer, users
 from adyton.cli.state import DEFAULT_STORE, State, set_state
 from adyton.cli.ui import Ui
 
@@ -113,6 +113,7 @@ def options(
 secrets.register(app)
 transfer.register(app)
 running.register(app)
+serve.register(app)
 app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove, archive.")
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")

@@ -11,6 +11,7 @@ from typing import Final
 LABEL_VALUE: Final = b"adyton/v1/value"
 LABEL_DATA_KEY: Final = b"adyton/v1/data-key"
 LABEL_METADATA: Final = b"adyton/v1/metadata"
+LABEL_OBJECT: Final = b"adyton/v1/object"
 LABEL_USER_KEY: Final = b"adyton/v1/user-key"
 LABEL_USER_SUBKEY: Final = b"adyton/v1/user-subkey"
 LABEL_USER_ID: Final = b"adyton/v1/user-id"

@@ -6,7 +6,7 @@ import msgspec
 
 from adyton.errors import IntegrityError
 from adyton.model import Action, Caller
-from adyton.ports import MetaRow, SecretRow, VersionRow
+from adyton.ports import MetaRow, ObjectRow, SecretRow, VersionRow
 from adyton.service import keychange, secretmeta, writing
 from adyton.service.commit import Scope
 from adyton.service.core import Core
@@ -15,6 +15,7 @@ from adyton.service.secretmeta import Meta
 from adyton.service.userkeys import UserKeys
 
 BATCH_SECRETS: Final = 100
+_BATCH_OBJECTS: Final = 1_000
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """Bytes of values after which a batch ends early."""
 
@@ -25,6 +26,8 @@ class DeepPosition(msgspec.Struct, array_like=True):
     key_version: int
     meta_version: int
     name: bytes = b""
+    place: bytes | None = None
+    """Bucket and object behind which to go on; None while there are secrets to do."""
 
 
 async def deep_batch(
@@ -43,6 +46,13 @@ async def deep_batch(
         fresh.wraps, fresh.wraps_reserved = keys.wraps, keys.wraps_reserved
         core.change_keys(scope, fresh)
         return 0, DeepPosition(fresh.current, fresh.meta_current)
+    if at.place is not None:
+        page_of = await scope.tx.objects(keys.user, None, at.place, _BATCH_OBJECTS)
+        await scope.tx.put_objects(keys.user, [_object(keys, row) for row in page_of])
+        if not page_of:
+            return 0, None
+        at.place = page_of[-1].bucket + page_of[-1].ident
+        return len(page_of), at
     done = size = 0
     page = await scope.tx.metadata_page(keys.user, at.name, BATCH_SECRETS)
     for row in page:
@@ -52,7 +62,16 @@ async def deep_batch(
         at.name = row.name
         if size >= BATCH_BYTES:
             break
-    return done, at if page else None
+    if not page:
+        at.place = b""
+    return done, at
+
+
+def _object(keys: UserKeys, row: ObjectRow) -> ObjectRow:
+    """The same object under the current metadata key; what it says stays as the log tells."""
+    body = keys.open_object(row.bucket, row.ident, row.meta_version, row.box)
+    box = keys.seal_object(row.bucket, row.ident, body)
+    return row._replace(meta_version=keys.meta_current, box=box)
 
 
 async def _secret(

@@ -166,38 +166,59 @@ class Directory:
     # -- states of versions ---------------------------------------------------------------------
 
     async def delete(
-        self, caller: Caller, user: UserId, name: str, versions: Sequence[int] | None
+        self,
+        caller: Caller,
+        user: UserId,
+        name: str,
+        versions: Sequence[int] | None,
+        *,
+        lenient: bool = False,
     ) -> SecretMetadata:
-        """Mark versions deleted; the current one if none is named."""
+        """Mark versions deleted; the current one if none is named. Lenient: skip unknown ones."""
 
-        def change(meta: Meta) -> None:
-            for version in _named(meta, versions):
-                if version.state == State.LIVE:
+        def change(meta: Meta, now_us: int) -> None:
+            for version in _named(meta, versions, lenient=lenient):
+                if not version.gone(now_us):
                     version.state = State.DELETED
+                    version.deleted_us = now_us
 
         return await self._change(caller, user, name, Action.SECRET_DELETE, change, versions)
 
     async def undelete(
-        self, caller: Caller, user: UserId, name: str, versions: Sequence[int] | None
+        self,
+        caller: Caller,
+        user: UserId,
+        name: str,
+        versions: Sequence[int] | None,
+        *,
+        lenient: bool = False,
     ) -> SecretMetadata:
         """Make deleted versions live again; the current one if none is named."""
 
-        def change(meta: Meta) -> None:
-            for version in _named(meta, versions):
-                if version.state == State.DELETED:
+        def change(meta: Meta, now_us: int) -> None:
+            for version in _named(meta, versions, lenient=lenient):
+                if version.state != State.DESTROYED and version.gone(now_us):
                     version.state = State.LIVE
+                    version.deleted_us = 0
 
         return await self._change(caller, user, name, Action.SECRET_UNDELETE, change, versions)
 
     async def destroy(
-        self, caller: Caller, user: UserId, name: str, versions: Sequence[int] | None
+        self,
+        caller: Caller,
+        user: UserId,
+        name: str,
+        versions: Sequence[int] | None,
+        *,
+        lenient: bool = False,
     ) -> None:
         """Erase versions for good; with none named, the secret with its name and all versions."""
         if versions is not None:
 
-            def change(meta: Meta) -> None:
-                for version in _named(meta, versions):
+            def change(meta: Meta, _: int) -> None:
+                for version in _named(meta, versions, lenient=lenient):
                     version.state = State.DESTROYED
+                    version.deleted_us = 0
 
             await self._change(caller, user, name, Action.SECRET_DESTROY, change, versions)
             return
@@ -238,7 +259,7 @@ class Directory:
     ) -> SecretMetadata:
         """Change tags, attributes, expiry, number of kept versions or rotation policy."""
 
-        def change(meta: Meta) -> None:
+        def change(meta: Meta, _: int) -> None:
             tags = set(meta.tags if changes.tags is msgspec.UNSET else changes.tags)
             meta.tags = list(tag_list(tags.union(changes.add_tags).difference(changes.remove_tags)))
             if changes.attributes is not msgspec.UNSET:
@@ -258,7 +279,7 @@ class Directory:
         user: UserId,
         name: str,
         action: Action,
-        change: Callable[[Meta], None],
+        change: Callable[[Meta, int], None],
         versions: Sequence[int] | None,
     ) -> SecretMetadata:
         core = self._core
@@ -275,7 +296,7 @@ class Directory:
                 raise not_found()
             meta = secretmeta.open_meta(keys, row)
             before = {version.version for version in meta.versions if version.state != 2}
-            change(meta)
+            change(meta, scope.now_us)
             await _erase(scope, keys, index, meta, before)
             meta.revision += 1
             meta.updated_us = scope.now_us
@@ -313,11 +334,15 @@ async def _erase(scope: Scope, keys: UserKeys, index: bytes, meta: Meta, before:
     await scope.tx.delete_versions(keys.user, index, sorted(gone - {meta.current}))
 
 
-def _named(meta: Meta, versions: Sequence[int] | None) -> list[secretmeta.Version]:
+def _named(
+    meta: Meta, versions: Sequence[int] | None, *, lenient: bool
+) -> list[secretmeta.Version]:
     found = []
     for number in [meta.current] if versions is None else versions:
         version = meta.at(number)
         if version is None:
+            if lenient:
+                continue
             raise not_found()
         found.append(version)
     return found

@@ -16,6 +16,8 @@ from adyton.model import SecretMetadata, State, VersionInfo
 from adyton.ports import MetaRow, SecretRow
 from adyton.service.userkeys import UserKeys
 
+FORMAT: Final = 2
+"""What is written; bodies of format 1 lack the last field of a version and of the body."""
 DEFAULT_MAX_VERSIONS: Final = 10
 
 
@@ -29,6 +31,11 @@ class Version(msgspec.Struct, array_like=True):
     size: int
     content_type: str
     tag: bytes
+    deleted_us: int = 0
+
+    def gone(self, now_us: int) -> bool:
+        """Whether it can't be read: deleted, destroyed, or its time is over."""
+        return self.state != State.LIVE or 0 < self.deleted_us <= now_us
 
     def info(self) -> VersionInfo:
         """The public value."""
@@ -39,11 +46,15 @@ class Version(msgspec.Struct, array_like=True):
             State(self.state),
             self.size,
             self.content_type,
+            self.deleted_us,
         )
 
 
 class Meta(msgspec.Struct, array_like=True):
-    """The body. The order of fields is the format; versions are oldest first."""
+    """The body. The order of fields is the format; versions are oldest first.
+
+    A secret that has metadata and no version yet is at version 0.
+    """
 
     format: int
     name: str
@@ -57,9 +68,12 @@ class Meta(msgspec.Struct, array_like=True):
     attributes: dict[str, str]
     rotation: dict[str, str]
     versions: list[Version]
+    engine: dict[str, str] = {}
 
     def at(self, version: int) -> Version | None:
         """One version, or None."""
+        if not self.versions:
+            return None
         newest = self.versions[-1]
         if newest.version == version:
             return newest
@@ -70,7 +84,7 @@ class Meta(msgspec.Struct, array_like=True):
         current = self.at(self.current)
         return (
             current is not None
-            and current.state == State.LIVE
+            and not current.gone(now_us)
             and (self.expires_us is None or self.expires_us > now_us)
         )
 
@@ -83,7 +97,7 @@ class Meta(msgspec.Struct, array_like=True):
         found = self.at(self.current if version is None else version)
         if (
             found is None
-            or found.state != State.LIVE
+            or found.gone(now_us)
             or (self.expires_us is not None and self.expires_us <= now_us)
         ):
             raise not_found()
@@ -103,6 +117,7 @@ class Meta(msgspec.Struct, array_like=True):
             self.max_versions,
             self.rotation,
             self.versions,
+            self.engine,
         )
 
 
@@ -115,12 +130,18 @@ def not_found() -> SecretNotFound:
     return SecretNotFound("there is no such secret", hint="List names with 'adyton list'.")
 
 
+def empty(name: str, now_us: int) -> Meta:
+    """The metadata of a secret that has no version yet."""
+    return Meta(FORMAT, name, 0, 0, now_us, now_us, None, DEFAULT_MAX_VERSIONS, [], {}, {}, [])
+
+
 def seal(keys: UserKeys, name: bytes, meta: Meta) -> tuple[bytes, bytes]:
     """Seal a body under the user's current metadata key.
 
     Returns:
         The box, and the body's SHA-256 for the audit record.
     """
+    meta.format = FORMAT
     body = _encode(meta)
     return keys.seal_meta(name, body), hashlib.sha256(body).digest()
 

@@ -56,6 +56,7 @@ class UserKeys:
     __slots__ = (
         "_data_key_prefix",
         "_meta_prefix",
+        "_object_prefix",
         "_value_prefix",
         "audit",
         "created_us",
@@ -100,6 +101,7 @@ class UserKeys:
         self._value_prefix = ctx.encode(ctx.LABEL_VALUE, *place)
         self._data_key_prefix = ctx.encode(ctx.LABEL_DATA_KEY, *place)
         self._meta_prefix = ctx.encode(ctx.LABEL_METADATA, *place)
+        self._object_prefix = ctx.encode(ctx.LABEL_OBJECT, *place)
 
     def __repr__(self) -> str:
         return "<UserKeys>"
@@ -191,6 +193,25 @@ class UserKeys:
         if key is None:
             raise unknown_key()
         return key.open(box, self._meta_context(name, meta_version))
+
+    def seal_object(self, bucket: bytes, ident: bytes, body: bytes) -> bytes:
+        """Seal an object under the current metadata key."""
+        version = self.meta_current
+        return self.meta[version].seal(body, self._object_context(bucket, ident, version))
+
+    def open_object(self, bucket: bytes, ident: bytes, meta_version: int, box: bytes) -> bytes:
+        """Open an object.
+
+        Raises:
+            IntegrityError: The key version is unknown, or anything was changed or moved.
+        """
+        key = self.meta.get(meta_version)
+        if key is None:
+            raise unknown_key()
+        return key.open(box, self._object_context(bucket, ident, meta_version))
+
+    def _object_context(self, bucket: bytes, ident: bytes, meta_version: int) -> bytes:
+        return self._object_prefix + ctx.LEN16 + bucket + ctx.secret_tail(ident, meta_version)
 
     def _meta_context(self, name: bytes, meta_version: int) -> bytes:
         return self._meta_prefix + ctx.secret_tail(name, meta_version)

@@ -16,9 +16,22 @@ from adyton.model import (
     MAX_CONTENT_TYPE_CHARS,
     SecretMetadata,
     Value,
+    VersionInfo,
 )
 from adyton.service.secretmeta import Meta
 from adyton.service.transfer.canonical import canonical_json
+
+
+class EngineDefaults(NamedTuple):
+    """What a mount says of the secrets that are written through it; 0 where it says nothing.
+
+    Attributes:
+        max_versions: Versions to keep.
+        delete_version_after: Seconds after which a version counts as deleted.
+    """
+
+    max_versions: int = 0
+    delete_version_after: int = 0
 
 
 class Item(NamedTuple):
@@ -33,6 +46,7 @@ class Item(NamedTuple):
     keep_expiry: bool = True
     max_versions: int | None = None
     cas: int | None = None
+    engine: EngineDefaults | None = None
 
 
 def encode_value(
@@ -136,6 +150,23 @@ class Secret:
         self.content_type = content_type
         self._meta = meta
         self._accessed_us = accessed
+
+    @property
+    def info(self) -> VersionInfo:
+        """What is known of the version that was read.
+
+        Raises:
+            ValueError: Never for a secret that a store gave.
+        """
+        found = self._meta.at(self.version)
+        if found is None:
+            raise ValueError("the version is not in its metadata")
+        return found.info()
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The secret's attributes; not to be changed."""
+        return self._meta.attributes
 
     @property
     def metadata(self) -> SecretMetadata:

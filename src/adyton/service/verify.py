@@ -17,12 +17,15 @@ from adyton.ports import CheckpointRow, EntryRow, Rows, SecretRow
 from adyton.service import archive, secretmeta
 from adyton.service.core import LOG, Core
 from adyton.service.keyring import SYSTEM_USER
+from adyton.service.objects import ABSENT
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Progress
 from adyton.translog import Checkpoint, NoteVerifier, TileBuilder, verify_checkpoint
 
 CHUNK: Final = 4_096
 _PAGE: Final = 1_000
+PLACE_BYTES: Final = 32
+"""An object's place in a record: the keyed indexes of its kind and of its id."""
 _VALUES: Final = 64
 """Secrets read at once with their values, which may be large."""
 
@@ -198,10 +201,19 @@ class Verifier:
                 unopened[user] = leaf
                 continue
             if body.success and body.name_index:
-                if body.action in _CHANGES:
+                if len(body.name_index) % PLACE_BYTES == 0:
+                    self._objects_changed(user, body.name_index, body.digest)
+                elif body.action in _CHANGES:
                     expected[user + body.name_index] = body.digest
                 elif body.action == Action.USER_PURGE.value:
                     self._purge(body.name_index, leaf)
+
+    def _objects_changed(self, user: bytes, places: bytes, digests: bytes) -> None:
+        for at in range(0, len(places), PLACE_BYTES):
+            digest = digests[at : at + PLACE_BYTES]
+            self._expected[user + places[at : at + PLACE_BYTES]] = (
+                b"" if digest == ABSENT else digest
+            )
 
     async def _load(self, user: bytes) -> UserKeys | None:
         try:
@@ -233,12 +245,16 @@ class Verifier:
                 if keys is None:
                     lie("a namespace has no keys")
                 secrets += await self._namespace(keys)
+                await self._objects(keys)
                 self._watch(Progress("cross-check", secrets, max(total, secrets)))
             users += len(page)
             after = page[-1].user
         left = [place for place, digest in self._expected.items() if digest]
         if left:
-            lie(f"{len(left)} secrets are in the log and not in the store: rows were removed")
+            lie(
+                f"{len(left)} secrets or objects are in the log and not in the store:"
+                " rows were removed"
+            )
         return users, secrets
 
     async def _namespace(self, keys: UserKeys) -> int:
@@ -261,6 +277,23 @@ class Verifier:
                 count += 1
             after = page[-1].name
         return count
+
+    async def _objects(self, keys: UserKeys) -> None:
+        after = b""
+        while page := await self._rows.objects(keys.user, None, after, _PAGE):
+            for row in page:
+                place = row.bucket + row.ident
+                try:
+                    body = keys.open_object(*row)
+                except IntegrityError:
+                    lie("an object of access control was changed or moved")
+                wanted = self._expected.pop(keys.user + place, b"")
+                if not hmac.compare_digest(sha256(body).digest(), wanted):
+                    lie(
+                        "an object of access control is not in the state that its last record"
+                        " tells: an older row was put back, or its record was left out"
+                    )
+            after = page[-1].bucket + page[-1].ident
 
     async def _values(self, keys: UserKeys, row: SecretRow, meta: secretmeta.Meta) -> None:
         """Each version that lives is there, whole, and no other is."""

@@ -4,7 +4,7 @@ import hmac
 from operator import attrgetter
 
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import IntegrityError, VersionConflict
+from adyton.errors import IntegrityError, InvalidInput, VersionConflict
 from adyton.model import Action, Caller, State
 from adyton.ports import SecretRow, VersionRow
 from adyton.service import secretmeta
@@ -88,14 +88,16 @@ class Batch:
         if old is None:
             if item.cas:
                 raise conflict()
-            meta = Meta(1, item.name, 0, 0, now, now, None, DEFAULT_MAX_VERSIONS, [], {}, {}, [])
+            meta = secretmeta.empty(item.name, now)
             number = 1
         else:
             meta = secretmeta.open_meta(keys, old)
             if item.cas is not None and item.cas != meta.current:
                 raise conflict()
+            if item.cas is None and meta.engine.get("cas_required"):
+                raise cas_required()
             await self._scope.tx.move_to_versions(keys.user, index)
-            number = meta.versions[-1].version + 1
+            number = meta.versions[-1].version + 1 if meta.versions else 1
         wrapped, box = keys.seal_value(index, number, item.value)
         meta.versions.append(
             Version(
@@ -106,6 +108,7 @@ class Batch:
                 len(box) - 29,
                 item.content_type,
                 box[-16:],
+                _ends_us(meta, item, now),
             )
         )
         meta.current = number
@@ -122,7 +125,7 @@ class Batch:
         """
         keys = self._keys
         meta = Meta(
-            1,
+            secretmeta.FORMAT,
             secret.name,
             0,
             secret.current.version,
@@ -219,6 +222,26 @@ def _apply(meta: Meta, item: Item) -> None:
         meta.expires_us = item.expires_us
     if item.max_versions is not None:
         meta.max_versions = item.max_versions
+    elif item.engine is not None:
+        own = int(meta.engine.get("max_versions", "0"))
+        meta.max_versions = own or item.engine.max_versions or DEFAULT_MAX_VERSIONS
+
+
+def _ends_us(meta: Meta, item: Item, now_us: int) -> int:
+    """When a new version ends by itself: by its secret's setting or its mount's, the shorter."""
+    if item.engine is None:
+        return 0
+    own = int(meta.engine.get("delete_version_after", "0"))
+    times = [seconds for seconds in (own, item.engine.delete_version_after) if seconds > 0]
+    return now_us + min(times) * 1_000_000 if times else 0
+
+
+def cas_required() -> InvalidInput:
+    """The refusal of a write without check-and-set where the secret wants one."""
+    return InvalidInput(
+        "check-and-set parameter required for this call",
+        hint="Give the version that is to be followed (cas), or 0 if there must be none.",
+    )
 
 
 def conflict() -> VersionConflict:

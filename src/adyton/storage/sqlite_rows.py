@@ -22,6 +22,7 @@ from adyton.ports import (
     EntryRow,
     MasterKeyRow,
     MetaRow,
+    ObjectRow,
     SecretRow,
     StoreKeyRow,
     SubkeyRow,
@@ -231,6 +232,30 @@ class SqliteRows:
             return int(self._value("SELECT count(*) FROM secrets"))
         return int(self._value("SELECT count(*) FROM secrets WHERE user=?", (user,)))
 
+    async def object(self, user: bytes, bucket: bytes, ident: bytes) -> ObjectRow | None:
+        return self._one(
+            ObjectRow,
+            "SELECT bucket,object,meta_version,box FROM objects"
+            " WHERE user=? AND bucket=? AND object=?",
+            (user, bucket, ident),
+        )
+
+    async def objects(
+        self, user: bytes, bucket: bytes | None, after: bytes, limit: int
+    ) -> list[ObjectRow]:
+        if bucket is None:
+            sql = (
+                "SELECT bucket,object,meta_version,box FROM objects"
+                " WHERE user=? AND (bucket,object)>(?,?) ORDER BY bucket,object LIMIT ?"
+            )
+            return self._rows(ObjectRow, sql, (user, after[:16], after[16:], limit))
+        return self._rows(
+            ObjectRow,
+            "SELECT bucket,object,meta_version,box FROM objects"
+            " WHERE user=? AND bucket=? AND object>? ORDER BY object LIMIT ?",
+            (user, bucket, after, limit),
+        )
+
     async def log_range(self, log: int) -> tuple[int, int]:
         first = self._value("SELECT min(leaf) FROM audit_entries WHERE log=?", (log,))
         last = self._value("SELECT max(leaf) FROM audit_entries WHERE log=?", (log,))
@@ -342,7 +367,7 @@ class SqliteTransaction(SqliteRows):
 
     async def delete_user(self, user: bytes) -> int:
         count = await self.count_secrets(user)
-        for table in ("versions", "secrets", "user_subkeys", "user_keys", "users"):
+        for table in ("versions", "secrets", "objects", "user_subkeys", "user_keys", "users"):
             self._run(f"DELETE FROM {table} WHERE user=?", (user,))  # noqa: S608 - own names
         return count
 
@@ -387,6 +412,17 @@ class SqliteTransaction(SqliteRows):
     async def delete_secret(self, user: bytes, name: bytes) -> None:
         self._run("DELETE FROM versions WHERE user=? AND name=?", (user, name))
         self._run("DELETE FROM secrets WHERE user=? AND name=?", (user, name))
+
+    async def put_objects(self, user: bytes, rows: Iterable[ObjectRow]) -> None:
+        self._many(
+            "INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?)", ((user, *row) for row in rows)
+        )
+
+    async def delete_objects(self, user: bytes, places: Iterable[tuple[bytes, bytes]]) -> None:
+        self._many(
+            "DELETE FROM objects WHERE user=? AND bucket=? AND object=?",
+            ((user, *place) for place in places),
+        )
 
     async def put_wraps(self, user: bytes, rows: Iterable[WrapRow], *, older: bool) -> None:
         table, version = ("versions", "version") if older else ("secrets", "current")

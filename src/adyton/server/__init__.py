@@ -1,0 +1,1 @@
+"""The HTTP server: parses requests, calls the service, renders answers. No rules of its own."""

@@ -1,0 +1,187 @@
+"""The application that Granian calls (RSGI): from its request to ours and back, within limits."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl
+
+from adyton.errors import InvalidInput
+from adyton.server.http import Handler, Request, Response
+from adyton.server.paths import canonical
+
+_log = logging.getLogger("adyton.server")
+
+_METHODS: Final = {"PUT": "POST"}
+_JSON: Final = "application/json"
+_COMMON: Final = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+_JSON_HEADERS: Final = [("content-type", _JSON), *_COMMON]
+_NO_QUERY: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Limits on what comes from outside.
+
+    Attributes:
+        body_bytes: Largest body.
+        header_bytes: Largest sum of header names and values.
+        query_chars: Longest query.
+        in_flight: Most requests at once.
+        body_seconds: Longest time for a body to arrive.
+    """
+
+    body_bytes: int = 32 * 1024 * 1024
+    header_bytes: int = 32 * 1024
+    query_chars: int = 8_192
+    in_flight: int = 1_024
+    body_seconds: float = 30.0
+
+
+class Scope(Protocol):
+    """What Granian tells of a request."""
+
+    proto: str
+    client: str
+    method: str
+    path: str
+    query_string: str
+
+    @property
+    def headers(self) -> Any:  # noqa: ANN401 - Granian's own mapping
+        """The headers."""
+
+
+class Exchange(Protocol):
+    """How Granian gives the body and takes the answer."""
+
+    def __call__(self) -> Awaitable[bytes]:
+        """The whole body."""
+
+    def __aiter__(self) -> Any:  # noqa: ANN401 - Granian's own iterator
+        """The body in parts."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer with a body."""
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Answer without a body."""
+
+
+class Application:
+    """Answers requests by a handler.
+
+    Args:
+        handler: Answers what has passed the limits.
+        limits: The limits.
+    """
+
+    def __init__(self, handler: Handler, limits: HttpLimits) -> None:
+        self._handler = handler
+        self._limits = limits
+        self.in_flight = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Refuse what comes from now on."""
+        self._stopping = True
+
+    async def __rsgi__(self, scope: Scope, protocol: Exchange) -> None:
+        """Answer one request."""
+        if scope.proto != "http":
+            protocol.response_empty(400, [])
+            return
+        if self._stopping or self.in_flight >= self._limits.in_flight:
+            self._send(scope, protocol, _error(503, "the server is busy", ("retry-after", "1")))
+            return
+        self.in_flight += 1
+        self.idle.clear()
+        try:
+            response = await self._respond(scope, protocol)
+        except Exception:  # noqa: BLE001 - the last resort; the text may hold anything
+            _log.exception("a request failed", exc_info=False)
+            response = _error(500, "internal error")
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
+        self._send(scope, protocol, response)
+
+    async def _respond(self, scope: Scope, protocol: Exchange) -> Response:
+        limits = self._limits
+        try:
+            path = canonical(scope.path)
+        except InvalidInput as error:
+            return _error(400, error.message)
+        headers = {name.lower(): value for name, value in scope.headers.items()}
+        if sum(len(name) + len(value) for name, value in headers.items()) > limits.header_bytes:
+            return _error(431, "the headers are too large")
+        query = _NO_QUERY
+        if scope.query_string:
+            if len(scope.query_string) > limits.query_chars:
+                return _error(414, "the query is too long")
+            query = dict(parse_qsl(scope.query_string, keep_blank_values=True, max_num_fields=100))
+        method = _METHODS.get(scope.method, scope.method)
+        if method == "GET" and query.get("list") == "true":
+            method = "LIST"
+        body = b""
+        if method != "GET" or "content-length" in headers or "transfer-encoding" in headers:
+            found = await self._body(headers, protocol)
+            if isinstance(found, Response):
+                return found
+            body = found
+        address = scope.client.rpartition(":")[0].strip("[]")
+        return await self._handler(
+            Request(method, path, query, headers, body, address, new_request_id())
+        )
+
+    async def _body(self, headers: Mapping[str, str], protocol: Exchange) -> bytes | Response:
+        """The body, read in parts so that no more than the limit is ever held."""
+        limit = self._limits.body_bytes
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            return _error(413, "request body too large")
+        if length == "0" or (not length and "transfer-encoding" not in headers):
+            return b""
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                if length.isdigit() and int(length) <= 65_536:
+                    return await protocol()
+                body = bytearray()
+                async for part in protocol:
+                    body += part
+                    if len(body) > limit:
+                        return _error(413, "request body too large")
+                return bytes(body)
+        except TimeoutError:
+            return _error(408, "the body did not arrive in time")
+
+    @staticmethod
+    def _send(scope: Scope, protocol: Exchange, response: Response) -> None:
+        if not response.headers and response.content_type == _JSON and response.body:
+            headers = _JSON_HEADERS
+        else:
+            headers = [*_COMMON, *response.headers]
+            if response.body:
+                headers.append(("content-type", response.content_type))
+        if response.body and scope.method != "HEAD":
+            protocol.response_bytes(response.status, headers, response.body)
+        else:
+            protocol.response_empty(response.status, headers)
+
+
+def _error(status: int, text: str, *headers: tuple[str, str]) -> Response:
+    return Response(status, b'{"errors":["%s"]}' % text.encode(), headers=headers)
+
+
+def new_request_id() -> str:
+    """A random identifier (RFC 9562, version 4)."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,19 @@
+"""Puts the server's handlers together over one open store."""
+
+from adyton.server.http import Handler, Request, Response
+from adyton.server.vault.api import VaultApi
+from adyton.server.vault.reply import errors
+from adyton.server.vault.service import Services
+from adyton.service.core import Core
+
+
+def build_handler(core: Core) -> Handler:
+    """A handler for all of the server's paths."""
+    vault = VaultApi(Services(core))
+
+    async def handle(request: Request) -> Response:
+        if request.path.startswith("v1/"):
+            return await core.commit.run_async(vault.handle(request))
+        return errors(404)
+
+    return handle

@@ -1,0 +1,59 @@
+"""Requests and responses between the shell of the server and its handlers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+
+class Request:
+    """One request.
+
+    Attributes:
+        method: Upper case; LIST for GET with ``list=true``, POST for PUT.
+        path: Canonical: decoded once, without leading slash.
+        query: The query's parameters.
+        headers: By lower-case name.
+        body: The body.
+        address: Where it came from.
+        request_id: A fresh identifier of ours.
+    """
+
+    __slots__ = ("address", "body", "headers", "method", "path", "query", "request_id")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        address: str,
+        request_id: str,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.address = address
+        self.request_id = request_id
+
+
+class Response:
+    """One response."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]

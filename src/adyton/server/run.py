@@ -1,0 +1,124 @@
+"""Running the server: one process, one event loop, one store."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from adyton.errors import ConfigurationError
+from adyton.server.app import Application, HttpLimits
+from adyton.server.build import build_handler
+from adyton.server.tokens import make_root_token
+from adyton.wiring import Opened
+
+_GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How the server listens.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port.
+        tls_cert: Certificate chain, PEM.
+        tls_key: Its private key, PEM.
+        tls_client_ca: Certificates of those whose clients are let in; None to let all in.
+        limits: Limits on requests.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8200
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    limits: HttpLimits = field(default_factory=HttpLimits)
+
+    @property
+    def address(self) -> str:
+        """The server's address for clients."""
+        scheme = "https" if self.tls_cert else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+
+def serve(
+    opened: Opened,
+    options: ServeOptions,
+    *,
+    root_token: str | None = None,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve a store until a signal asks to stop, then finish what is under way and close it.
+
+    Args:
+        opened: The open store; closed at the end.
+        options: How to listen.
+        root_token: Text of a root token to make first; empty for a random one, None for none.
+        ready: Told the root token's text (or an empty text) once requests are answered.
+
+    Raises:
+        ConfigurationError: The address can't be listened on.
+    """
+    try:
+        _check_free(options)
+        uvloop.run(_serve(opened, options, root_token, ready))
+    finally:
+        opened.close()
+
+
+def _check_free(options: ServeOptions) -> None:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with contextlib.closing(socket.socket(family)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.host, options.port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"can't listen on {options.host}:{options.port}: {error.strerror}",
+                hint="Stop what uses the port, or name another with --listen.",
+            ) from None
+
+
+async def _serve(
+    opened: Opened, options: ServeOptions, root_token: str | None, ready: Callable[[str], None]
+) -> None:
+    handler = build_handler(opened.core)
+    text = "" if root_token is None else make_root_token(opened, root_token)
+    application = Application(handler, options.limits)
+    server = Server(
+        application,
+        address=options.host,
+        port=options.port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.auto if options.tls_cert else HTTPModes.http1,
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+        ssl_cert=options.tls_cert,
+        ssl_key=options.tls_key,
+        ssl_ca=options.tls_client_ca,
+        ssl_client_verify=options.tls_client_ca is not None,
+    )
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(server.serve())
+    await asyncio.sleep(0)
+    ready(text)
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    application.stop()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(application.idle.wait(), _GRACE_SECONDS)
+    server.stop()  # type: ignore[no-untyped-call]
+    await serving
+    waiting.cancel()

@@ -1,0 +1,141 @@
+"""The way of a request: route, token, policy, handler, wrapping, answer."""
+
+from typing import Final
+
+from adyton.errors import AccessDenied, AdytonError, SecretNotFound
+from adyton.server.errors import status_of
+from adyton.server.http import Request, Response
+from adyton.server.vault import kv, policies, sysapi, tokens, wrapping
+from adyton.server.vault.context import Context
+from adyton.server.vault.reply import EMPTY, Reply, errors, wrapped
+from adyton.server.vault.routes import OPERATIONS, PATCH, UPDATE, Answer, Exists, Routes
+from adyton.server.vault.service import Services
+from adyton.service.access.policy import Capability
+
+_DENIED: Final = "permission denied"
+
+
+class VaultApi:
+    """Answers requests under ``/v1/``.
+
+    Args:
+        services: The open store's services.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._routes = Routes()
+        for room in (sysapi, policies, tokens, wrapping):
+            room.add_routes(self._routes, services)
+        self._kv = kv.Kv(services)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request; every error of ours becomes an answer here."""
+        try:
+            context = Context(request)
+            return await self._answer(context)
+        except SecretNotFound:
+            return errors(404)
+        except AccessDenied:
+            return errors(403, _DENIED)
+        except AdytonError as error:
+            return errors(status_of(error), error.message)
+
+    async def _answer(self, context: Context) -> Response:
+        operation = OPERATIONS.get(context.request.method)
+        if operation is None:
+            return errors(405, "unsupported operation")
+        found = self._routes.find(context.path)
+        if found is not None and found[0].public:
+            route, context.args = found
+            handler = route.handlers.get(operation)
+            if handler is None:
+                return errors(405, "unsupported operation")
+            return await self._finish(context, await handler(context))
+        gate = self._services.gate
+        text = context.token_text
+        session = gate.known(text)
+        if session is None or session.token.num_uses or session.token.cidrs or session.token.wraps:
+            session = await gate.enter(text, context.origin)
+        context.session = session
+        space = self._services.spaces.cached(context.user)
+        context.space = space or await self._services.spaces.get(context.user)
+        if found is None:
+            place = context.space.mount_at(context.path)
+            if place is not None:
+                prefix, context.mount = place
+                rest = context.path[len(prefix) :]
+                kind = context.mount.type
+                if kind == "kv":
+                    return await self._kv.handle(context, operation, rest, self)
+                login = self._services.logins.get(kind)
+                found = login.find(context.path, prefix) if login else None
+        if found is None:
+            await self.check(context, operation)
+            return errors(404, f'no handler for route "{context.path}". route entry not found.')
+        route, context.args = found
+        handler = route.handlers.get(operation)
+        if not route.own_check:
+            await self.check(context, operation, exists=route.exists, sudo=route.sudo)
+        if handler is None:
+            return errors(405, "unsupported operation")
+        return await self._finish(context, await handler(context))
+
+    async def check(
+        self,
+        context: Context,
+        operation: Capability,
+        *,
+        exists: Exists | None = None,
+        sudo: Capability = Capability(0),  # noqa: B008 - a constant
+    ) -> None:
+        """Let only what policies allow pass.
+
+        Raises:
+            AccessDenied: They don't.
+        """
+        gate, session = self._services.gate, context.session
+        body = context.body if operation in UPDATE | PATCH else None
+        if operation == UPDATE and exists is not None:
+            operation = await self._create_or_update(context, exists)
+        allowed = gate.decide(
+            session, context.user, context.path, operation,
+            body=body, wrap_ttl=context.wrap_seconds,
+        )  # fmt: skip
+        if allowed and sudo and operation & sudo:
+            allowed = context.is_sudo(gate)
+        if not allowed:
+            raise await gate.refuse(session, context.user, context.path, context.origin)
+        context.allow(gate)
+
+    async def _create_or_update(self, context: Context, exists: Exists) -> Capability:
+        """Which of both a write is; asked of the store only where policies tell them apart."""
+        gate = self._services.gate
+        may = [
+            gate.decide(context.session, context.user, context.path, capability)
+            for capability in (Capability.CREATE, Capability.UPDATE)
+        ]
+        if may[0] == may[1]:
+            return Capability.UPDATE
+        return Capability.UPDATE if await exists(context) else Capability.CREATE
+
+    async def _finish(self, context: Context, answer: Answer) -> Response:
+        if answer is None:
+            return EMPTY
+        if isinstance(answer, Response):
+            return answer
+        return await self.render(context, answer)
+
+    async def render(self, context: Context, reply: Reply) -> Response:
+        """Render an answer, wrapped if that was asked for."""
+        request_id = context.request.request_id
+        if not context.wrap_seconds or not reply.wrappable:
+            return reply.response(request_id)
+        services = self._services
+        user = context.user
+        caller = getattr(context, "caller", None) or services.anonymous(context)
+        issued = await services.wrapping.wrap(
+            caller, user, reply.render(request_id), context.wrap_seconds, context.path
+        )
+        accessor = str(reply.auth.get("accessor", "")) if reply.auth else ""
+        return wrapped(issued, context.path, accessor).response(request_id)

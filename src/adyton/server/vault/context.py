@@ -1,0 +1,106 @@
+"""One request on its way through the Vault API."""
+
+from typing import Any
+
+import msgspec
+
+from adyton.errors import InvalidInput
+from adyton.model import Caller
+from adyton.server.http import Request
+from adyton.server.vault import fields
+from adyton.service.access.gate import Gate, Session
+from adyton.service.access.gate import Request as Origin
+from adyton.service.access.policy import Capability
+from adyton.service.access.records import Mount
+from adyton.service.access.spaces import OPERATOR_SPACE, Space
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Context:
+    """A request with what has been found out about it.
+
+    Attributes:
+        request: The request.
+        user: The namespace it is about.
+        path: The path in that namespace, without ``v1/``.
+        origin: Where it came from, for records.
+        args: Parts of the path, by the route's names.
+        session: Who asks; set once let in.
+        space: The namespace's mounts and policies.
+        mount: The mount that serves the path, on its routes.
+        caller: The caller of the service; set once allowed.
+    """
+
+    __slots__ = (
+        "_body",
+        "args",
+        "caller",
+        "mount",
+        "origin",
+        "path",
+        "request",
+        "session",
+        "space",
+        "user",
+        "wrap_seconds",
+    )
+
+    session: Session
+    space: Space
+    mount: Mount
+    caller: Caller
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.user = request.headers.get("x-vault-namespace", "").strip("/") or OPERATOR_SPACE
+        self.path = request.path.removeprefix("v1/")
+        self.origin = Origin(request.address, request.request_id)
+        self.args: dict[str, str] = {}
+        self._body = _parsed(request.body)
+        header = request.headers.get("x-vault-wrap-ttl", "")
+        self.wrap_seconds = fields.seconds(header, "X-Vault-Wrap-TTL") if header else None
+
+    def __repr__(self) -> str:
+        return "<Context>"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body's members; empty where there was none."""
+        return self._body or {}
+
+    @property
+    def has_body(self) -> bool:
+        """Whether there was a JSON object."""
+        return self._body is not None
+
+    @property
+    def token_text(self) -> str:
+        """The token's text, or empty."""
+        found = self.request.headers.get("x-vault-token", "")
+        if not found:
+            scheme, _, rest = self.request.headers.get("authorization", "").partition(" ")
+            found = rest.strip() if scheme.lower() == "bearer" else ""
+        return found
+
+    def allow(self, gate: Gate) -> None:
+        """Take on the caller that the gate has allowed."""
+        self.caller = gate.caller(self.session, self.user, self.origin)
+
+    def is_sudo(self, gate: Gate) -> bool:
+        """Whether policies give sudo on the path."""
+        return gate.decide(self.session, self.user, self.path, Capability.SUDO)
+
+
+def _parsed(body: bytes) -> dict[str, Any] | None:
+    if not body.strip():
+        return None
+    try:
+        found = _decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        found = False
+    if found is None:
+        return None
+    if not isinstance(found, dict):
+        raise InvalidInput("failed to parse JSON input: the body is not a JSON object")
+    return found

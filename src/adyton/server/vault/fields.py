@@ -1,0 +1,140 @@
+"""Reading fields of a request as Vault's clients write them: loosely typed, clearly refused."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from adyton.errors import InvalidInput
+
+_UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+", re.ASCII)
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
+_MAX_SECONDS: Final = 100 * 366 * 86_400
+
+Body = Mapping[str, Any]
+
+
+def seconds(value: object, name: str) -> int:
+    """A time: whole seconds as a number or text, or Go's form such as ``1h30m``.
+
+    Raises:
+        InvalidInput: It is none of these, or out of range.
+    """
+    found: float | None = None
+    if (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and value.is_integer()
+    ):
+        found = value
+    elif isinstance(value, str):
+        text = value.strip()
+        if not text:
+            found = 0
+        elif len(text) <= 20 and re.fullmatch(r"-?[0-9]+", text, re.ASCII):
+            found = int(text)
+        elif len(text) <= 64 and _DURATION.fullmatch(text):
+            found = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    elif value is None:
+        found = 0
+    if found is None:
+        raise InvalidInput(
+            f"error converting input for field {name!r}: it is not a time",
+            hint="Write seconds as a number, or a text such as 90s, 1h or 1h30m.",
+        )
+    if not 0 <= found <= _MAX_SECONDS:
+        raise InvalidInput(f"{name} is negative or too long")
+    return int(found)
+
+
+def integer(value: object, name: str) -> int:
+    """A whole number, also as text.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+        return int(value)
+    raise InvalidInput(f"error converting input for field {name!r}: expected a whole number")
+
+
+def boolean(value: object, name: str) -> bool:
+    """A truth value, also as text or number.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).lower() if isinstance(value, int | str) else ""
+    if text in {"1", "t", "true"}:
+        return True
+    if text in {"0", "f", "false", ""}:
+        return False
+    raise InvalidInput(f"error converting input for field {name!r}: expected true or false")
+
+
+def text(body: Body, name: str, default: str = "") -> str:
+    """A text; absent or null is the default.
+
+    Raises:
+        InvalidInput: It is neither text nor a number.
+    """
+    value = body.get(name)
+    if value is None:
+        return default
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    raise InvalidInput(f"error converting input for field {name!r}: expected text")
+
+
+def strings(value: object, name: str) -> list[str]:
+    """A list of texts, also as one text with commas.
+
+    Raises:
+        InvalidInput: It is neither.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
+        return [str(part) for part in value]
+    raise InvalidInput(f"error converting input for field {name!r}: expected a list of texts")
+
+
+def string_map(value: object, name: str) -> dict[str, str] | None:
+    """An object of texts, or None.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
+    if value is None:
+        return None
+    if isinstance(value, dict) and all(isinstance(v, str | int | float) for v in value.values()):
+        return {
+            str(k): ("true" if v else "false") if isinstance(v, bool) else str(v)
+            for k, v in value.items()
+        }
+    raise InvalidInput(f"error converting input for field {name!r}: expected texts by name")
+
+
+def integers(value: object, name: str) -> list[int]:
+    """A list of whole numbers, also as texts or one text with commas.
+
+    Raises:
+        InvalidInput: It is neither.
+    """
+    if isinstance(value, int | float):
+        value = [value]
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list):
+        raise InvalidInput(f"error converting input for field {name!r}: expected a list")
+    return [integer(part, name) for part in value]

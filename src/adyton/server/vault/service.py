@@ -1,0 +1,64 @@
+"""The services that the API's handlers call."""
+
+from typing import Final, Protocol
+
+from adyton.model import Caller
+from adyton.server.vault.context import Context
+from adyton.server.vault.routes import Route
+from adyton.service.access.gate import Gate
+from adyton.service.access.records import Mount
+from adyton.service.access.spaces import Spaces
+from adyton.service.access.tokens import Tokens
+from adyton.service.access.wrapping import Cubbyhole, Wrapping
+from adyton.service.core import Core
+from adyton.service.directory import Directory
+from adyton.service.kv import MOUNTS_FOLDER
+from adyton.service.secrets import Secrets
+
+
+class Login(Protocol):
+    """The routes of one kind of login method."""
+
+    def find(self, path: str, prefix: str) -> tuple[Route, dict[str, str]] | None:
+        """The route of a path under a mount."""
+
+
+class Services:
+    """All services of one open store.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self.core: Final = core
+        self.secrets: Final = Secrets(core)
+        self.directory: Final = Directory(core)
+        self.spaces: Final = Spaces(core)
+        self.gate: Final = Gate(core, self.spaces)
+        self.tokens: Final = Tokens(core, self.gate)
+        self.wrapping: Final = Wrapping(core, self.tokens)
+        self.cubbyhole: Final = Cubbyhole(core)
+        self.logins: dict[str, Login] = {}
+
+    @staticmethod
+    def prefix_of(mount: Mount) -> str:
+        """What is put before a path of a mount to make a secret's name."""
+        return mount.prefix
+
+    async def erase_mount(self, caller: Caller, user: str, mount: Mount) -> None:
+        """Erase all that a mount holds, for good."""
+        if mount.type != "kv":
+            return
+        page = await self.directory.list_secrets(
+            caller, user, prefix=mount.prefix, include_deleted=True
+        )
+        for meta in page:
+            if not mount.prefix and meta.name.startswith(MOUNTS_FOLDER):
+                continue
+            await self.directory.destroy(caller, user, meta.name, None)
+
+    @staticmethod
+    def anonymous(context: Context) -> Caller:
+        """The caller of what needs no token, such as a login's wrapped answer."""
+        return Caller("(login)", context.user, context.request.address, context.request.request_id)

@@ -1,0 +1,329 @@
+"""``sys/*``: state of the server, mounts, login methods, leases."""
+
+import datetime as dt
+import secrets as random
+import uuid
+from typing import Any, Final
+
+from adyton import __version__
+from adyton.errors import InvalidInput
+from adyton.model import Action
+from adyton.server.vault import fields
+from adyton.server.vault.context import Context
+from adyton.server.vault.reply import Reply, both
+from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Routes
+from adyton.server.vault.service import Services
+from adyton.service.access.policy import Capability
+from adyton.service.access.records import Mount, MountTable
+from adyton.service.access.shelves import record_path
+
+_ENGINES: Final = {"kv", "kv-v1", "kv-v2", "generic"}
+_RESERVED: Final = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/", "adyton/")
+_TUNABLE: Final = ("default_lease_ttl", "max_lease_ttl", "listing_visibility")
+
+
+def add_routes(routes: Routes, services: Services) -> None:
+    """Add the routes of the system."""
+    core, spaces, gate = services.core, services.spaces, services.gate
+    cluster = core.ring.store_id.hex()
+    cluster_id = str(uuid.UUID(cluster[:32]))
+
+    async def health(context: Context) -> Reply:
+        query = context.request.query
+        status = _code(query.get("activecode"), 200)
+        body = {
+            "initialized": True,
+            "sealed": False,
+            "standby": False,
+            "performance_standby": False,
+            "replication_performance_mode": "disabled",
+            "replication_dr_mode": "disabled",
+            "server_time_utc": int(dt.datetime.now(dt.UTC).timestamp()),
+            "version": __version__,
+            "cluster_name": "adyton",
+            "cluster_id": cluster_id,
+        }
+        return Reply(flat=body, bare=True, status=status)
+
+    async def seal_status(_: Context) -> Reply:
+        body = {
+            "type": core.roots[0].kind,
+            "initialized": True,
+            "sealed": False,
+            "t": 1,
+            "n": 1,
+            "progress": 0,
+            "nonce": "",
+            "version": __version__,
+            "build_date": "",
+            "commit_date": "",
+            "migration": False,
+            "cluster_name": "adyton",
+            "cluster_id": cluster_id,
+            "recovery_seal": False,
+            "storage_type": "sqlite",
+        }
+        return Reply(flat=body, bare=True)
+
+    async def leader(_: Context) -> Reply:
+        body = {
+            "ha_enabled": False,
+            "is_self": False,
+            "active_time": "0001-01-01T00:00:00Z",
+            "leader_address": "",
+            "leader_cluster_address": "",
+            "performance_standby": False,
+            "performance_standby_last_remote_wal": 0,
+        }
+        return Reply(flat=body, bare=True)
+
+    async def init_state(_: Context) -> Reply:
+        return Reply(flat={"initialized": True}, bare=True)
+
+    async def init(_: Context) -> Reply:
+        raise InvalidInput("Vault is already initialized")
+
+    async def read_engines(context: Context) -> Reply:
+        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        return both({mount.path: _shown(mount) for mount in context.space.table.engines})
+
+    async def read_logins(context: Context) -> Reply:
+        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        return both({mount.path: _shown(mount) for mount in context.space.table.logins})
+
+    def mounts_of(table: MountTable, context: Context) -> list[Mount]:
+        return table.logins if context.path.startswith("sys/auth/") else table.engines
+
+    async def enable(context: Context) -> None:
+        path = _mount_path(context.args["path"])
+        is_login = context.path.startswith("sys/auth/")
+        mount = _new_mount(path, context.body, services, is_login=is_login)
+
+        def change(table: MountTable) -> None:
+            there = mounts_of(table, context)
+            for other in there:
+                if other.path.startswith(path) or path.startswith(other.path):
+                    raise InvalidInput(f"path is already in use at {other.path}")
+            there.append(mount)
+            there.sort(key=lambda one: one.path)
+
+        await spaces.change_mounts(context.caller, context.user, context.path, change)
+
+    async def disable(context: Context) -> None:
+        path = _mount_path(context.args["path"])
+        found = [mount for mount in mounts_of(context.space.table, context) if mount.path == path]
+        if found and found[0].type in {"system", "cubbyhole", "token"}:
+            raise InvalidInput(f"cannot unmount {path!r}")
+        if found:
+            await services.erase_mount(context.caller, context.user, found[0])
+
+        def change(table: MountTable) -> None:
+            there = mounts_of(table, context)
+            there[:] = [mount for mount in there if mount.path != path]
+
+        await spaces.change_mounts(context.caller, context.user, context.path, change)
+
+    def at(table: MountTable, context: Context, path: str) -> Mount:
+        for mount in mounts_of(table, context):
+            if mount.path == path:
+                return mount
+        raise InvalidInput(f"cannot fetch sysview for path {path!r}")
+
+    async def read_one(context: Context) -> Reply:
+        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        path = _mount_path(context.args["path"])
+        for mount in mounts_of(context.space.table, context):
+            if mount.path == path:
+                return both(_shown(mount))
+        raise InvalidInput(f"No secret engine mount at {path}")
+
+    async def read_tune(context: Context) -> Reply:
+        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        mount = at(context.space.table, context, _mount_path(context.args["path"]))
+        shown = _shown(mount)
+        data = shown["config"] | {
+            "default_lease_ttl": shown["config"]["default_lease_ttl"] or 2_764_800,
+            "max_lease_ttl": shown["config"]["max_lease_ttl"] or 2_764_800,
+            "description": mount.description,
+        }
+        if mount.options:
+            data["options"] = mount.options
+        return both(data)
+
+    async def tune(context: Context) -> None:
+        path = _mount_path(context.args["path"])
+        body = context.body
+        config = _config(body)
+
+        def change(table: MountTable) -> None:
+            mount = at(table, context, path)
+            mount.config = mount.config | config
+            if "description" in body:
+                mount.description = fields.text(body, "description")
+            options = fields.string_map(body.get("options"), "options")
+            if options and mount.type == "kv":
+                version = options.get("version", "")
+                if version and (mount.options or {}).get("version", "1") > version:
+                    raise InvalidInput("cannot downgrade mount from version 2")
+                mount.options = (mount.options or {}) | options
+
+        await spaces.change_mounts(context.caller, context.user, context.path, change)
+
+    async def remount(context: Context) -> Reply:
+        body = context.body
+        source = _mount_path(fields.text(body, "from"))
+        target = _mount_path(fields.text(body, "to"))
+
+        def change(table: MountTable) -> None:
+            if any(m.path.startswith(target) or target.startswith(m.path) for m in table.engines):
+                raise InvalidInput(f"path already in use at {target!r}")
+            for mount in table.engines:
+                if mount.path == source and mount.type == "kv":
+                    # What it holds stays where it is: only the path is another one.
+                    mount.prefix = mount.prefix or services.prefix_of(mount)
+                    mount.path = target
+                    table.engines.sort(key=lambda one: one.path)
+                    return
+            raise InvalidInput(f"no matching mount at {source!r}")
+
+        await spaces.change_mounts(context.caller, context.user, context.path, change)
+        return Reply({"migration_id": str(uuid.uuid4())})
+
+    async def ui_mount(context: Context) -> Reply:
+        path = context.args["path"] + ("" if context.args["path"].endswith("/") else "/")
+        place = context.space.mount_at(path)
+        if place is None or not gate.any_under(context.session, context.user, place[0]):
+            raise await gate.refuse(context.session, context.user, context.path, context.origin)
+        caller = gate.caller(context.session, context.user, context.origin)
+        await record_path(core, caller, context.user, Action.ACCESS_READ, context.path)
+        mount = place[1]
+        return Reply(_shown(mount) | {"path": place[0]})
+
+    async def ui_mounts(context: Context) -> Reply:
+        caller = gate.caller(context.session, context.user, context.origin)
+        await record_path(core, caller, context.user, Action.ACCESS_READ, context.path)
+        session, user, table = context.session, context.user, context.space.table
+        engines = {
+            m.path: _shown(m) for m in table.engines if gate.any_under(session, user, m.path)
+        }
+        logins = {
+            m.path: _shown(m)
+            for m in table.logins
+            if gate.any_under(session, user, f"auth/{m.path}")
+        }
+        return Reply({"secret": engines, "auth": logins})
+
+    async def audit_devices(context: Context) -> Reply:
+        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        return both({})
+
+    async def no_audit_device(_: Context) -> None:
+        raise InvalidInput("audit devices are declared by whoever starts the server, never by API")
+
+    async def lease_lookup(context: Context) -> Reply:
+        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        raise InvalidInput("invalid lease")
+
+    async def lease_revoke(context: Context) -> None:
+        await record_path(core, context.caller, context.user, Action.ACCESS_WRITE, context.path)
+
+    add = routes.add
+    add("sys/health", {READ: health}, public=True)
+    add("sys/seal-status", {READ: seal_status}, public=True)
+    add("sys/leader", {READ: leader}, public=True)
+    add("sys/init", {READ: init_state, UPDATE: init}, public=True)
+    add("sys/mounts", {READ: read_engines})
+    add("sys/auth", {READ: read_logins})
+    for base in ("sys/mounts", "sys/auth"):
+        sudo = UPDATE | DELETE | READ if base == "sys/auth" else Capability(0)
+        add(base + "/{path*}/tune", {READ: read_tune, UPDATE: tune}, sudo=sudo)
+        add(base + "/{path*}", {READ: read_one, UPDATE: enable, DELETE: disable}, sudo=sudo)
+    add("sys/remount", {UPDATE: remount}, sudo=UPDATE)
+    add("sys/internal/ui/mounts", {READ: ui_mounts}, own_check=True)
+    add("sys/internal/ui/mounts/{path*}", {READ: ui_mount}, own_check=True)
+    add("sys/audit", {READ: audit_devices}, sudo=READ)
+    add("sys/audit/{path*}", {UPDATE: no_audit_device, DELETE: no_audit_device}, sudo=UPDATE)
+    for old in ("sys/renew", "sys/leases/renew"):
+        add(old, {UPDATE: lease_lookup})
+    for old in ("sys/revoke", "sys/leases/revoke"):
+        add(old, {UPDATE: lease_revoke})
+    add("sys/leases/lookup", {UPDATE: lease_lookup})
+    add("sys/leases/lookup/{prefix*}", {LIST: lease_lookup}, sudo=LIST)
+
+
+def _code(value: str | None, default: int) -> int:
+    return int(value) if value and value.isdigit() and 100 <= int(value) <= 599 else default
+
+
+def _mount_path(path: str) -> str:
+    cleaned = path.strip("/")
+    if not cleaned:
+        raise InvalidInput("the mount's path is empty")
+    return cleaned + "/"
+
+
+def _config(body: fields.Body) -> dict[str, object]:
+    config: dict[str, object] = {}
+    for name in _TUNABLE:
+        if body.get(name) not in {None, ""}:
+            value = body[name]
+            config[name] = value if name == "listing_visibility" else fields.seconds(value, name)
+    return config
+
+
+def _new_mount(path: str, body: fields.Body, services: Services, *, is_login: bool) -> Mount:
+    kind = fields.text(body, "type")
+    options = fields.string_map(body.get("options"), "options") or {}
+    if not kind:
+        raise InvalidInput("backend type must be specified as a string")
+    if is_login:
+        if kind not in services.logins:
+            raise InvalidInput(f'plugin not found in the catalog: "{kind}"')
+    elif kind not in _ENGINES:
+        raise InvalidInput(f'plugin not found in the catalog: "{kind}"')
+    elif path.startswith(_RESERVED):
+        raise InvalidInput(f"path {path!r} is reserved")
+    given = None
+    prefix = ""
+    accessor = f"{'auth_' if is_login else ''}{kind.partition('-')[0]}_{random.token_hex(4)}"
+    if not is_login:
+        version = "2" if kind == "kv-v2" else options.get("version", "1")
+        if version not in {"1", "2"}:
+            raise InvalidInput(f"unsupported kv version {version!r}")
+        given = options | {"version": version}
+        kind = "kv"
+        prefix = f".mounts/{accessor}/"
+    return Mount(
+        path,
+        kind,
+        accessor,
+        str(uuid.uuid4()),
+        fields.text(body, "description"),
+        given,
+        _config(body.get("config") or {}),
+        prefix,
+        {},
+        fields.boolean(body.get("local", False), "local"),
+        fields.boolean(body.get("seal_wrap", False), "seal_wrap"),
+    )
+
+
+def _shown(mount: Mount) -> dict[str, Any]:
+    config = {"default_lease_ttl": 0, "max_lease_ttl": 0, "force_no_cache": False} | mount.config
+    if mount.type == "token" or mount.type in {"approle", "userpass"}:
+        config = {"token_type": "default-service"} | config
+    return {
+        "type": mount.type,
+        "description": mount.description,
+        "accessor": mount.accessor,
+        "uuid": mount.uuid,
+        "options": mount.options,
+        "config": config,
+        "local": mount.local,
+        "seal_wrap": mount.seal_wrap,
+        "external_entropy_access": False,
+        "plugin_version": "",
+        "running_plugin_version": "",
+        "running_sha256": "",
+        "deprecation_status": "supported",
+    }

@@ -1,0 +1,216 @@
+"""``auth/token/*``: making, looking up, renewing and revoking tokens."""
+
+from typing import Any
+
+import msgspec
+
+from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
+from adyton.server.vault import fields
+from adyton.server.vault.context import Context
+from adyton.server.vault.reply import Reply, auth_of, lookup_of
+from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Routes
+from adyton.server.vault.service import Services
+from adyton.service.access.policy import ROOT_NAME
+from adyton.service.access.records import TOKEN_ROLES, TokenRole
+from adyton.service.access.shelves import delete_object, list_objects, put_object, read_object
+from adyton.service.access.tokens import TokenRequest
+from adyton.service.access.tokentext import token_id
+
+_KNOWN_TYPES = {"", "service", "default", "default-service"}
+
+
+def add_routes(routes: Routes, services: Services) -> None:
+    """Add the routes of tokens."""
+    core, tokens, gate = services.core, services.tokens, services.gate
+
+    def now() -> int:
+        return core.clock.now_us()
+
+    async def create(context: Context, *, orphan: bool = False, role: str = "") -> Reply:
+        body = context.body
+        parent = context.session
+        no_parent = fields.boolean(body.get("no_parent", False), "no_parent")
+        is_root = ROOT_NAME in parent.token.policies
+        sudo = is_root or context.is_sudo(gate)
+        if fields.text(body, "type") not in _KNOWN_TYPES:
+            raise InvalidInput("only tokens of type service can be made")
+        if (no_parent or fields.text(body, "id")) and not sudo:
+            raise InvalidInput("root or sudo privileges required to create orphan token")
+        if fields.seconds(body.get("period", 0), "period") and not sudo and not role:
+            raise InvalidInput("root or sudo privileges required to create periodic token")
+        request = TokenRequest(
+            id=fields.text(body, "id"),
+            policies=tuple(fields.strings(body.get("policies"), "policies")),
+            ttl=fields.seconds(body.get("ttl") or body.get("lease", 0), "ttl"),
+            explicit_max_ttl=fields.seconds(body.get("explicit_max_ttl", 0), "explicit_max_ttl"),
+            period=fields.seconds(body.get("period", 0), "period"),
+            display_name=fields.text(body, "display_name"),
+            num_uses=fields.integer(body.get("num_uses") or 0, "num_uses"),
+            renewable=fields.boolean(body.get("renewable", True), "renewable"),
+            no_parent=orphan or no_parent,
+            no_default_policy=fields.boolean(
+                body.get("no_default_policy", False), "no_default_policy"
+            ),
+            meta=fields.string_map(body.get("meta"), "meta"),
+            path="auth/token/create-orphan" if orphan else "auth/token/create",
+            role=role,
+        )
+        issued = await tokens.create(context.caller, parent, request)
+        return Reply(auth=auth_of(issued.text, issued.token, now()))
+
+    async def create_orphan(context: Context) -> Reply:
+        return await create(context, orphan=True)
+
+    async def create_by_role(context: Context) -> Reply:
+        return await create(context, role=context.args["role"])
+
+    async def lookup_self(context: Context) -> Reply:
+        session = context.session
+        await tokens.record_lookup(context.caller, session)
+        return Reply(lookup_of(context.token_text, session.token, now()))
+
+    async def lookup(context: Context) -> Reply:
+        text = fields.text(context.body, "token") or context.args.get("token", "")
+        if not text:
+            return await lookup_self(context)
+        _, token = await tokens.find(context.caller, context.user, text=text)
+        return Reply(lookup_of(text, token, now()))
+
+    async def lookup_accessor(context: Context) -> Reply:
+        _, token = await tokens.find(context.caller, context.user, accessor=_accessor(context))
+        return Reply(lookup_of("", token, now()))
+
+    async def renew_ident(context: Context, ident: str, text: str) -> Reply:
+        increment = fields.seconds(context.body.get("increment") or 0, "increment")
+        token = await tokens.renew(context.caller, context.user, ident, increment)
+        return Reply(auth=auth_of(text, token, now()))
+
+    async def renew_self(context: Context) -> Reply:
+        return await renew_ident(context, context.session.ident, context.token_text)
+
+    async def renew(context: Context) -> Reply:
+        text = fields.text(context.body, "token") or context.args.get("token", "")
+        if not text:
+            raise InvalidInput("missing token ID")
+        ident, _ = await _found(context, text)
+        return await renew_ident(context, ident, text)
+
+    async def _found(context: Context, text: str) -> tuple[str, object]:
+        try:
+            return await tokens.find(context.caller, context.user, text=text)
+        except AccessDenied:
+            raise InvalidInput("token not found") from None
+
+    async def renew_accessor(context: Context) -> Reply:
+        ident, _ = await tokens.find(context.caller, context.user, accessor=_accessor(context))
+        return await renew_ident(context, ident, "")
+
+    async def revoke_self(context: Context) -> None:
+        await tokens.revoke(context.caller, context.session.space.user, context.session.ident)
+
+    async def revoke(context: Context, *, orphan: bool = False) -> None:
+        text = fields.text(context.body, "token") or context.args.get("token", "")
+        if not text:
+            raise InvalidInput("missing token ID")
+        if orphan:
+            await _found(context, text)
+        await tokens.revoke(context.caller, context.user, token_id(text), orphan_children=orphan)
+
+    async def revoke_orphan(context: Context) -> None:
+        await revoke(context, orphan=True)
+
+    async def revoke_accessor(context: Context) -> None:
+        ident, _ = await tokens.find(context.caller, context.user, accessor=_accessor(context))
+        await tokens.revoke(context.caller, context.user, ident)
+
+    async def accessors(context: Context) -> Reply:
+        return Reply({"keys": await tokens.accessors(context.caller, context.user)})
+
+    async def write_role(context: Context) -> None:
+        role = _role(context.body)
+        await put_object(
+            core, context.caller, context.user, TOKEN_ROLES, context.args["role"], role,
+            context.path,
+        )  # fmt: skip
+
+    async def read_role(context: Context) -> Reply:
+        name = context.args["role"]
+        role = await read_object(
+            core, context.caller, context.user, TOKEN_ROLES, name, context.path
+        )
+        data: dict[str, Any] = msgspec.to_builtins(role)
+        shown = {field: getattr(role, field) for field in TokenRole.__struct_fields__} | data
+        return Reply(
+            shown
+            | {
+                "name": name,
+                "explicit_max_ttl": role.token_explicit_max_ttl,
+                "period": role.token_period,
+            }
+        )
+
+    async def delete_role(context: Context) -> None:
+        await delete_object(
+            core, context.caller, context.user, TOKEN_ROLES, context.args["role"], context.path
+        )
+
+    async def list_roles(context: Context) -> Reply:
+        names = await list_objects(core, context.caller, context.user, TOKEN_ROLES, context.path)
+        if not names:
+            raise SecretNotFound("there are no roles")
+        return Reply({"keys": names})
+
+    add = routes.add
+    add("auth/token/create", {UPDATE: create})
+    add("auth/token/create-orphan", {UPDATE: create_orphan}, sudo=UPDATE)
+    add("auth/token/create/{role}", {UPDATE: create_by_role})
+    add("auth/token/lookup-self", {READ: lookup_self, UPDATE: lookup_self})
+    add("auth/token/lookup", {READ: lookup, UPDATE: lookup})
+    add("auth/token/lookup-accessor", {UPDATE: lookup_accessor})
+    add("auth/token/renew-self", {UPDATE: renew_self})
+    add("auth/token/renew", {UPDATE: renew})
+    add("auth/token/renew-accessor", {UPDATE: renew_accessor})
+    add("auth/token/revoke-self", {UPDATE: revoke_self})
+    add("auth/token/revoke", {UPDATE: revoke})
+    add("auth/token/revoke-orphan", {UPDATE: revoke_orphan}, sudo=UPDATE)
+    add("auth/token/revoke-accessor", {UPDATE: revoke_accessor})
+    add("auth/token/accessors", {LIST: accessors}, sudo=LIST)
+    add("auth/token/roles", {LIST: list_roles})
+    add(
+        "auth/token/roles/{role}",
+        {UPDATE: write_role, READ: read_role, DELETE: delete_role},
+    )
+
+
+def _accessor(context: Context) -> str:
+    found = fields.text(context.body, "accessor")
+    if not found:
+        raise InvalidInput("missing accessor")
+    return found
+
+
+def _role(body: fields.Body) -> TokenRole:
+    def chosen(name: str) -> Any:  # noqa: ANN401 - JSON
+        return body.get(f"token_{name}", body.get(name))
+
+    return TokenRole(
+        allowed_policies=fields.strings(body.get("allowed_policies"), "allowed_policies"),
+        disallowed_policies=fields.strings(body.get("disallowed_policies"), "disallowed_policies"),
+        allowed_policies_glob=fields.strings(
+            body.get("allowed_policies_glob"), "allowed_policies_glob"
+        ),
+        disallowed_policies_glob=fields.strings(
+            body.get("disallowed_policies_glob"), "disallowed_policies_glob"
+        ),
+        orphan=fields.boolean(body.get("orphan", False), "orphan"),
+        renewable=fields.boolean(body.get("renewable", True), "renewable"),
+        path_suffix=fields.text(body, "path_suffix"),
+        token_bound_cidrs=fields.strings(chosen("bound_cidrs"), "token_bound_cidrs"),
+        token_explicit_max_ttl=fields.seconds(chosen("explicit_max_ttl"), "token_explicit_max_ttl"),
+        token_period=fields.seconds(chosen("period"), "token_period"),
+        token_num_uses=fields.integer(body.get("token_num_uses") or 0, "token_num_uses"),
+        token_no_default_policy=fields.boolean(
+            body.get("token_no_default_policy", False), "token_no_default_policy"
+        ),
+        token_type=fields.text(body, "token_type", "default-service"),
+    )

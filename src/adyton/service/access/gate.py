@@ -1,0 +1,239 @@
+"""The gate: from a token's text to the caller that may do one thing (DESIGN section 6).
+
+The server gets a :class:`Caller` nowhere else, and no operation of the service works without
+one. A token that is absent, unknown, expired or used up, and a refusal by policy, look alike.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Final
+
+from adyton.errors import AccessDenied
+from adyton.model import Action, Caller
+from adyton.service.access.acl import Acl
+from adyton.service.access.policy import Capability
+from adyton.service.access.records import TOKENS, Token
+from adyton.service.access.spaces import OPERATOR_SPACE, Space, Spaces
+from adyton.service.access.tokentext import parse_token, token_id
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.objects import ObjectChanges
+from adyton.service.userkeys import UserKeys
+
+_LIMIT: Final = 100_000
+"""Sessions kept in memory."""
+_DECISIONS: Final = 512
+"""Decisions kept for one session."""
+
+
+def denied() -> AccessDenied:
+    """The one refusal, whatever the cause."""
+    return AccessDenied("permission denied")
+
+
+class Session:
+    """A token that has been let in.
+
+    Attributes:
+        ident: The token's id.
+        token: What is known of it.
+        space: The namespace it belongs to, at the moment its rights were put together.
+        acl: What it may do.
+        actor: How the audit log names it.
+    """
+
+    __slots__ = ("acl", "actor", "decisions", "ident", "space", "token")
+
+    def __init__(self, ident: str, token: Token, space: Space) -> None:
+        self.ident = ident
+        self.token = token
+        self.space = space
+        values = {"identity.entity.id": "", "identity.entity.name": ""}
+        values |= {
+            f"identity.entity.metadata.{key}": text for key, text in (token.meta or {}).items()
+        }
+        self.acl: Acl = space.acl(token.policies, values)
+        self.actor = f"{token.path or 'token'} {token.display_name}#{token.accessor}"
+        self.decisions: dict[tuple[str, int], bool] = {}
+
+    def __repr__(self) -> str:
+        return "<Session>"
+
+
+class Request:
+    """Where a request comes from, for its records."""
+
+    __slots__ = ("address", "request_id")
+
+    def __init__(self, address: str, request_id: str) -> None:
+        self.address = address
+        self.request_id = request_id
+
+
+class Gate:
+    """Lets tokens in and decides what they may do.
+
+    Args:
+        core: The open store.
+        spaces: Mounts and policies.
+    """
+
+    def __init__(self, core: Core, spaces: Spaces) -> None:
+        self._core = core
+        self._spaces = spaces
+        self._sessions: dict[str, Session] = {}
+
+    # -- letting in -----------------------------------------------------------------------------
+
+    async def enter(self, text: str, request: Request) -> Session:
+        """Let a token in; a use is taken from one whose uses are counted.
+
+        Raises:
+            AccessDenied: The token is absent, unknown, expired or used up, or is not for this
+                address.
+        """
+        session = self.known(text)
+        if session is None and text:
+            session = await self._load(text)
+        if session is not None and session.token.wraps:
+            session = None  # it opens its response and nothing else
+        if session is None or not self._from_here(session.token, request.address):
+            raise await self._refuse(request, "no such token")
+        if session.token.num_uses:
+            await self._take_use(session, request)
+        return session
+
+    def known(self, text: str) -> Session | None:
+        """A session in memory that still holds."""
+        session = self._sessions.get(token_id(text))
+        if session is None:
+            return None
+        expires = session.token.expires_us
+        if expires and expires <= self._core.clock.now_us():
+            self.forget(session.ident)
+            return None
+        if self._spaces.cached(session.space.user) is not session.space:
+            return None
+        return session
+
+    async def _load(self, text: str) -> Session | None:
+        core = self._core
+        index = parse_token(text)
+        if index is None:  # a token that was given its text; the operator's namespace has these
+            index = core.ring.user_index(OPERATOR_SPACE)
+        async with core.storage.snapshot() as rows:
+            keys = await core.ring.load_index(rows, index)
+            if keys is None:
+                return None
+            ident = token_id(text)
+            token = await TOKENS.get(rows, keys, ident)
+        if token is None or (token.expires_us and token.expires_us <= core.clock.now_us()):
+            return None
+        session = Session(ident, token, await self._spaces.get(keys.user_id))
+        if len(self._sessions) >= _LIMIT:
+            self._sessions.clear()
+        self._sessions[ident] = session
+        return session
+
+    def forget(self, ident: str) -> None:
+        """Look a token up anew when it comes next."""
+        self._sessions.pop(ident, None)
+
+    @staticmethod
+    def _from_here(token: Token, address: str) -> bool:
+        if not token.cidrs:
+            return True
+        try:
+            here = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(here in ipaddress.ip_network(net, strict=False) for net in token.cidrs)
+
+    async def _take_use(self, session: Session, request: Request) -> None:
+        """Count a use before anything is done; the last one leaves a token that is refused."""
+        core = self._core
+        user = session.space.user
+        caller = Caller(session.actor, user, request.address, request.request_id)
+        draft = Draft(caller, Action.TOKEN_USE, user_id=user, name=session.token.accessor)
+
+        async def work(scope: Scope) -> Token:
+            keys: UserKeys = await core.keys_to_write(scope, caller, user, 0)
+            token = await TOKENS.get(scope.tx, keys, session.ident)
+            if token is None or token.num_uses < 0:
+                raise denied()
+            token.num_uses = token.num_uses - 1 or -1
+            changes = ObjectChanges(scope, keys)
+            changes.put(TOKENS, session.ident, token)
+            scope.after_commit(lambda: self.forget(session.ident))
+            await changes.write(draft)
+            return token
+
+        session.token = await core.write(draft, work)
+
+    async def _refuse(self, request: Request, reason: str) -> AccessDenied:
+        caller = Caller("(no token)", None, request.address, request.request_id)
+        draft = Draft(caller, Action.ACCESS_DENY)
+        await self._core.record(draft.failed(reason))
+        return denied()
+
+    # -- deciding -------------------------------------------------------------------------------
+
+    def decide(
+        self,
+        session: Session,
+        user: str,
+        path: str,
+        operation: Capability,
+        *,
+        body: Mapping[str, object] | None = None,
+        wrap_ttl: int | None = None,
+    ) -> bool:
+        """Whether policies allow an operation on a path of a namespace."""
+        seen = self._path_seen(session, user, path)
+        if seen is None:
+            return False
+        if body or wrap_ttl is not None:
+            return session.acl.allows(seen, operation, body=body, wrap_ttl=wrap_ttl)
+        key = (seen, int(operation))
+        found = session.decisions.get(key)
+        if found is None:
+            found = session.acl.allows(seen, operation)
+            if len(session.decisions) >= _DECISIONS:
+                session.decisions.clear()
+            session.decisions[key] = found
+        return found
+
+    @staticmethod
+    def _path_seen(session: Session, user: str, path: str) -> str | None:
+        """A path as the session's own policies write it; None for what they can't name."""
+        own = session.space.user
+        if user == own:
+            return path
+        return f"{user}/{path}" if own == OPERATOR_SPACE else None
+
+    def capabilities(self, session: Session, user: str, path: str) -> list[str]:
+        """What a session may do to a path, by name."""
+        seen = self._path_seen(session, user, path)
+        return ["deny"] if seen is None else session.acl.capabilities(seen)
+
+    def any_under(self, session: Session, user: str, prefix: str) -> bool:
+        """Whether a session may do anything below a path."""
+        seen = self._path_seen(session, user, prefix)
+        return seen is not None and session.acl.any_under(seen)
+
+    @staticmethod
+    def caller(session: Session, user: str, request: Request) -> Caller:
+        """The caller of what has been allowed, bound to one namespace."""
+        return Caller(session.actor, user, request.address, request.request_id)
+
+    async def refuse(
+        self, session: Session, user: str, path: str, request: Request
+    ) -> AccessDenied:
+        """Record that policies refuse; give back the error to raise."""
+        core = self._core
+        caller = self.caller(session, session.space.user, request)
+        keys = await core.keys(session.space.user)
+        draft = Draft(caller, Action.ACCESS_DENY, keys, session.space.user, f"{user}: {path}"[:700])
+        await core.record(draft.failed("no policy allows it"))
+        return denied()

@@ -1,0 +1,273 @@
+"""What is known of a namespace to decide on a request: its mounts and policies.
+
+A space never changes; a change of mounts or policies makes a new one, and whoever holds the old
+one sees that by identity.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from adyton.errors import AdytonError, InvalidInput
+from adyton.model import Action, Caller
+from adyton.service.access.acl import Acl
+from adyton.service.access.policy import ROOT, ROOT_NAME, Policy, parse_policy
+from adyton.service.access.records import MOUNTS, POLICIES, Mount, MountTable, PolicyText
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.objects import ObjectChanges
+from adyton.service.userkeys import UserKeys
+
+OPERATOR_SPACE: Final = "root"
+"""The operator's own namespace."""
+DEFAULT_POLICY: Final = "default"
+MAX_POLICY_BYTES: Final = 256 * 1024
+_TABLE: Final = "table"
+_LIMIT: Final = 10_000
+
+DEFAULT_POLICY_TEXT: Final = """\
+# Allow tokens to look up their own properties
+path "auth/token/lookup-self" { capabilities = ["read"] }
+# Allow tokens to renew themselves
+path "auth/token/renew-self" { capabilities = ["update"] }
+# Allow tokens to revoke themselves
+path "auth/token/revoke-self" { capabilities = ["update"] }
+# Allow a token to look up its own capabilities on a path
+path "sys/capabilities-self" { capabilities = ["update"] }
+# Allow a token to renew a lease
+path "sys/renew" { capabilities = ["update"] }
+path "sys/leases/renew" { capabilities = ["update"] }
+path "sys/leases/lookup" { capabilities = ["update"] }
+# Allow a token to manage its own cubbyhole
+path "cubbyhole/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+# Allow a token to wrap arbitrary values in a response-wrapping token
+path "sys/wrapping/wrap" { capabilities = ["update"] }
+path "sys/wrapping/lookup" { capabilities = ["update"] }
+path "sys/wrapping/unwrap" { capabilities = ["update"] }
+# Allow general purpose tools
+path "sys/tools/hash" { capabilities = ["update"] }
+path "sys/tools/hash/*" { capabilities = ["update"] }
+"""
+
+# The same as JSON: the grammar of HCL takes seconds to load, and not every store needs it.
+_DEFAULT_JSON: Final = """{"path": {
+  "auth/token/lookup-self": {"capabilities": ["read"]},
+  "auth/token/renew-self": {"capabilities": ["update"]},
+  "auth/token/revoke-self": {"capabilities": ["update"]},
+  "sys/capabilities-self": {"capabilities": ["update"]},
+  "sys/renew": {"capabilities": ["update"]},
+  "sys/leases/renew": {"capabilities": ["update"]},
+  "sys/leases/lookup": {"capabilities": ["update"]},
+  "cubbyhole/*": {"capabilities": ["create", "read", "update", "delete", "list"]},
+  "sys/wrapping/wrap": {"capabilities": ["update"]},
+  "sys/wrapping/lookup": {"capabilities": ["update"]},
+  "sys/wrapping/unwrap": {"capabilities": ["update"]},
+  "sys/tools/hash": {"capabilities": ["update"]},
+  "sys/tools/hash/*": {"capabilities": ["update"]}
+}}"""
+
+
+class Space:
+    """A namespace's mounts and policies at one moment.
+
+    Attributes:
+        user: The user id.
+        table: Its mounts.
+    """
+
+    __slots__ = ("_ordered", "_texts", "parsed", "table", "user")
+
+    def __init__(self, user: str, table: MountTable, texts: dict[str, PolicyText]) -> None:
+        self.user = user
+        self.table = table
+        self._texts = texts
+        self.parsed: dict[str, Policy] = {}
+        # The longest path is the one that was meant.
+        self._ordered = sorted(
+            [(mount.path, mount) for mount in table.engines]
+            + [(f"auth/{mount.path}", mount) for mount in table.logins],
+            key=lambda pair: -len(pair[0]),
+        )
+
+    def mount_at(self, path: str) -> tuple[str, Mount] | None:
+        """The mount that serves a path, with its own whole path."""
+        for prefix, mount in self._ordered:
+            if path.startswith(prefix) or path + "/" == prefix:
+                return prefix, mount
+        return None
+
+    def policy_names(self) -> list[str]:
+        """Names of all policies, sorted."""
+        return sorted({*self._texts, DEFAULT_POLICY, ROOT_NAME})
+
+    def policy_text(self, name: str) -> str | None:
+        """A policy's text; empty for ``root``, None if there is none of that name."""
+        if name == ROOT_NAME:
+            return ""
+        found = self._texts.get(name)
+        if found is not None:
+            return found.text
+        return DEFAULT_POLICY_TEXT if name == DEFAULT_POLICY else None
+
+    def acl(self, names: list[str], values: dict[str, str]) -> Acl:
+        """What policies allow together; one that does not exist allows nothing."""
+        policies = [self._policy(name) for name in names]
+        return Acl([policy for policy in policies if policy is not None], values)
+
+    def _policy(self, name: str) -> Policy | None:
+        if name == ROOT_NAME:
+            return ROOT
+        found = self.parsed.get(name)
+        if found is None:
+            text = self._texts.get(name)
+            if text is None and name != DEFAULT_POLICY:
+                return None
+            found = parse_policy(name, _DEFAULT_JSON if text is None else text.text)
+            self.parsed[name] = found
+        return found
+
+
+class Spaces:
+    """All namespaces' mounts and policies, kept in memory and changed here.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._spaces: dict[str, Space] = {}
+        self._generation = 0
+        self._lock = threading.Lock()
+
+    def cached(self, user: str) -> Space | None:
+        """A namespace's present space if it is in memory."""
+        return self._spaces.get(user)
+
+    async def get(self, user: str) -> Space:
+        """A namespace's present space; one without keys has what every new one has."""
+        found = self._spaces.get(user)
+        if found is not None:
+            return found
+        generation = self._generation
+        keys = await self._core.keys(user)
+        table, texts = None, {}
+        if keys is not None:
+            async with self._core.storage.snapshot() as rows:
+                table = await MOUNTS.get(rows, keys, _TABLE)
+                texts = await POLICIES.all(rows, keys)
+        made = Space(user, table or self.first_table(user), texts)
+        with self._lock:
+            if generation == self._generation:
+                if len(self._spaces) >= _LIMIT:
+                    self._spaces.clear()
+                self._spaces[user] = made
+        return made
+
+    def forget(self, user: str) -> None:
+        """Load a namespace anew when it is asked for next."""
+        with self._lock:
+            self._generation += 1
+            self._spaces.pop(user, None)
+
+    def first_table(self, user: str) -> MountTable:
+        """The mounts that every namespace begins with."""
+        return MountTable(
+            engines=[
+                self._built_in(user, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
+                self._built_in(user, "secret/", "kv", "key/value secret storage"),
+                self._built_in(user, "sys/", "system", "system endpoints"),
+            ],
+            logins=[self._built_in(user, "token/", "token", "token based credentials")],
+        )
+
+    def _built_in(self, user: str, path: str, kind: str, description: str) -> Mount:
+        # Stable without being stored; keyed, so that it tells nothing of the user.
+        digest = self._core.ring.user_index(f"\x00mount\x00{user}\x00{kind}\x00{path}").hex()
+        uuid = f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]:0<12}"
+        options = {"version": "2"} if kind == "kv" else None
+        return Mount(path, kind, f"{kind}_{digest[:8]}", uuid, description, options)
+
+    async def change_mounts(
+        self, caller: Caller, user: str, path: str, change: Callable[[MountTable], None]
+    ) -> None:
+        """Change a namespace's mounts.
+
+        Args:
+            caller: Who asks.
+            user: Whose namespace.
+            path: What is asked for, for the record.
+            change: Changes the table, or raises.
+        """
+        core = self._core
+        draft = Draft(caller, Action.ACCESS_WRITE, name=path)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+
+        async def work(scope: Scope) -> None:
+            keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
+            table = await MOUNTS.get(scope.tx, keys, _TABLE) or self.first_table(user)
+            change(table)
+            changes = ObjectChanges(scope, keys)
+            changes.put(MOUNTS, _TABLE, table)
+            scope.after_commit(lambda: self.forget(user))
+            await changes.write(draft)
+
+        await core.write(draft, work)
+
+    async def put_policy(self, caller: Caller, user: str, name: str, text: str) -> None:
+        """Write a policy; tokens that have it obey at once.
+
+        Raises:
+            InvalidDocument: The text breaks a rule of the language.
+            InvalidInput: The name is reserved, or the text too long.
+        """
+        core = self._core
+        draft = Draft(caller, Action.ACCESS_WRITE, name=f"sys/policies/acl/{name}")
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            if name == ROOT_NAME:
+                raise InvalidInput('cannot update "root" policy')
+            if not text:
+                raise InvalidInput("'policy' parameter not supplied or empty")
+            if len(text.encode("utf-8", "replace")) > MAX_POLICY_BYTES:
+                raise InvalidInput(f"the policy has more than {MAX_POLICY_BYTES} bytes")
+            try:
+                parse_policy(name, text)
+            except AdytonError as error:
+                raise InvalidInput(
+                    f"failed to parse policy: {error.message}", hint=error.hint
+                ) from None
+        await self._policy_unit(caller, draft, name, PolicyText(text))
+
+    async def delete_policy(self, caller: Caller, user: str, name: str) -> None:
+        """Remove a policy; what it allowed is refused at once. No error if there is none.
+
+        Raises:
+            InvalidInput: The policy can't be removed.
+        """
+        core = self._core
+        draft = Draft(caller, Action.ACCESS_DELETE, name=f"sys/policies/acl/{name}")
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            if name in {ROOT_NAME, DEFAULT_POLICY}:
+                raise InvalidInput(f'cannot delete "{name}" policy')
+        await self._policy_unit(caller, draft, name, None)
+
+    async def _policy_unit(
+        self, caller: Caller, draft: Draft, name: str, text: PolicyText | None
+    ) -> None:
+        core = self._core
+
+        async def work(scope: Scope) -> None:
+            keys: UserKeys = await core.keys_to_write(scope, caller, draft.user_id, 0)
+            changes = ObjectChanges(scope, keys)
+            if text is not None:
+                changes.put(POLICIES, name, text)
+            elif await POLICIES.get(scope.tx, keys, name) is not None:
+                changes.delete(POLICIES, name)
+            scope.after_commit(lambda: self.forget(draft.user_id))
+            await changes.write(draft)
+
+        await core.write(draft, work)

@@ -1,0 +1,457 @@
+"""Making, renewing and revoking tokens (DESIGN section 6)."""
+
+import datetime as dt
+import fnmatch
+import secrets
+from typing import Final
+
+import msgspec
+
+from adyton.errors import AccessDenied, InvalidInput
+from adyton.model import Action, Caller
+from adyton.ports import Rows
+from adyton.service.access.gate import Gate, Session, denied
+from adyton.service.access.policy import ROOT_NAME
+from adyton.service.access.records import (
+    ACCESSORS,
+    CHILDREN,
+    CUBBYHOLE,
+    DEFAULT_TTL,
+    TOKEN_ROLES,
+    TOKENS,
+    Token,
+    TokenRef,
+    TokenRole,
+)
+from adyton.service.access.spaces import DEFAULT_POLICY, OPERATOR_SPACE
+from adyton.service.access.tokentext import RANDOM_BYTES, make_token, token_id
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.objects import ObjectChanges
+from adyton.service.userkeys import UserKeys
+
+_SECOND_US: Final = 1_000_000
+_MAX_CUSTOM: Final = 256
+
+
+class TokenRequest(msgspec.Struct, frozen=True):
+    """What a new token is asked to be; times in seconds. See :class:`Token`."""
+
+    id: str = ""
+    policies: tuple[str, ...] = ()
+    ttl: int = 0
+    explicit_max_ttl: int = 0
+    period: int = 0
+    display_name: str = ""
+    num_uses: int = 0
+    renewable: bool = True
+    no_parent: bool = False
+    no_default_policy: bool = False
+    meta: dict[str, str] | None = None
+    cidrs: tuple[str, ...] = ()
+    path: str = "auth/token/create"
+    role: str = ""
+
+    def __repr__(self) -> str:
+        return "<TokenRequest>"
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """A token with its text, told once."""
+
+    text: str
+    token: Token
+
+    def __repr__(self) -> str:
+        return "<Issued>"
+
+
+def new_accessor() -> str:
+    """A random name for a token."""
+    return secrets.token_urlsafe(18)
+
+
+def seconds_left(token: Token, now_us: int) -> int:
+    """Seconds until a token ends; 0 for never."""
+    return max(0, (token.expires_us - now_us) // _SECOND_US) if token.expires_us else 0
+
+
+class Tokens:
+    """Operations on tokens.
+
+    Args:
+        core: The open store.
+        gate: Holds sessions.
+    """
+
+    def __init__(self, core: Core, gate: Gate) -> None:
+        self._core = core
+        self._gate = gate
+
+    # -- making ---------------------------------------------------------------------------------
+
+    def mint(self, changes: ObjectChanges, token: Token, *, text: str = "", now_us: int) -> Issued:
+        """Write a token inside a unit; it counts from the unit's commit on."""
+        keys = changes.keys
+        text = text or make_token(keys.user, secrets.token_bytes(RANDOM_BYTES))
+        ident = token_id(text)
+        token.accessor = token.accessor or new_accessor()
+        token.created_us = now_us
+        if token.creation_ttl:
+            token.expires_us = now_us + token.creation_ttl * _SECOND_US
+        changes.put(TOKENS, ident, token)
+        changes.put(ACCESSORS, token.accessor, TokenRef(ident))
+        if token.parent:
+            changes.put(CHILDREN, ident, TokenRef(ident), token.parent)
+        return Issued(text, token)
+
+    async def create(self, caller: Caller, parent: Session, request: TokenRequest) -> Issued:
+        """Make a token as a child of another, or an orphan.
+
+        Raises:
+            InvalidInput: A policy is not the parent's to give, or a field breaks a rule.
+            AccessDenied: The parent is gone, or may not do this.
+        """
+        core = self._core
+        user = parent.space.user
+        draft = Draft(caller, Action.TOKEN_CREATE)
+
+        async def work(scope: Scope) -> Issued:
+            keys = await core.keys_to_write(scope, caller, user, 0)
+            giver = await TOKENS.get(scope.tx, keys, parent.ident)
+            if giver is None:
+                raise denied()
+            role = None
+            if request.role:
+                role = await TOKEN_ROLES.get(scope.tx, keys, request.role)
+                if role is None:
+                    raise InvalidInput(f"unknown role {request.role}")
+            token = _shaped(request, giver, parent, role)
+            if request.id and await TOKENS.get(scope.tx, keys, token_id(request.id)) is not None:
+                raise InvalidInput("cannot create a token with a duplicate ID")
+            changes = ObjectChanges(scope, keys)
+            issued = self.mint(changes, token, text=request.id, now_us=scope.now_us)
+            draft.name = token.accessor
+            draft.reason = f"policies {', '.join(token.policies)}"[:500]
+            await changes.write(draft)
+            return issued
+
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            _check(request, user)
+        return await core.write(draft, work)
+
+    async def create_root(self, caller: Caller, *, text: str = "") -> Issued:
+        """Make a root token of the operator's namespace; for whoever initialises a store.
+
+        Raises:
+            AccessDenied: The caller is not the store's operator.
+        """
+        core = self._core
+        core.authorise_operator(caller)
+        draft = Draft(caller, Action.TOKEN_CREATE, user_id=OPERATOR_SPACE)
+
+        async def work(scope: Scope) -> Issued:
+            keys = await core.keys_to_write(scope, caller, OPERATOR_SPACE, 0)
+            token = Token("", policies=[ROOT_NAME], path="auth/token/root", display_name="root")
+            changes = ObjectChanges(scope, keys)
+            issued = self.mint(changes, token, text=text, now_us=scope.now_us)
+            ident = token_id(issued.text)
+            scope.after_commit(lambda: self._gate.forget(ident))
+            draft.name = token.accessor
+            await changes.write(draft)
+            return issued
+
+        return await core.write(draft, work)
+
+    # -- finding --------------------------------------------------------------------------------
+
+    async def find(
+        self, caller: Caller, user: str, *, text: str = "", accessor: str = ""
+    ) -> tuple[str, Token]:
+        """A live token of a namespace by its text or accessor, with its id.
+
+        Raises:
+            AccessDenied: There is no token of that text.
+            InvalidInput: There is none of that accessor.
+        """
+        core = self._core
+        draft = Draft(caller, Action.TOKEN_LOOKUP)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            keys = await core.keys(draft.user_id)
+            found = None
+            if keys is not None:
+                async with core.storage.snapshot() as rows:
+                    found = await self._find(rows, keys, text, accessor)
+            if found is None:
+                raise InvalidInput("invalid accessor") if accessor else AccessDenied("bad token")
+            draft.keys = keys
+            draft.name = found[1].accessor
+        await core.record(draft)
+        return found
+
+    async def record_lookup(self, caller: Caller, session: Session) -> None:
+        """Record that a session was told of itself."""
+        core = self._core
+        user = session.space.user
+        keys = await core.keys(user)
+        await core.record(Draft(caller, Action.TOKEN_LOOKUP, keys, user, session.token.accessor))
+
+    async def _find(
+        self, rows: Rows, keys: UserKeys, text: str, accessor: str
+    ) -> tuple[str, Token] | None:
+        ident = token_id(text)
+        if accessor:
+            ref = await ACCESSORS.get(rows, keys, accessor)
+            if ref is None:
+                return None
+            ident = ref.id
+        token = await TOKENS.get(rows, keys, ident)
+        if token is None or token.num_uses < 0:
+            return None
+        if token.expires_us and token.expires_us <= self._core.clock.now_us():
+            return None
+        return ident, token
+
+    async def accessors(self, caller: Caller, user: str) -> list[str]:
+        """Accessors of all live tokens of a namespace."""
+        core = self._core
+        draft = Draft(caller, Action.ACCESS_LIST, name="auth/token/accessors")
+        found: list[str] = []
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.keys = await core.keys(draft.user_id)
+            if draft.keys is not None:
+                now = core.clock.now_us()
+                async with core.storage.snapshot() as rows:
+                    tokens = await TOKENS.all(rows, draft.keys)
+                found = [
+                    t.accessor for t in tokens.values() if not t.expires_us or t.expires_us > now
+                ]
+        await core.record(draft)
+        return sorted(found)
+
+    # -- renewing -------------------------------------------------------------------------------
+
+    async def renew(self, caller: Caller, user: str, ident: str, increment: int) -> Token:
+        """Give a token more time, within its bounds.
+
+        Args:
+            caller: Who asks.
+            user: Whose namespace.
+            ident: The token's id.
+            increment: Seconds from now; 0 for as many as it was first given.
+
+        Raises:
+            InvalidInput: The token is not renewable.
+            AccessDenied: It is gone.
+        """
+        core = self._core
+        draft = Draft(caller, Action.TOKEN_RENEW)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+
+        async def work(scope: Scope) -> Token:
+            keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
+            token = await TOKENS.get(scope.tx, keys, ident)
+            now = scope.now_us
+            if token is None or (token.expires_us and token.expires_us <= now):
+                raise denied()
+            if not token.renewable or not token.expires_us:
+                raise InvalidInput("lease is not renewable")
+            seconds = token.period or min(increment or token.creation_ttl, DEFAULT_TTL)
+            end = now + seconds * _SECOND_US
+            if not token.period:
+                end = min(end, token.created_us + DEFAULT_TTL * _SECOND_US)
+            if token.explicit_max_ttl:
+                end = min(end, token.created_us + token.explicit_max_ttl * _SECOND_US)
+            token.expires_us = max(end, now)
+            token.renewed_us = now
+            changes = ObjectChanges(scope, keys)
+            changes.put(TOKENS, ident, token)
+            draft.name = token.accessor
+            scope.after_commit(lambda: self._gate.forget(ident))
+            await changes.write(draft)
+            return token
+
+        return await core.write(draft, work)
+
+    # -- revoking -------------------------------------------------------------------------------
+
+    async def revoke(
+        self, caller: Caller, user: str, ident: str, *, orphan_children: bool = False
+    ) -> None:
+        """End a token with all that it made, or leave its children as orphans.
+
+        No error if it is gone already.
+        """
+        core = self._core
+        draft = Draft(caller, Action.TOKEN_REVOKE)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+
+        async def work(scope: Scope) -> None:
+            keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
+            await self.revoke_in(scope, keys, ident, draft, orphan_children=orphan_children)
+
+        await core.write(draft, work)
+
+    async def revoke_in(
+        self,
+        scope: Scope,
+        keys: UserKeys,
+        ident: str,
+        draft: Draft,
+        *,
+        orphan_children: bool = False,
+    ) -> None:
+        """End a token inside a unit, with one record for it and for each that ends with it."""
+        token = await TOKENS.get(scope.tx, keys, ident)
+        if token is None:
+            scope.record(draft)
+            return
+        changes = ObjectChanges(scope, keys)
+        if token.parent and await CHILDREN.get(scope.tx, keys, ident, token.parent) is not None:
+            changes.delete(CHILDREN, ident, token.parent)
+        pending = [(ident, token)]
+        while pending:
+            at, ended = pending.pop()
+            for child in await CHILDREN.all(scope.tx, keys, at):
+                changes.delete(CHILDREN, child, at)
+                found = await TOKENS.get(scope.tx, keys, child)
+                if found is None:
+                    continue
+                if orphan_children:
+                    found.parent = ""
+                    changes.put(TOKENS, child, found)
+                else:
+                    pending.append((child, found))
+                await self._split(changes, draft)
+            for name in await CUBBYHOLE.all(scope.tx, keys, at):
+                changes.delete(CUBBYHOLE, name, at)
+                await self._split(changes, draft)
+            changes.delete(TOKENS, at)
+            if await ACCESSORS.get(scope.tx, keys, ended.accessor) is not None:
+                changes.delete(ACCESSORS, ended.accessor)
+            scope.after_commit(lambda gone=at: self._gate.forget(gone))  # type: ignore[misc]
+            await self._split(changes, draft, ended.accessor, force=True)
+
+    @staticmethod
+    async def _split(
+        changes: ObjectChanges, draft: Draft, accessor: str = "", *, force: bool = False
+    ) -> None:
+        if force or len(changes) >= ObjectChanges.MOST:
+            part = Draft(draft.caller, draft.action, user_id=draft.user_id, name=accessor)
+            await changes.write(part)
+
+
+def _check(request: TokenRequest, user: str) -> None:
+    if request.id:
+        if user != OPERATOR_SPACE:
+            raise InvalidInput("a token's ID can be chosen in the operator's namespace only")
+        if len(request.id) > _MAX_CUSTOM or not request.id.isprintable() or " " in request.id:
+            raise InvalidInput(f"a token's ID has up to {_MAX_CUSTOM} printable characters")
+        if "." in request.id or request.id.startswith(("s.", "adt_", "hvs.")):
+            raise InvalidInput("custom token ID cannot have the 's.' prefix or include a '.'")
+    for name in ("ttl", "explicit_max_ttl", "period", "num_uses"):
+        if getattr(request, name) < 0:
+            raise InvalidInput(f"{name} cannot be negative")
+
+
+def _shaped(request: TokenRequest, giver: Token, parent: Session, role: TokenRole | None) -> Token:
+    is_root = ROOT_NAME in giver.policies
+    if giver.num_uses:
+        raise InvalidInput("restricted use token cannot generate child tokens")
+    policies = _policies(request, giver, is_root=is_root, role=role)
+    explicit = _least(request.explicit_max_ttl, role.token_explicit_max_ttl if role else 0)
+    period = _least(request.period, role.token_period) if role else request.period
+    longest = period or DEFAULT_TTL
+    ttl = min(request.ttl or longest, longest)
+    if explicit:
+        ttl = min(ttl, explicit)
+    if ROOT_NAME in policies and not (request.ttl or period or explicit):
+        ttl = 0
+        if giver.expires_us:
+            raise InvalidInput("expiring root tokens cannot create non-expiring root tokens")
+    path = f"auth/token/create/{request.role}" if role else request.path
+    display = "-".join(filter(None, ("token", _display(request.display_name))))
+    return Token(
+        "",
+        parent="" if request.no_parent or (role and role.orphan) else parent.ident,
+        policies=policies,
+        path=path,
+        display_name=display,
+        meta=request.meta,
+        creation_ttl=ttl,
+        explicit_max_ttl=explicit,
+        period=period,
+        num_uses=_least(request.num_uses, role.token_num_uses) if role else request.num_uses,
+        renewable=bool(ttl) and request.renewable and (role is None or role.renewable),
+        role=request.role,
+        cidrs=list(role.token_bound_cidrs) if role else list(request.cidrs),
+    )
+
+
+def _least(first: int, second: int) -> int:
+    return min(first, second) if first and second else first or second
+
+
+def _display(text: str) -> str:
+    return "".join(char if char.isalnum() or char in "-_.@" else "-" for char in text)[:100]
+
+
+def _policies(
+    request: TokenRequest, giver: Token, *, is_root: bool, role: TokenRole | None
+) -> list[str]:
+    wanted = {name.strip().lower() for name in request.policies if name.strip()}
+    if role is not None and _bounds(role):
+        wanted = _of_role(wanted, role)
+    elif not wanted:
+        wanted = set(giver.policies)
+    elif not is_root and not wanted <= {*giver.policies, DEFAULT_POLICY}:
+        raise InvalidInput("child policies must be subset of parent")
+    if ROOT_NAME in wanted and not is_root:
+        raise InvalidInput("root tokens may not be created without parent token being root")
+    if ROOT_NAME in wanted:
+        return [ROOT_NAME]
+    no_default = request.no_default_policy or bool(role and role.token_no_default_policy)
+    if not no_default:
+        wanted.add(DEFAULT_POLICY)
+    return sorted(wanted)
+
+
+def _bounds(role: TokenRole) -> bool:
+    return bool(
+        role.allowed_policies
+        or role.disallowed_policies
+        or role.allowed_policies_glob
+        or role.disallowed_policies_glob
+    )
+
+
+def _of_role(wanted: set[str], role: TokenRole) -> set[str]:
+    allowed = set(role.allowed_policies)
+    if not wanted:
+        wanted = set(allowed)
+    globs = role.allowed_policies_glob
+    if allowed or globs:
+        for name in wanted - {DEFAULT_POLICY}:
+            if name not in allowed and not any(fnmatch.fnmatchcase(name, g) for g in globs):
+                raise InvalidInput(
+                    f"token policies ({sorted(wanted)}) must be subset of the role's allowed"
+                    f" policies ({sorted(allowed)})"
+                )
+    for name in wanted:
+        banned = name in role.disallowed_policies
+        if banned or any(fnmatch.fnmatchcase(name, g) for g in role.disallowed_policies_glob):
+            raise InvalidInput(f'token policy "{name}" is disallowed by this role')
+    return wanted
+
+
+def iso(us: int) -> str | None:
+    """A time as Vault writes it; None for never."""
+    if not us:
+        return None
+    return dt.datetime.fromtimestamp(us / _SECOND_US, dt.UTC).isoformat().replace("+00:00", "Z")
