@@ -85,6 +85,8 @@ class Application:
         self.idle = asyncio.Event()
         self.idle.set()
         self._stopping = False
+        self._id_prefix = os.urandom(8).hex()
+        self._requests = 0
 
     def stop(self) -> None:
         """Refuse what comes from now on."""
@@ -117,9 +119,7 @@ class Application:
             path = canonical(scope.path)
         except InvalidInput as error:
             return _error(400, error.message)
-        headers = {name.lower(): value for name, value in scope.headers.items()}
-        if sum(len(name) + len(value) for name, value in headers.items()) > limits.header_bytes:
-            return _error(431, "the headers are too large")
+        headers = scope.headers  # their names are in lower case, their size is bounded by Granian
         query = _NO_QUERY
         if scope.query_string:
             if len(scope.query_string) > limits.query_chars:
@@ -136,7 +136,7 @@ class Application:
             body = found
         address = scope.client.rpartition(":")[0].strip("[]")
         return await self._handler(
-            Request(method, path, query, headers, body, address, new_request_id())
+            Request(method, path, query, headers, body, address, self._new_id())
         )
 
     async def _body(self, headers: Mapping[str, str], protocol: Exchange) -> bytes | Response:
@@ -160,6 +160,15 @@ class Application:
         except TimeoutError:
             return _error(408, "the body did not arrive in time")
 
+    def _new_id(self) -> str:
+        """An identifier that no other request of any run has, in the form of a UUID."""
+        self._requests += 1
+        prefix = self._id_prefix
+        return (
+            f"{prefix[:8]}-{prefix[8:12]}-8{prefix[12:15]}"
+            f"-{self._requests >> 48 & 0x3FFF | 0x8000:04x}-{self._requests & 0xFFFFFFFFFFFF:012x}"
+        )
+
     @staticmethod
     def _send(scope: Scope, protocol: Exchange, response: Response) -> None:
         if not response.headers and response.content_type == _JSON and response.body:
@@ -176,12 +185,3 @@ class Application:
 
 def _error(status: int, text: str, *headers: tuple[str, str]) -> Response:
     return Response(status, b'{"errors":["%s"]}' % text.encode(), headers=headers)
-
-
-def new_request_id() -> str:
-    """A random identifier (RFC 9562, version 4)."""
-    raw = bytearray(os.urandom(16))
-    raw[6] = raw[6] & 0x0F | 0x40
-    raw[8] = raw[8] & 0x3F | 0x80
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

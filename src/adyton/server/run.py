@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from adyton.errors import ConfigurationError
@@ -101,6 +102,7 @@ async def _serve(
         http=HTTPModes.auto if options.tls_cert else HTTPModes.http1,
         websockets=False,
         backlog=1024,
+        http1_settings=HTTP1Settings(max_buffer_size=options.limits.header_bytes),
         log_enabled=False,
         ssl_cert=options.tls_cert,
         ssl_key=options.tls_key,

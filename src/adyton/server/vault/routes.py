@@ -71,7 +71,7 @@ class Routes:
     """Routes by the first segments of their paths."""
 
     def __init__(self) -> None:
-        self._routes: list[Route] = []
+        self._routes: dict[str, list[Route]] = {}
 
     def add(
         self,
@@ -95,14 +95,22 @@ class Routes:
         """
         escaped = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
         escaped = re.sub(r"\\\{(\w+)\\\*\\\}", r"(?P<\1>.+)", escaped)
-        self._routes.append(
+        self._routes.setdefault(_room(path), []).append(
             Route(re.compile(escaped + "/?", re.DOTALL), handlers, sudo, public, exists, own_check)
         )
 
     def find(self, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route of a path, with the named parts."""
-        for route in self._routes:
+        for route in self._routes.get(_room(path), ()):
             found = route.pattern.fullmatch(path)
             if found is not None:
                 return route, found.groupdict()
         return None
+
+
+def _room(path: str) -> str:
+    """The first two segments, or one where that is the room's whole name."""
+    first, _, rest = path.partition("/")
+    if first not in {"sys", "auth"}:
+        return first
+    return f"{first}/{rest.partition('/')[0]}"
