@@ -18,6 +18,8 @@ from Crypto.Cipher import AES
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
+from adyton.ports import MetaRow
+from adyton.service import secretmeta
 from support import Place
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "envelope"
@@ -178,10 +180,22 @@ def test_names_values_and_metadata_open_by_the_specification(reader):
     """From the master key down, everything of a secret opens as docs/spec says."""
     body, value = reader.secret("alice", "db/password")
     assert value == b"battery staple"
-    assert body[:2] == [1, "db/password"]
+    assert body[:2] == [2, "db/password"]
     assert body[3] == 2
     assert body[8] == ["prod"]
+    assert body[12] == {}
+    assert [version[7] for version in body[11]] == [0, 0]
     assert reader.secret("alice", "late")[1] == b'{"a":1}'
+
+
+def test_metadata_of_format_1_stays_readable():
+    """A body as it was written before there were deletion times and engines' settings."""
+    version = [1, 5, "cli:a", 0, 3, "text/plain", bytes(16)]
+    body = [1, "n", 1, 1, 5, 5, None, 10, ["t"], {"k": "v"}, {}, [version]]
+    row = MetaRow(bytes(16), 1, 1, b"", None)
+    meta = secretmeta.parse(msgspec.msgpack.encode(body), row)
+    assert (meta.name, meta.engine, meta.versions[0].deleted_us) == ("n", {}, 0)
+    assert meta.readable(None, 10).version == 1
 
 
 def test_audit_records_and_tree_follow_the_specification(reader):

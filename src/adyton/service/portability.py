@@ -157,6 +157,7 @@ class Portability:
         versions = []
         for entry in chosen:
             value = None
+            over = entry.gone(self._core.clock.now_us())
             if entry.state != State.DESTROYED:
                 place = places.get(entry.version, (0, None, None))
                 with writing.open_checked(keys, row.name, entry, *place) as secret:
@@ -166,7 +167,8 @@ class Portability:
                     entry.version,
                     entry.created_us,
                     entry.created_by,
-                    State(entry.state),
+                    # Bundles tell states, and no times of deletion.
+                    State.DELETED if over and value is not None else State(entry.state),
                     entry.content_type,
                     value,
                 )

@@ -17,7 +17,6 @@ from adyton.ports import CheckpointRow, EntryRow, Rows, SecretRow
 from adyton.service import archive, secretmeta
 from adyton.service.core import LOG, Core
 from adyton.service.keyring import SYSTEM_USER
-from adyton.service.objects import ABSENT
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Progress
 from adyton.translog import Checkpoint, NoteVerifier, TileBuilder, verify_checkpoint
@@ -211,9 +210,8 @@ class Verifier:
     def _objects_changed(self, user: bytes, places: bytes, digests: bytes) -> None:
         for at in range(0, len(places), PLACE_BYTES):
             digest = digests[at : at + PLACE_BYTES]
-            self._expected[user + places[at : at + PLACE_BYTES]] = (
-                b"" if digest == ABSENT else digest
-            )
+            # All zeros stand for an object that is gone (objects.ABSENT).
+            self._expected[user + places[at : at + PLACE_BYTES]] = digest if any(digest) else b""
 
     async def _load(self, user: bytes) -> UserKeys | None:
         try:

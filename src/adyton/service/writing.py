@@ -158,6 +158,8 @@ class Batch:
                     0 if version.value is None else len(version.value),
                     version.content_type,
                     tag,
+                    # A bundle does not tell when; not after the secret's last change.
+                    secret.updated_us if version.state == State.DELETED else 0,
                 )
             )
         if older:

@@ -5,8 +5,9 @@ from typing import Final
 from adyton.errors import AccessDenied, AdytonError, SecretNotFound
 from adyton.server.errors import status_of
 from adyton.server.http import Request, Response
-from adyton.server.vault import kv, policies, sysapi, tokens, wrapping
+from adyton.server.vault import policies, sysapi, tokens, wrapping
 from adyton.server.vault.context import Context
+from adyton.server.vault.kv import Kv
 from adyton.server.vault.reply import EMPTY, Reply, errors, wrapped
 from adyton.server.vault.routes import OPERATIONS, PATCH, UPDATE, Answer, Exists, Routes
 from adyton.server.vault.service import Services
@@ -27,7 +28,7 @@ class VaultApi:
         self._routes = Routes()
         for room in (sysapi, policies, tokens, wrapping):
             room.add_routes(self._routes, services)
-        self._kv = kv.Kv(services)
+        self._kv = Kv(services)
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; every error of ours becomes an answer here."""
