@@ -73,8 +73,10 @@ def new_accessor() -> str:
 
 
 def seconds_left(token: Token, now_us: int) -> int:
-    """Seconds until a token ends; 0 for never."""
-    return max(0, (token.expires_us - now_us) // _SECOND_US) if token.expires_us else 0
+    """Seconds until a token ends, rounded up; 0 for never."""
+    if not token.expires_us:
+        return 0
+    return max(0, -((now_us - token.expires_us) // _SECOND_US))
 
 
 class Tokens:
