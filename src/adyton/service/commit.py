@@ -25,6 +25,7 @@ from adyton.ports import Clock, EntryRow, Storage, Transaction
 from adyton.service.journal import Draft, Journal
 from adyton.service.logstate import LogState
 from adyton.service.ticket import (
+    Aside,
     Operation,
     Ticket,
     Work,
@@ -156,6 +157,9 @@ class GroupCommit:
             return stop.value  # type: ignore[no-any-return]
 
     def _wait(self, ticket: Ticket[Any]) -> None:
+        if isinstance(ticket, Aside):
+            wait_in_thread(ticket)
+            return
         while not ticket.done:
             if self._leading.acquire(blocking=False):
                 try:
@@ -172,6 +176,8 @@ class GroupCommit:
         self, ticket: Ticket[Any], loop: asyncio.AbstractEventLoop
     ) -> "asyncio.Future[None]":
         future = future_of(ticket, loop)
+        if isinstance(ticket, Aside):
+            return future
         if self._mode == "thread" or self.commit_seconds > INLINE_LIMIT:
             self._wake_thread()
         elif loop not in self._scheduled:

@@ -69,6 +69,13 @@ class Ticket(Generic[T]):
         return not self.done
 
 
+class Aside(Ticket[T]):
+    """Work that another thread does, such as hashing a password; the group commit has no part."""
+
+    def __init__(self) -> None:
+        super().__init__(None, [])
+
+
 def wait_in_thread(ticket: Ticket[Any]) -> None:
     """Block this thread until the ticket is resolved."""
     gate = threading.Lock()

@@ -8,9 +8,11 @@ from adyton.server.http import Request, Response
 from adyton.server.vault import policies, sysapi, tokens, wrapping
 from adyton.server.vault.context import Context
 from adyton.server.vault.kv import Kv
+from adyton.server.vault.logins import approle, userpass
 from adyton.server.vault.reply import EMPTY, Reply, errors, wrapped
 from adyton.server.vault.routes import OPERATIONS, PATCH, UPDATE, Answer, Exists, Routes
 from adyton.server.vault.service import Services
+from adyton.service.access.logins import Logins
 from adyton.service.access.policy import Capability
 
 _DENIED: Final = "permission denied"
@@ -29,6 +31,11 @@ class VaultApi:
         for room in (sysapi, policies, tokens, wrapping):
             room.add_routes(self._routes, services)
         self._kv = Kv(services)
+        logins = Logins(services.core, services.tokens)
+        services.logins = {
+            "approle": approle(services, logins),
+            "userpass": userpass(services, logins),
+        }
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; every error of ours becomes an answer here."""
@@ -53,6 +60,10 @@ class VaultApi:
             if handler is None:
                 return errors(405, "unsupported operation")
             return await self._finish(context, await handler(context))
+        if found is None and context.path.startswith("auth/"):
+            answer = await self._login(context, operation)
+            if answer is not None:
+                return answer
         gate = self._services.gate
         text = context.token_text
         session = gate.known(text)
@@ -80,6 +91,23 @@ class VaultApi:
             await self.check(context, operation, exists=route.exists, sudo=route.sudo)
         if handler is None:
             return errors(405, "unsupported operation")
+        return await self._finish(context, await handler(context))
+
+    async def _login(self, context: Context, operation: Capability) -> Response | None:
+        """Answer a login, which needs no token; None if the path is not one's."""
+        services = self._services
+        context.space = await services.spaces.get(context.user)
+        place = context.space.mount_at(context.path)
+        method = services.logins.get(place[1].type) if place else None
+        found = method.find(context.path, place[0]) if method and place else None
+        if found is None or place is None or not found[0].public:
+            return None
+        route, context.args = found
+        context.mount = place[1]
+        handler = route.handlers.get(operation)
+        if handler is None:
+            return errors(405, "unsupported operation")
+        context.caller = services.anonymous(context)
         return await self._finish(context, await handler(context))
 
     async def check(

@@ -1,5 +1,6 @@
 """Reading fields of a request as Vault's clients write them: loosely typed, clearly refused."""
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -107,6 +108,21 @@ def strings(value: object, name: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
         return [str(part) for part in value]
     raise InvalidInput(f"error converting input for field {name!r}: expected a list of texts")
+
+
+def networks(value: object, name: str) -> list[str]:
+    """A list of IP networks.
+
+    Raises:
+        InvalidInput: One is not a network.
+    """
+    found = strings(value, name)
+    for text in found:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise InvalidInput(f"{name} holds {text!r}, which is not a network") from None
+    return found
 
 
 def string_map(value: object, name: str) -> dict[str, str] | None:

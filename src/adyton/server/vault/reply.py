@@ -105,6 +105,9 @@ def wrapped(issued: Issued, path: str, accessor: str) -> Reply:
     )  # fmt: skip
 
 
+__all__ = ["EMPTY", "Reply", "auth_of", "both", "encode", "errors", "iso", "lookup_of", "wrapped"]
+
+
 def errors(status: int, *texts: str) -> Response:
     """An answer of errors."""
     return Response(status, encode({"errors": list(texts)}))

@@ -1,6 +1,6 @@
 """The services that the API's handlers call."""
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from adyton.model import Caller
 from adyton.server.vault.context import Context
@@ -13,6 +13,7 @@ from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.core import Core
 from adyton.service.directory import Directory
 from adyton.service.kv import MOUNTS_FOLDER
+from adyton.service.objects import Shelf
 from adyton.service.secrets import Secrets
 
 
@@ -41,6 +42,14 @@ class Services:
         self.cubbyhole: Final = Cubbyhole(core)
         self.logins: dict[str, Login] = {}
 
+    async def has_object(self, user: str, shelf: Shelf[Any], ident: str, folder: str) -> bool:
+        """Whether an object is there: to choose between two rights, told to nobody."""
+        keys = await self.core.keys(user)
+        if keys is None:
+            return False
+        async with self.core.storage.snapshot() as rows:
+            return await shelf.get(rows, keys, ident, folder) is not None
+
     @staticmethod
     def prefix_of(mount: Mount) -> str:
         """What is put before a path of a mount to make a secret's name."""
@@ -61,4 +70,5 @@ class Services:
     @staticmethod
     def anonymous(context: Context) -> Caller:
         """The caller of what needs no token, such as a login's wrapped answer."""
-        return Caller("(login)", context.user, context.request.address, context.request.request_id)
+        request = context.request
+        return Caller("(login)", context.user, request.address, request.request_id)

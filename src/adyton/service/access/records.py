@@ -124,6 +124,66 @@ class MountTable(msgspec.Struct):
     logins: list[Mount]
 
 
+class Bounds(msgspec.Struct, omit_defaults=True):
+    """What tokens of a login are to be; times in seconds, 0 for none."""
+
+    policies: list[str] = []
+    ttl: int = 0
+    max_ttl: int = 0
+    explicit_max_ttl: int = 0
+    period: int = 0
+    num_uses: int = 0
+    no_default_policy: bool = False
+    cidrs: list[str] = []
+    type: str = "default"
+
+
+class AppRole(msgspec.Struct, omit_defaults=True):
+    """A role of the AppRole method."""
+
+    role_id: str
+    bounds: Bounds
+    bind_secret_id: bool = True
+    secret_id_num_uses: int = 0
+    secret_id_ttl: int = 0
+    secret_id_cidrs: list[str] = []
+
+
+class SecretId(msgspec.Struct, omit_defaults=True):
+    """A SecretID of a role, without its text.
+
+    Attributes:
+        accessor: Names it without giving its right.
+        created_us: When it was made.
+        expires_us: When it ends; 0 for never.
+        ttl: Seconds it was given.
+        num_uses: Logins that are left; 0 for no bound.
+        metadata: Goes into the tokens' metadata.
+        cidrs: Networks it may be used from; empty for all.
+    """
+
+    accessor: str
+    created_us: int
+    expires_us: int = 0
+    ttl: int = 0
+    num_uses: int = 0
+    metadata: dict[str, str] = {}
+    cidrs: list[str] = []
+
+    def __repr__(self) -> str:
+        return "<SecretId>"
+
+
+class PasswordUser(msgspec.Struct, omit_defaults=True):
+    """A user of the userpass method."""
+
+    password: str
+    bounds: Bounds
+
+    def __repr__(self) -> str:
+        return "<PasswordUser>"
+
+
 class CubbyholeEntry(msgspec.Struct):
     """A value in a token's own cubbyhole: a JSON object's text."""
 
@@ -139,4 +199,9 @@ CHILDREN: Final = Shelf("token-child", TokenRef)
 TOKEN_ROLES: Final = Shelf("token-role", TokenRole)
 POLICIES: Final = Shelf("policy", PolicyText)
 MOUNTS: Final = Shelf("mounts", MountTable)
+APPROLES: Final = Shelf("approle", AppRole)
+APPROLE_IDS: Final = Shelf("approle-id", TokenRef)
+SECRET_IDS: Final = Shelf("approle-secret", SecretId)
+SECRET_ACCESSORS: Final = Shelf("approle-secret-accessor", TokenRef)
+PASSWORD_USERS: Final = Shelf("userpass", PasswordUser)
 CUBBYHOLE: Final = Shelf("cubbyhole", CubbyholeEntry)

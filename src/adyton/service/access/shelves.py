@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def read_object(
-    core: Core, caller: Caller, user: str, shelf: Shelf[T], ident: str, path: str
+    core: Core, caller: Caller, user: str, shelf: Shelf[T], ident: str, path: str, folder: str = ""
 ) -> T:
     """One object; ``path`` names the request in the record.
 
@@ -27,7 +27,7 @@ async def read_object(
         found = None
         if keys is not None:
             async with core.storage.snapshot() as rows:
-                found = await shelf.get(rows, keys, ident)
+                found = await shelf.get(rows, keys, ident, folder)
         if found is None:
             raise SecretNotFound("there is no such object")
         draft.keys = keys
@@ -36,7 +36,7 @@ async def read_object(
 
 
 async def list_objects(
-    core: Core, caller: Caller, user: str, shelf: Shelf[Any], path: str
+    core: Core, caller: Caller, user: str, shelf: Shelf[Any], path: str, folder: str = ""
 ) -> list[str]:
     """Ids of all objects of a kind, sorted."""
     draft = Draft(caller, Action.ACCESS_LIST, name=path)
@@ -46,13 +46,20 @@ async def list_objects(
         draft.keys = await core.keys(draft.user_id)
         if draft.keys is not None:
             async with core.storage.snapshot() as rows:
-                found = list(await shelf.all(rows, draft.keys))
+                found = list(await shelf.all(rows, draft.keys, folder))
     await core.record(draft)
     return found
 
 
 async def put_object(
-    core: Core, caller: Caller, user: str, shelf: Shelf[T], ident: str, value: T, path: str
+    core: Core,
+    caller: Caller,
+    user: str,
+    shelf: Shelf[T],
+    ident: str,
+    value: T,
+    path: str,
+    folder: str = "",
 ) -> None:
     """Write an object."""
     draft = Draft(caller, Action.ACCESS_WRITE, name=path)
@@ -62,14 +69,20 @@ async def put_object(
     async def work(scope: Scope) -> None:
         keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
         changes = ObjectChanges(scope, keys)
-        changes.put(shelf, ident, value)
+        changes.put(shelf, ident, value, folder)
         await changes.write(draft)
 
     await core.write(draft, work)
 
 
 async def delete_object(
-    core: Core, caller: Caller, user: str, shelf: Shelf[Any], ident: str, path: str
+    core: Core,
+    caller: Caller,
+    user: str,
+    shelf: Shelf[Any],
+    ident: str,
+    path: str,
+    folder: str = "",
 ) -> None:
     """Erase an object; no error where there is none."""
     draft = Draft(caller, Action.ACCESS_DELETE, name=path)
@@ -79,8 +92,8 @@ async def delete_object(
     async def work(scope: Scope) -> None:
         keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
         changes = ObjectChanges(scope, keys)
-        if await shelf.get(scope.tx, keys, ident) is not None:
-            changes.delete(shelf, ident)
+        if await shelf.get(scope.tx, keys, ident, folder) is not None:
+            changes.delete(shelf, ident, folder)
         await changes.write(draft)
 
     await core.write(draft, work)

