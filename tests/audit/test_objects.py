@@ -1,14 +1,18 @@
 """Objects of access control: sealed, bound to their place, and held against the log."""
 
+import sqlite3
+
 import msgspec
 import pytest
 
-from adyton.errors import AuditError, IntegrityError
+from adyton.errors import AuditError, IntegrityError, InvalidInput
 from adyton.model import Caller
 from adyton.service.access.gate import Gate, Request
 from adyton.service.access.records import POLICIES, TOKENS
 from adyton.service.access.spaces import Spaces
+from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import Tokens
+from adyton.service.access.wrapping import Wrapping
 from support import Place
 
 
@@ -128,3 +132,36 @@ def test_objects_follow_their_specification(place):
             keys.open_object(ident, bucket, *row)
         assert POLICIES.kind == "policy"
         assert TOKENS.kind == "token"
+
+
+def test_what_has_ended_is_removed(place):
+    """Tokens, what they wrapped, and nothing that lives; each removal in the log."""
+    import time
+
+    with place.open() as store:
+        access = Access(store)
+        alive = access.root()
+        wrapping = Wrapping(access.core, access.tokens)
+        gone = access.run(wrapping.wrap(access.caller, "root", b"{}", 1, "secret/data/x"))
+        kept = access.run(wrapping.wrap(access.caller, "root", b"{}", 60, "secret/data/x"))
+        before = place_rows(place)
+        time.sleep(1.1)
+        tidy = Tidy(access.core, access.spaces, access.tokens)
+        assert access.run(tidy.run(Caller("operator"))) == 1
+        assert place_rows(place) == before - 3  # token, accessor, response
+        assert access.enter(alive.text)
+        origin = Request("127.0.0.1", "r")
+        with pytest.raises(InvalidInput):
+            access.run(wrapping.unwrap(gone.text, origin))
+        assert access.run(wrapping.unwrap(kept.text, origin)) == b"{}"
+        assert access.run(tidy.run(Caller("operator"))) == 0
+        store.audit.verify()
+
+
+def place_rows(place):
+    """Objects in the file, read beside the open store."""
+    connection = sqlite3.connect(f"file:{place.path}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT count(*) FROM objects").fetchone()[0]
+    finally:
+        connection.close()

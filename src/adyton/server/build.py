@@ -7,13 +7,14 @@ from adyton.server.vault.service import Services
 from adyton.service.core import Core
 
 
-def build_handler(core: Core) -> Handler:
-    """A handler for all of the server's paths."""
-    vault = VaultApi(Services(core))
+def build_handler(core: Core) -> tuple[Handler, Services]:
+    """A handler for all of the server's paths, and the services that it calls."""
+    services = Services(core)
+    vault = VaultApi(services)
 
     async def handle(request: Request) -> Response:
         if request.path.startswith("v1/"):
             return await core.commit.run_async(vault.handle(request))
         return errors(404)
 
-    return handle
+    return handle, services

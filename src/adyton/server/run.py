@@ -2,24 +2,31 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from adyton.errors import ConfigurationError
+from adyton.errors import AdytonError, ConfigurationError
+from adyton.model import Caller
 from adyton.server.app import Application, HttpLimits
 from adyton.server.build import build_handler
 from adyton.server.tokens import make_root_token
+from adyton.server.vault.service import Services
+from adyton.service.access.tidy import Tidy
 from adyton.wiring import Opened
 
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS: Final = 10.0
+TIDY_SECONDS: Final = 300.0
+_log = logging.getLogger("adyton.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ def _check_free(options: ServeOptions) -> None:
 async def _serve(
     opened: Opened, options: ServeOptions, root_token: str | None, ready: Callable[[str], None]
 ) -> None:
-    handler = build_handler(opened.core)
+    handler, services = build_handler(opened.core)
     text = "" if root_token is None else make_root_token(opened, root_token)
     application = Application(handler, options.limits)
     server = Server(
@@ -114,13 +121,27 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = asyncio.create_task(server.serve())
+    tidying = asyncio.create_task(_tidy(opened, services))
     await asyncio.sleep(0)
     ready(text)
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     application.stop()
+    tidying.cancel()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(application.idle.wait(), _GRACE_SECONDS)
     server.stop()  # type: ignore[no-untyped-call]
     await serving
     waiting.cancel()
+
+
+async def _tidy(opened: Opened, services: Services) -> None:
+    """Remove what has ended, from time to time."""
+    tidy = Tidy(opened.core, services.spaces, services.tokens)
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        try:
+            await opened.core.commit.run_async(tidy.run(Caller("adyton:tidy")))
+        except AdytonError as error:
+            # The next request meets the same trouble and tells it.
+            _log.warning("removing what has ended failed: %s", error.message)
