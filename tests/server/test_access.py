@@ -219,6 +219,10 @@ def test_namespaces_are_kept_apart(server, name):
     over = server.token_with(f'path "{name}/secret/*" {{ capabilities = ["read"] }}')
     assert server.raw("GET", path, token=over, headers=space)[0] == 200
     assert server.raw("GET", path, token=over)[0] == 403
+    # What a token does to itself it does at home, whatever namespace the request is about.
+    assert server.root("GET", "/v1/auth/token/lookup-self", headers=space)[0] == 200
+    assert server.root("POST", f"/v1/cubbyhole/{name}", {"k": "v"}, headers=space)[0] == 204
+    assert server.root("GET", f"/v1/cubbyhole/{name}")[2]["data"] == {"k": "v"}
     absent = {"X-Vault-Namespace": name + "-none"}
     assert server.raw("GET", path, token=narrow, headers=absent)[::2] == (403, DENIED)
 

@@ -137,6 +137,26 @@ class Directory:
         )
         return SecretPage(items, _make_cursor(items[-1].name) if more else None)
 
+    async def names(self, caller: Caller, user: UserId, prefix: str) -> list[str]:
+        """Names alone, in no order, of all secrets whatever the state of their versions."""
+        core = self._core
+        draft = Draft(caller, Action.SECRET_LIST)
+        found: list[str] = []
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.keys = keys = await core.keys(draft.user_id)
+            after = b""
+            async with core.storage.snapshot() as rows:
+                while keys is not None and (
+                    page := await rows.metadata_page(keys.user, after, _PAGE)
+                ):
+                    opened = [core.opened.open(keys, row).name for row in page]
+                    found += [name for name in opened if name.startswith(prefix)]
+                    after = page[-1].name
+        draft.reason = f"{len(found)} names"
+        await core.record(draft)
+        return found
+
     async def _matching(
         self,
         keys: UserKeys,

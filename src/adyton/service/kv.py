@@ -316,17 +316,16 @@ class KeyValue:
 
         await core.write(draft, work)
 
-    async def names(self, caller: Caller, user: str, mount: KvMount, folder: str) -> list[str]:
+    async def names(self, caller: Caller, user: str, mount: KvMount, path: str) -> list[str]:
         """What lies in a folder: names, and folders with a slash at their end; sorted.
 
         Raises:
             SecretNotFound: Nothing does.
         """
-        prefix = mount.prefix + (folder.rstrip("/") + "/" if folder.rstrip("/") else "")
-        page = await self._directory.list_secrets(caller, user, prefix=prefix, include_deleted=True)
+        prefix = mount.prefix + (path.rstrip("/") + "/" if path.rstrip("/") else "")
         found = set()
-        for meta in page:
-            head, slash, _ = meta.name[len(prefix) :].partition("/")
+        for name in await self._directory.names(caller, user, prefix):
+            head, slash, _ = name[len(prefix) :].partition("/")
             found.add(head + slash)
         if not prefix:
             found.discard(MOUNTS_FOLDER)

@@ -87,6 +87,16 @@ class Context:
         """Take on the caller that the gate has allowed."""
         self.caller = gate.caller(self.session, self.user, self.origin)
 
+    @property
+    def own(self) -> Caller:
+        """The caller in the token's own namespace, for what a token does to itself."""
+        return Caller(
+            self.session.actor,
+            self.session.space.user,
+            self.origin.address,
+            self.origin.request_id,
+        )
+
     def is_sudo(self, gate: Gate) -> bool:
         """Whether policies give sudo on the path."""
         return gate.decide(self.session, self.user, self.path, Capability.SUDO)

@@ -19,6 +19,7 @@ from adyton.service.kv import KeyValue, KvMount, KvSettings, KvVersion, as_objec
 
 _V1_LEASE: Final = 2_764_800
 AreaHandler: TypeAlias = Callable[[Context, KvMount, str], Awaitable[Answer]]
+_MAX_ENGINES: Final = 10_000
 _MERGE: Final = "application/merge-patch+json"
 
 
@@ -32,6 +33,7 @@ class Kv:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._kv = KeyValue(services.core)
+        self._engines: dict[str, tuple[Mount, KvMount]] = {}
         self._areas: dict[tuple[str, Capability], AreaHandler] = {
             ("data", UPDATE): self._write,
             ("data", PATCH): self._patch,
@@ -53,7 +55,7 @@ class Kv:
     ) -> Response:
         """Answer a request under a mount."""
         mount = context.mount
-        known = _engine(mount)
+        known = self._engine(mount)
         if (mount.options or {}).get("version") != "2":
             return await self._version1(context, operation, rest, known, api)
         area, _, path = rest.partition("/")
@@ -73,6 +75,15 @@ class Kv:
         if isinstance(reply, Response):
             return reply
         return EMPTY if reply is None else await api.render(context, reply)
+
+    def _engine(self, mount: Mount) -> KvMount:
+        """What the engine knows of a mount; a mount that was changed is another object."""
+        found = self._engines.get(mount.accessor)
+        if found is None or found[0] is not mount:
+            if len(self._engines) >= _MAX_ENGINES:
+                self._engines.clear()
+            found = self._engines[mount.accessor] = (mount, _engine(mount))
+        return found[1]
 
     def _unknown(self, context: Context, area: str, operation: Capability) -> Response:
         if any(known == area for known, _ in self._areas):

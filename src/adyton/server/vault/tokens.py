@@ -66,7 +66,7 @@ def add_routes(routes: Routes, services: Services) -> None:
 
     async def lookup_self(context: Context) -> Reply:
         session = context.session
-        await tokens.record_lookup(context.caller, session)
+        await tokens.record_lookup(context.own, session)
         return Reply(lookup_of(context.token_text, session.token, now()))
 
     async def lookup(context: Context) -> Reply:
@@ -86,7 +86,10 @@ def add_routes(routes: Routes, services: Services) -> None:
         return Reply(auth=auth_of(text, token, now()))
 
     async def renew_self(context: Context) -> Reply:
-        return await renew_ident(context, context.session.ident, context.token_text)
+        increment = fields.seconds(context.body.get("increment") or 0, "increment")
+        session = context.session
+        token = await tokens.renew(context.own, session.space.user, session.ident, increment)
+        return Reply(auth=auth_of(context.token_text, token, now()))
 
     async def renew(context: Context) -> Reply:
         text = fields.text(context.body, "token") or context.args.get("token", "")
@@ -106,7 +109,7 @@ def add_routes(routes: Routes, services: Services) -> None:
         return await renew_ident(context, ident, "")
 
     async def revoke_self(context: Context) -> None:
-        await tokens.revoke(context.caller, context.session.space.user, context.session.ident)
+        await tokens.revoke(context.own, context.session.space.user, context.session.ident)
 
     async def revoke(context: Context, *, orphan: bool = False) -> None:
         text = fields.text(context.body, "token") or context.args.get("token", "")

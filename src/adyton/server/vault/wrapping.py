@@ -62,13 +62,13 @@ def add_routes(routes: Routes, services: Services) -> None:
     async def read(context: Context) -> Reply:
         session = context.session
         raw = await cubbyhole.read(
-            context.caller, session.space.user, session.ident, context.args["path"]
+            context.own, session.space.user, session.ident, context.args["path"]
         )
         return Reply(raw=raw)
 
     async def listing(context: Context) -> Reply:
         session = context.session
-        names = await cubbyhole.names(context.caller, session.space.user, session.ident)
+        names = await cubbyhole.names(context.own, session.space.user, session.ident)
         prefix = context.args.get("path", "").rstrip("/")
         keys = folder(names, prefix + "/" if prefix else "")
         if not keys:
@@ -83,13 +83,13 @@ def add_routes(routes: Routes, services: Services) -> None:
         if path.endswith("/"):
             raise InvalidInput("the path is a folder")
         await cubbyhole.write(
-            context.caller, session.space.user, session.ident, path, encode(context.body)
+            context.own, session.space.user, session.ident, path, encode(context.body)
         )
 
     async def delete(context: Context) -> None:
         session = context.session
         await cubbyhole.write(
-            context.caller, session.space.user, session.ident, context.args["path"], None
+            context.own, session.space.user, session.ident, context.args["path"], None
         )
 
     async def exists(context: Context) -> bool:

@@ -1,6 +1,7 @@
 """Logging in: by AppRole, or by user name and password (DESIGN section 6)."""
 
 import hashlib
+import hmac
 import ipaddress
 import os
 import time
@@ -308,7 +309,7 @@ class Logins:
         async def work(scope: Scope) -> Issued:
             keys = await core.keys_to_write(scope, caller, user, 0)
             now = await PASSWORD_USERS.get(scope.tx, keys, name, mount.accessor)
-            if now is None or found is None or now.password != found.password:
+            if now is None or found is None or not _same(now.password, found.password):
                 raise InvalidInput("invalid username or password")
             display = f"{mount.path.rstrip('/')}-{name}"
             path = f"auth/{mount.path}login/{name}"
@@ -320,6 +321,10 @@ class Logins:
             return issued
 
         return await core.write(draft, work)
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def _no_role() -> InvalidInput:

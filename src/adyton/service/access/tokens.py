@@ -151,8 +151,9 @@ class Tokens:
             AccessDenied: The caller is not the store's operator.
         """
         core = self._core
-        core.authorise_operator(caller)
         draft = Draft(caller, Action.TOKEN_CREATE, user_id=OPERATOR_SPACE)
+        async with core.guard(draft):
+            core.authorise_operator(caller)
 
         async def work(scope: Scope) -> Issued:
             keys = await core.keys_to_write(scope, caller, OPERATOR_SPACE, 0)
@@ -197,9 +198,11 @@ class Tokens:
     async def record_lookup(self, caller: Caller, session: Session) -> None:
         """Record that a session was told of itself."""
         core = self._core
-        user = session.space.user
-        keys = await core.keys(user)
-        await core.record(Draft(caller, Action.TOKEN_LOOKUP, keys, user, session.token.accessor))
+        draft = Draft(caller, Action.TOKEN_LOOKUP, name=session.token.accessor)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, session.space.user)
+            draft.keys = await core.keys(draft.user_id)
+        await core.record(draft)
 
     async def _find(
         self, rows: Rows, keys: UserKeys, text: str, accessor: str
