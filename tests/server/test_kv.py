@@ -120,10 +120,10 @@ def test_metadata(server, name):
 def test_versions_end_by_themselves(server, name):
     """After delete_version_after a version reads as deleted."""
     kv = kv2(server)
-    kv.update_metadata(name, delete_version_after="1s")
+    kv.update_metadata(name, delete_version_after="3s")
     kv.create_or_update_secret(name, {"a": 1})
     assert server.root("GET", f"/v1/secret/data/{name}")[0] == 200
-    time.sleep(1.1)
+    time.sleep(3.1)
     status, _, body = server.root("GET", f"/v1/secret/data/{name}")
     assert (status, body["data"]["data"]) == (404, None)
 
