@@ -62,9 +62,19 @@ class KvMount(NamedTuple):
             InvalidName: The path breaks a rule of names.
             InvalidInput: It is another mount's.
         """
-        if not self.prefix and (path + "/").startswith(MOUNTS_FOLDER):
+        return secret_name(self.place(path))
+
+    def place(self, path: str) -> str:
+        """As :meth:`name`, for operations that check names themselves.
+
+        Raises:
+            InvalidInput: It is another mount's.
+        """
+        if self.prefix:
+            return self.prefix + path
+        if path.startswith(MOUNTS_FOLDER) or path == MOUNTS_FOLDER[:-1]:
             raise InvalidInput("paths that begin with .mounts/ are kept for other mounts")
-        return secret_name(self.prefix + path)
+        return path
 
 
 class KvVersion(NamedTuple):
@@ -118,7 +128,10 @@ class KeyValue:
         Raises:
             SecretNotFound: There is no such secret or version.
         """
-        name = await self._name(caller, user, mount, path, Action.SECRET_GET)
+        try:
+            name = mount.place(path)
+        except InvalidInput as error:
+            raise await self._core.refused(caller, Action.SECRET_GET, user, error) from None
         try:
             secret = await self._secrets.get(caller, user, name, version)
         except SecretNotFound:

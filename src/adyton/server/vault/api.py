@@ -124,8 +124,8 @@ class VaultApi:
             AccessDenied: They don't.
         """
         gate, session = self._services.gate, context.session
-        body = context.body if operation in UPDATE | PATCH else None
-        if operation == UPDATE and exists is not None:
+        body = context.body if operation is UPDATE or operation is PATCH else None
+        if operation is UPDATE and exists is not None:
             operation = await self._create_or_update(context, exists)
         allowed = gate.decide(
             session, context.user, context.path, operation,

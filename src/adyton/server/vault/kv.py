@@ -1,6 +1,7 @@
 """The key/value engine's paths: version 2 (``data``, ``metadata``, ...) and version 1."""
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from adyton.errors import AdytonError, InvalidInput, SecretNotFound, VersionConflict
@@ -60,13 +61,13 @@ class Kv:
             return await self._version1(context, operation, rest, known, api)
         area, _, path = rest.partition("/")
         exists: Exists | None = None
-        if operation == UPDATE and area in {"data", "metadata"}:
+        if operation is UPDATE and area in {"data", "metadata"}:
 
             async def exists(_: Context) -> bool:
                 return await self._kv.exists(context.user, known, path)
 
         await api.check(context, operation, exists=exists)
-        if area == "data" and path and operation == READ:
+        if area == "data" and path and operation is READ:
             return await self._read(context, known, path, api)
         handler = self._areas.get((area, operation))
         if handler is None or (not path and area not in {"config", "metadata"}):
@@ -311,18 +312,30 @@ def _value_json(found: KvVersion) -> bytes:
 
 
 def _version_json(found: KvVersion) -> bytes:
-    return b'{"data":%s,"metadata":{%s,"custom_metadata":%s}}' % (
+    info = found.info
+    return b'{"data":%s,"metadata":{%s,"version":%d,"custom_metadata":%s}}' % (
         _value_json(found),
-        encode(_version_shown(found.info))[1:-1] + b',"version":%d' % found.info.version,
-        encode(found.custom or None),
+        _version_members(info.created_us, info.deleted_us, info.state),
+        info.version,
+        encode(found.custom) if found.custom else b"null",
     )
 
 
+@lru_cache(maxsize=16_384)
+def _version_members(created_us: int, deleted_us: int, state: State) -> bytes:
+    """The members of a version's object that are the same at each reading."""
+    return encode(_version_shown_of(created_us, deleted_us, state))[1:-1]
+
+
 def _version_shown(info: VersionInfo) -> dict[str, Any]:
-    destroyed = info.state == State.DESTROYED
+    return _version_shown_of(info.created_us, info.deleted_us, info.state)
+
+
+def _version_shown_of(created_us: int, deleted_us: int, state: State) -> dict[str, Any]:
+    destroyed = state == State.DESTROYED
     return {
-        "created_time": iso(info.created_us),
-        "deletion_time": "" if destroyed else iso(info.deleted_us) or "",
+        "created_time": iso(created_us),
+        "deletion_time": "" if destroyed else iso(deleted_us) or "",
         "destroyed": destroyed,
     }
 
