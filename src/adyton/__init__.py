@@ -12,7 +12,7 @@ from adyton.errors import AdytonError
 from adyton.library import AsyncSecretStore, AsyncUserStore, SecretStore, UserStore
 from adyton.model import AuditEntry, Caller, SecretMetadata, State, VersionInfo
 from adyton.service.limits import Limits
-from adyton.service.values import Secret
+from adyton.values import Secret
 
 __version__ = "0.1.0"
 

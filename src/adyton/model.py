@@ -137,6 +137,10 @@ class VersionInfo(msgspec.Struct, frozen=True, array_like=True):
         """Time of writing, timezone-aware UTC."""
         return from_us(self.created_us)
 
+    def info(self) -> "VersionInfo":
+        """Itself: metadata is made of these, or of what they are made from."""
+        return self
+
 
 class _Version(Protocol):
     @property

@@ -9,6 +9,7 @@ import pyrage
 import pytest
 from hypothesis import given, settings
 
+from adyton.canonical import canonical_json
 from adyton.errors import AdytonError, InvalidDocument, InvalidInput
 from adyton.model import State
 from adyton.service.transfer import PortableVersion, TransferLimits, _age
@@ -18,7 +19,6 @@ from adyton.service.transfer.bundle import (
     write_bundle,
     write_document,
 )
-from adyton.service.transfer.canonical import canonical_json
 from transfer.helpers import BATCHES, CANARY, NOW, chain, need_program, secret
 
 KEY = pyrage.x25519.Identity.generate()

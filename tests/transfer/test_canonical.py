@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adyton.canonical import canonical_json, parse_exact
 from adyton.errors import InvalidDocument, InvalidInput
-from adyton.service.transfer.canonical import canonical_json, parse_exact
 from transfer.helpers import CANARY, chain
 
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False).filter(

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from adyton.canonical import canonical_json
 from adyton.errors import InvalidDocument, InvalidInput
 from adyton.model import CONTENT_BYTES, CONTENT_JSON, CONTENT_TEXT, State
 from adyton.service.transfer import PortableVersion, TransferLimits
-from adyton.service.transfer.canonical import canonical_json
 from adyton.service.transfer.json_doc import read_json, write_json
 from adyton.service.transfer.yaml_doc import read_yaml, write_yaml
 from transfer.helpers import CANARY, NAMES, NOW, chain, secret, values

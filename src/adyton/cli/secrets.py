@@ -197,7 +197,7 @@ def _value(file: Path | None, *, keep_newline: bool) -> tuple[bytearray, bool]:
 
 
 def _json_object(data: bytearray) -> dict[str, Any]:
-    from adyton.service.transfer.canonical import parse_exact  # noqa: PLC0415 - loaded on use
+    from adyton.canonical import parse_exact  # noqa: PLC0415 - loaded on use
 
     found = parse_exact(bytes(data))
     if not isinstance(found, dict):

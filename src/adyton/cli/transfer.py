@@ -11,7 +11,7 @@ from adyton.errors import InvalidInput
 
 if TYPE_CHECKING:
     from adyton.model import OnConflict
-    from adyton.service.portability import Format, ImportReport
+    from adyton.values import Format, ImportReport
 
 _MAX_DOCUMENT: Final = 512 * 1024 * 1024
 _BY_SUFFIX: Final = {

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import AdytonError, InvalidInput
-from adyton.service.values import Progress as Step
+from adyton.values import Progress as Step
 
 _WIDE: Final = 4_000
 _PROGRESS_AFTER: Final = 1.0

@@ -12,15 +12,21 @@ import msgspec
 from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
-from adyton.library.aio_base import AsyncFace, Watch, no_watch
+from adyton.library.aio_base import AsyncFace
 from adyton.library.aio_user import AsyncUserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
-from adyton.service.directory import SecretPage
 from adyton.service.keyadmin import KeyAdmin
-from adyton.service.portability import Format, ImportReport
-from adyton.service.users import Health, UserInfo
-from adyton.service.values import Secret
+from adyton.values import (
+    Format,
+    Health,
+    ImportReport,
+    Secret,
+    SecretPage,
+    UserInfo,
+    Watch,
+    no_watch,
+)
 from adyton.wiring import Opened
 
 UNSET = msgspec.UNSET

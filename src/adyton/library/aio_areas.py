@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from adyton.library.aio_base import AsyncFace, Watch, no_watch
+from adyton.library.aio_base import AsyncFace
 from adyton.model import UserId
-from adyton.service.auditlog import ArchiveReport, AuditLog
+from adyton.service.auditlog import AuditLog
 from adyton.service.keyadmin import KeyAdmin
-from adyton.service.values import KeyInfo, RewrapReport
-from adyton.service.verify import VerifyReport
+from adyton.values import ArchiveReport, KeyInfo, RewrapReport, VerifyReport, Watch, no_watch
 
 KeyInfos = list[KeyInfo]
 

@@ -10,9 +10,9 @@ from adyton.errors import InvalidInput
 from adyton.model import AuditEntry, Value, attribute_map, secret_name, tag_list, to_us
 from adyton.service.directory import Changes, check_max_versions, check_versions
 from adyton.service.limits import Limits
-from adyton.service.portability import Format
 from adyton.service.transfer import PortableSecret, TransferLimits
-from adyton.service.values import Item, Progress, encode_value
+from adyton.service.values import Item
+from adyton.values import Format, Progress, encode_value
 
 Expiry = dt.datetime | None | msgspec.UnsetType
 

@@ -9,15 +9,21 @@ import msgspec
 from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
 from adyton.library.sync_areas import Audit, Keys
-from adyton.library.sync_base import Face, Watch, no_watch
+from adyton.library.sync_base import Face
 from adyton.library.sync_user import UserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
-from adyton.service.directory import SecretPage
 from adyton.service.keyadmin import KeyAdmin
-from adyton.service.portability import Format, ImportReport
-from adyton.service.users import Health, UserInfo
-from adyton.service.values import Secret
+from adyton.values import (
+    Format,
+    Health,
+    ImportReport,
+    Secret,
+    SecretPage,
+    UserInfo,
+    Watch,
+    no_watch,
+)
 from adyton.wiring import Opened
 
 UNSET = msgspec.UNSET

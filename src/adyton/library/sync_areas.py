@@ -4,12 +4,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from adyton.library.sync_base import Face, Watch, no_watch
+from adyton.library.sync_base import Face
 from adyton.model import UserId
-from adyton.service.auditlog import ArchiveReport, AuditLog
+from adyton.service.auditlog import AuditLog
 from adyton.service.keyadmin import KeyAdmin
-from adyton.service.values import KeyInfo, RewrapReport
-from adyton.service.verify import VerifyReport
+from adyton.values import ArchiveReport, KeyInfo, RewrapReport, VerifyReport, Watch, no_watch
 
 KeyInfos = list[KeyInfo]
 

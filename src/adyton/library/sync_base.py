@@ -14,15 +14,9 @@ from adyton.service.limits import Limits
 from adyton.service.portability import Portability
 from adyton.service.secrets import Secrets
 from adyton.service.users import Users
-from adyton.service.values import Progress
 from adyton.wiring import Opened, Options, open_store
 
 T = TypeVar("T")
-Watch = Callable[[Progress], None]
-
-
-def no_watch(_: Progress) -> None:
-    """Watch nothing."""
 
 
 class Face:

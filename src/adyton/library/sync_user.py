@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adyton.library.sync_base import Watch, no_watch
 from adyton.model import (
     AuditEntry,
     Caller,
@@ -19,9 +18,14 @@ from adyton.model import (
     Value,
     user_id,
 )
-from adyton.service.directory import SecretPage
-from adyton.service.portability import Format, ImportReport
-from adyton.service.values import Secret
+from adyton.values import (
+    Format,
+    ImportReport,
+    Secret,
+    SecretPage,
+    Watch,
+    no_watch,
+)
 
 if TYPE_CHECKING:
     from adyton.library.sync import SecretStore

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from adyton.errors import AuditError, IntegrityError, InvalidDocument, InvalidInput
 from adyton.model import Action, AuditEntry, Caller, UserId
@@ -15,25 +15,13 @@ from adyton.service.keyring import SYSTEM_USER
 from adyton.service.logstate import edge_of
 from adyton.service.secretmeta import not_found
 from adyton.service.userkeys import UserKeys
-from adyton.service.values import Progress
-from adyton.service.verify import Verifier, VerifyReport
+from adyton.service.verify import Verifier
 from adyton.translog import inclusion_proof, write_proof
+from adyton.values import ArchiveReport, VerifyReport, Watch, no_watch
 
 _PAGE: Final = 500
 
 Filter = Callable[[AuditEntry], bool]
-
-
-def _no_watch(_: Progress) -> None:
-    return
-
-
-class ArchiveReport(NamedTuple):
-    """What was moved to an archive: leaves from ``first`` up to ``end``, not included."""
-
-    first: int
-    end: int
-    folder: Path
 
 
 class AuditLog:
@@ -218,7 +206,7 @@ class AuditLog:
         *,
         checkpoints: Sequence[bytes | str] = (),
         archive_dir: Path | None = None,
-        watch: Callable[[Progress], None] = _no_watch,
+        watch: Watch = no_watch,
     ) -> VerifyReport:
         """Recompute the tree, check every checkpoint, and hold the store against the log."""
         core = self._core

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -26,29 +26,9 @@ from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import Meta, not_found
 from adyton.service.userkeys import UserKeys
+from adyton.values import SecretPage
 
 _PAGE: Final = 2_000
-
-
-class SecretPage(msgspec.Struct, frozen=True):
-    """A listing, or one page of it.
-
-    Attributes:
-        items: Metadata in order of the names.
-        cursor: Where the next page begins, or None on the last.
-    """
-
-    items: tuple[SecretMetadata, ...]
-    cursor: str | None = None
-
-    def __iter__(self) -> Iterator[SecretMetadata]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __repr__(self) -> str:
-        return f"<SecretPage of {len(self.items)}>"
 
 
 class Changes(msgspec.Struct, frozen=True):

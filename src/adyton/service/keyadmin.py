@@ -23,7 +23,7 @@ from adyton.service.keyring import MASTER_WRAPS
 from adyton.service.limits import DAY_US
 from adyton.service.ticket import Work, run_now
 from adyton.service.userkeys import Purpose, UserKeys
-from adyton.service.values import KeyInfo, Progress, RewrapReport
+from adyton.values import KeyInfo, Progress, RewrapReport
 
 BATCH: Final = 500
 """Keys re-wrapped in one unit of a group: some ten milliseconds."""

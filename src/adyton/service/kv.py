@@ -30,7 +30,8 @@ from adyton.service.directory import Directory
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
 from adyton.service.secrets import Secrets
-from adyton.service.values import EngineDefaults, Item, Secret
+from adyton.service.values import EngineDefaults, Item
+from adyton.values import Secret
 
 MOUNTS_FOLDER: Final = ".mounts/"
 """Names of mounts other than the first begin with this, and can't be reached through the first."""

@@ -1,9 +1,7 @@
 """Export and import of a user's secrets: whole or not at all, and recorded."""
 
 from collections.abc import Callable, Collection
-from typing import Final, Literal
-
-import msgspec
+from typing import Final
 
 from adyton.errors import ImportConflict, IntegrityError, InvalidInput, ValueTooLarge
 from adyton.model import (
@@ -22,46 +20,14 @@ from adyton.service.journal import Draft
 from adyton.service.secretmeta import Meta
 from adyton.service.transfer import PortableSecret, PortableVersion
 from adyton.service.userkeys import UserKeys
-from adyton.service.values import Item, Progress
+from adyton.service.values import Item
+from adyton.values import ImportReport, Progress
 
-Format = Literal["bundle", "dotenv", "json", "yaml"]
 ON_CONFLICT: Final[tuple[OnConflict, ...]] = ("fail", "skip", "replace", "new-version")
 _PAGE: Final = 500
 _REPORT_EVERY: Final = 2_000
 _WRITE_BYTES: Final = 32 * 1024 * 1024
 """Values sealed in memory before they are written into the transaction."""
-
-
-class ImportReport(msgspec.Struct, frozen=True):
-    """What an import did, or would do.
-
-    Attributes:
-        created: Names that are new.
-        replaced: Names whose secret was replaced, history included.
-        new_versions: Names whose secret got a new version.
-        skipped: Names that exist and were left alone.
-        dry_run: Whether nothing was written.
-    """
-
-    created: tuple[str, ...]
-    replaced: tuple[str, ...]
-    new_versions: tuple[str, ...]
-    skipped: tuple[str, ...]
-    dry_run: bool
-
-    def __repr__(self) -> str:
-        return (
-            f"<ImportReport created={len(self.created)} replaced={len(self.replaced)} "
-            f"new_versions={len(self.new_versions)} skipped={len(self.skipped)}>"
-        )
-
-    def summary(self) -> str:
-        """Counts, for the audit record."""
-        mode = "dry run: " if self.dry_run else ""
-        return (
-            f"{mode}{len(self.created)} created, {len(self.replaced)} replaced, "
-            f"{len(self.new_versions)} new versions, {len(self.skipped)} skipped"
-        )
 
 
 class Portability:

@@ -12,7 +12,8 @@ from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
 from adyton.service.userkeys import UserKeys
-from adyton.service.values import Item, Secret
+from adyton.service.values import Item
+from adyton.values import Secret
 
 _MANY: Final = 256
 """Items in a batch from which on it pays to read all of a user's names at once."""

@@ -21,7 +21,7 @@ from adyton.service.keyadmin import KeyAdmin
 from adyton.service.keyring import SYSTEM_USER
 from adyton.service.logstate import CHECKPOINT_SECONDS
 from adyton.service.userkeys import UserKeys
-from adyton.service.values import Progress
+from adyton.values import Progress
 
 UPKEEP: Final = Caller("adyton:upkeep")
 _TICK: Final = 0.5

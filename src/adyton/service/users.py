@@ -1,51 +1,14 @@
 """The namespaces of a store, for its operator."""
 
-import datetime as dt
-from typing import Final, NamedTuple
+from typing import Final
 
 from adyton.model import Action, Caller, from_us
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.keyadmin import KeyAdmin
+from adyton.values import Health, UserInfo
 
 _PAGE: Final = 500
-
-
-class UserInfo(NamedTuple):
-    """One namespace.
-
-    Attributes:
-        user: The user id.
-        created_at: When the first secret was written, UTC.
-        secrets: How many secrets there are.
-    """
-
-    user: str
-    created_at: dt.datetime
-    secrets: int
-
-    def __repr__(self) -> str:
-        return f"<UserInfo secrets={self.secrets}>"
-
-
-class Health(NamedTuple):
-    """What an operator wants to know of a store at a glance.
-
-    Attributes:
-        problems: What the storage engine finds wrong; empty when sound.
-        root: What the root of trust says of itself.
-        records: Records in the log.
-        signed: Size of the newest checkpoint.
-        retired_users: Users whose retired keys wait to be re-wrapped.
-        master_due: Whether the master key is due for rotation.
-    """
-
-    problems: list[str]
-    root: dict[str, str]
-    records: int
-    signed: int
-    retired_users: int
-    master_due: bool
 
 
 class Users:

@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 from adyton.errors import AuditError, IntegrityError, InvalidDocument
 from adyton.model import Action, State
@@ -18,8 +18,8 @@ from adyton.service import archive, secretmeta
 from adyton.service.core import LOG, Core
 from adyton.service.keyring import SYSTEM_USER
 from adyton.service.userkeys import UserKeys
-from adyton.service.values import Progress
 from adyton.translog import Checkpoint, NoteVerifier, TileBuilder, verify_checkpoint
+from adyton.values import Progress, VerifyReport
 
 CHUNK: Final = 4_096
 _PAGE: Final = 1_000
@@ -41,26 +41,6 @@ _CHANGES: Final = frozenset(
         Action.SECRET_IMPORT.value,
     }
 )
-
-
-class VerifyReport(NamedTuple):
-    """What a verification has found to be true.
-
-    Attributes:
-        records: Records in the tree.
-        archived: Of these, read from archive files.
-        checkpoints: Signed checkpoints that the tree agrees with, those given included.
-        secrets: Secrets whose stored state is the one the log tells.
-        users: Namespaces that were checked.
-        root: Root hash of the whole tree.
-    """
-
-    records: int
-    archived: int
-    checkpoints: int
-    secrets: int
-    users: int
-    root: bytes
 
 
 def lie(text: str) -> NoReturn:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
+from adyton.canonical import parse_exact
 from adyton.errors import (
     AccessDenied,
     ConfigurationError,
@@ -20,7 +21,6 @@ from adyton.errors import (
     InvalidInput,
     StoreError,
 )
-from adyton.service.transfer.canonical import parse_exact
 
 _RETRIED: Final = frozenset((429, 500, 502, 503, 504))
 _LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))

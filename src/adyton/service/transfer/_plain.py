@@ -4,9 +4,9 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from adyton.canonical import canonical_json, parse_exact
 from adyton.errors import AdytonError, InvalidDocument, InvalidInput
 from adyton.model import CONTENT_JSON, CONTENT_TEXT, State, to_us
-from adyton.service.transfer.canonical import canonical_json, parse_exact
 from adyton.service.transfer.records import PortableSecret, TransferLimits, single_version
 
 QUOTE_HINT: Final = "Quote it if it is the secret itself."

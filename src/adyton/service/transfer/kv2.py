@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from adyton.canonical import canonical_json
 from adyton.errors import AccessDenied, AdytonError, InvalidDocument, InvalidInput
 from adyton.model import CONTENT_JSON, MAX_VERSIONS_LIMIT, State, secret_name, to_us
 from adyton.service.transfer._kv2_http import Answer, Connection, encode_path
 from adyton.service.transfer._plain import check_depth
-from adyton.service.transfer.canonical import canonical_json
 from adyton.service.transfer.records import PortableSecret, PortableVersion, TransferLimits
 
 _TIME: Final = re.compile(

@@ -29,9 +29,9 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.resolver import implicit_resolvers
 
+from adyton.canonical import canonical_json, parse_exact
 from adyton.errors import InvalidDocument
 from adyton.service.transfer._plain import QUOTE_HINT, Collector, decode_text, tree_of
-from adyton.service.transfer.canonical import canonical_json, parse_exact
 from adyton.service.transfer.records import PortableSecret, TransferLimits
 
 # What some YAML version takes for a number, boolean, null, time or merge key.
