@@ -5,12 +5,14 @@ import logging
 import os
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 from adyton.errors import InvalidInput
 from adyton.server.http import Handler, Request, Response
 from adyton.server.paths import canonical
+from adyton.server.telemetry.counters import RequestStats
 
 _log = logging.getLogger("adyton.server")
 
@@ -76,9 +78,13 @@ class Application:
     Args:
         handler: Answers what has passed the limits.
         limits: The limits.
+        stats: Counts what was answered.
     """
 
-    def __init__(self, handler: Handler, limits: HttpLimits) -> None:
+    def __init__(
+        self, handler: Handler, limits: HttpLimits, stats: RequestStats | None = None
+    ) -> None:
+        self._stats = stats or RequestStats()
         self._handler = handler
         self._limits = limits
         self.in_flight = 0
@@ -98,8 +104,11 @@ class Application:
             protocol.response_empty(400, [])
             return
         if self._stopping or self.in_flight >= self._limits.in_flight:
-            self._send(scope, protocol, _error(503, "the server is busy", ("retry-after", "1")))
+            self._send(
+                scope, protocol, _error(503, "the server is busy", ("retry-after", "1")), 0.0
+            )
             return
+        started = perf_counter()
         self.in_flight += 1
         self.idle.clear()
         try:
@@ -111,7 +120,7 @@ class Application:
             self.in_flight -= 1
             if not self.in_flight:
                 self.idle.set()
-        self._send(scope, protocol, response)
+        self._send(scope, protocol, response, perf_counter() - started)
 
     async def _respond(self, scope: Scope, protocol: Exchange) -> Response:
         limits = self._limits
@@ -134,6 +143,7 @@ class Application:
             if isinstance(found, Response):
                 return found
             body = found
+            self._stats.received += len(body)
         address = scope.client.rpartition(":")[0].strip("[]")
         return await self._handler(
             Request(method, path, query, headers, body, address, self._new_id())
@@ -169,8 +179,7 @@ class Application:
             f"-{self._requests >> 48 & 0x3FFF | 0x8000:04x}-{self._requests & 0xFFFFFFFFFFFF:012x}"
         )
 
-    @staticmethod
-    def _send(scope: Scope, protocol: Exchange, response: Response) -> None:
+    def _send(self, scope: Scope, protocol: Exchange, response: Response, seconds: float) -> None:
         if not response.headers and response.content_type == _JSON and response.body:
             headers = _JSON_HEADERS
         else:
@@ -181,6 +190,7 @@ class Application:
             protocol.response_bytes(response.status, headers, response.body)
         else:
             protocol.response_empty(response.status, headers)
+        self._stats.done(scope.method, scope.path, response.status, len(response.body), seconds)
 
 
 def _error(status: int, text: str, *headers: tuple[str, str]) -> Response:

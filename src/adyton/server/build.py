@@ -1,15 +1,16 @@
 """Puts the server's handlers together over one open store."""
 
 from adyton.server.http import Handler, Request, Response
+from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.api import VaultApi
 from adyton.server.vault.reply import errors
 from adyton.server.vault.service import Services
 from adyton.service.core import Core
 
 
-def build_handler(core: Core) -> tuple[Handler, Services]:
+def build_handler(core: Core, telemetry: Telemetry | None = None) -> tuple[Handler, Services]:
     """A handler for all of the server's paths, and the services that it calls."""
-    services = Services(core)
+    services = Services(core, telemetry)
     vault = VaultApi(services)
 
     async def handle(request: Request) -> Response:

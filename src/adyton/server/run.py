@@ -21,9 +21,12 @@ from adyton.errors import AdytonError, ConfigurationError
 from adyton.model import Caller
 from adyton.server.app import Application, HttpLimits
 from adyton.server.build import build_handler
+from adyton.server.telemetry.settings import TelemetrySettings
+from adyton.server.telemetry.state import Telemetry
 from adyton.server.tokens import make_root_token
 from adyton.server.vault.service import Services
 from adyton.service.access.tidy import Tidy
+from adyton.service.rootcheck import RootCheck
 from adyton.wiring import Opened
 
 _GRACE_SECONDS: Final = 10.0
@@ -42,6 +45,7 @@ class ServeOptions:
         tls_key: Its private key, PEM.
         tls_client_ca: Certificates of those whose clients are let in; None to let all in.
         limits: Limits on requests.
+        telemetry: Metrics, logs and traces.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +54,7 @@ class ServeOptions:
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     limits: HttpLimits = field(default_factory=HttpLimits)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     @property
     def address(self) -> str:
@@ -110,9 +115,16 @@ def _tune_interpreter() -> None:
 async def _serve(
     opened: Opened, options: ServeOptions, root_token: str | None, ready: Callable[[str], None]
 ) -> None:
-    handler, services = build_handler(opened.core)
+    telemetry = Telemetry(options.telemetry.unauthenticated_metrics)
+    handler, services = build_handler(opened.core, telemetry)
+    roots = RootCheck(opened.core)
+    if telemetry.store is not None:
+        telemetry.store.roots = roots
+        telemetry.store.delivered = lambda: opened.upkeep.delivered
+    roots.start()
     text = "" if root_token is None else make_root_token(opened, root_token)
-    application = Application(handler, options.limits)
+    application = Application(handler, options.limits, telemetry.requests)
+    telemetry.in_flight = lambda: application.in_flight
     server = Server(
         application,
         address=options.host,
@@ -146,6 +158,7 @@ async def _serve(
     server.stop()  # type: ignore[no-untyped-call]
     await serving
     waiting.cancel()
+    roots.close()
 
 
 async def _tidy(opened: Opened, services: Services) -> None:

@@ -24,6 +24,7 @@ from adyton.errors import (
 from adyton.ports import Clock, EntryRow, Storage, Transaction
 from adyton.service.journal import Draft, Journal
 from adyton.service.logstate import LogState
+from adyton.service.stats import CommitStats
 from adyton.service.ticket import (
     Aside,
     Operation,
@@ -106,6 +107,7 @@ class GroupCommit:
         self._scheduled: set[asyncio.AbstractEventLoop] = set()
         self._closed = False
         self._last_us = state.last_us
+        self.stats: Final = CommitStats()
         self.commit_seconds = 1.0 if mode == "auto" else 0.0  # measured before it is trusted
 
     # -- waiting --------------------------------------------------------------------------------
@@ -229,6 +231,7 @@ class GroupCommit:
         try:
             run_now(self._carry_out(group))
         except BaseException as error:  # noqa: BLE001 - nobody may be left waiting
+            self.stats.failed += 1
             for ticket in group:
                 ticket.error = _refusal(error, reading=ticket.work is None)
         finally:
@@ -260,7 +263,9 @@ class GroupCommit:
         except BaseException:
             await tx.rollback()
             raise
-        self._measure(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._measure(seconds)
+        self.stats.committed(len(group), seconds)
         self._last_us = now_us
         state.accept(stage)
         for callback in scope._after:  # noqa: SLF001 - two halves of one mechanism

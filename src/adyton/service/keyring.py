@@ -63,6 +63,7 @@ class Keyring:
     Attributes:
         generation: Counted up whenever keys are forgotten.
         forgotten: Called then, for whoever keeps what those keys have opened.
+        loads: How often a user's keys were opened from storage.
     """
 
     def __init__(self, store_id: bytes, *, cached_users: int = DEFAULT_CACHED_USERS) -> None:
@@ -76,6 +77,7 @@ class Keyring:
         self._users: OrderedDict[str, UserKeys] = OrderedDict()
         self.generation = 0
         self.forgotten: Callable[[], None] = _nothing
+        self.loads = 0
         self._lock = threading.Lock()
         self._user_index: IndexKey
         self.system: UserKeys
@@ -232,6 +234,11 @@ class Keyring:
         """The keyed index of a user id."""
         return self._user_index.index(user_id)
 
+    @property
+    def open_users(self) -> int:
+        """How many users' keys are open in memory."""
+        return len(self._users)
+
     def cached(self, user_id: str) -> UserKeys | None:
         """A user's keys if they are open."""
         return self._users.get(user_id)
@@ -278,6 +285,7 @@ class Keyring:
         row = await rows.user(user)
         if row is None:
             return None
+        self.loads += 1
         key_rows = await rows.user_keys(user)
         subkey_rows = await rows.subkeys(user)
         wrapping = {}

@@ -42,6 +42,9 @@ class Upkeep:
         sinks: Where records are copied to.
         reveal: Whether sinks get names and user ids in the clear, instead of keyed indexes.
         jobs: Whether to re-wrap and rotate by itself.
+
+    Attributes:
+        delivered: For each sink, the leaf of the next record that it lacks, as far as known.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Upkeep:
     ) -> None:
         self._core = core
         self._sinks = list(sinks)
+        self.delivered = [0] * len(self._sinks)
         self._reveal = reveal
         self._jobs = jobs
         self._stop = threading.Event()
@@ -117,7 +121,7 @@ class Upkeep:
             if not last and time.monotonic() < self._retry_at.get(number, 0.0):
                 continue
             try:
-                self._feed(sink, last=last)
+                self._feed(number, sink, last=last)
             except OSError as error:
                 _log.warning("an audit sink fails (%s); it will catch up", error.strerror)
                 self._retry_at[number] = time.monotonic() + _RETRY_SECONDS / 10
@@ -125,9 +129,9 @@ class Upkeep:
                 _log.error("an audit sink can't be fed: %s", error.message)
                 self._retry_at[number] = time.monotonic() + _RETRY_SECONDS
 
-    def _feed(self, sink: Sink, *, last: bool) -> None:
+    def _feed(self, number: int, sink: Sink, *, last: bool) -> None:
         core = self._core
-        at = sink.position()
+        at = self.delivered[number] = sink.position()
         if at > core.commit.state.size:
             raise AuditError(
                 f"it holds records up to leaf {at - 1}, but the log ends before leaf"
@@ -140,7 +144,7 @@ class Upkeep:
             if not events:
                 return
             sink.write(events)
-            at = events[-1].leaf + 1
+            at = self.delivered[number] = events[-1].leaf + 1
 
     async def _events(self, start: int) -> list[SinkEvent]:
         events = []

@@ -5,7 +5,8 @@ from typing import Final
 from adyton.errors import AccessDenied, AdytonError, SecretNotFound
 from adyton.server.errors import status_of
 from adyton.server.http import Request, Response
-from adyton.server.vault import policies, sysapi, tokens, wrapping
+from adyton.server.telemetry.state import StoreState
+from adyton.server.vault import metrics, policies, sysapi, tokens, wrapping
 from adyton.server.vault.context import Context
 from adyton.server.vault.kv import Kv
 from adyton.server.vault.logins import approle, userpass
@@ -28,10 +29,11 @@ class VaultApi:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._routes = Routes()
-        for room in (sysapi, policies, tokens, wrapping):
+        for room in (sysapi, metrics, policies, tokens, wrapping):
             room.add_routes(self._routes, services)
         self._kv = Kv(services)
         logins = Logins(services.core, services.tokens)
+        services.telemetry.store = StoreState(services.core, services.gate, logins.stats)
         services.logins = {
             "approle": approle(services, logins),
             "userpass": userpass(services, logins),

@@ -3,6 +3,7 @@
 from typing import Any, Final, Protocol
 
 from adyton.model import Caller
+from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.context import Context
 from adyton.server.vault.routes import Route
 from adyton.service.access.gate import Gate
@@ -29,10 +30,12 @@ class Services:
 
     Args:
         core: The open store.
+        telemetry: Counts of the server.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, telemetry: Telemetry | None = None) -> None:
         self.core: Final = core
+        self.telemetry: Final = telemetry or Telemetry()
         self.secrets: Final = Secrets(core)
         self.directory: Final = Directory(core)
         self.spaces: Final = Spaces(core)

@@ -77,12 +77,16 @@ class Gate:
     Args:
         core: The open store.
         spaces: Mounts and policies.
+
+    Attributes:
+        loads: How often a token was looked up in the store, for not being in memory.
     """
 
     def __init__(self, core: Core, spaces: Spaces) -> None:
         self._core = core
         self._spaces = spaces
         self._sessions: dict[str, Session] = {}
+        self.loads = 0
 
     # -- letting in -----------------------------------------------------------------------------
 
@@ -117,8 +121,14 @@ class Gate:
             return None
         return session
 
+    @property
+    def size(self) -> int:
+        """How many sessions are in memory."""
+        return len(self._sessions)
+
     async def _load(self, text: str) -> Session | None:
         core = self._core
+        self.loads += 1
         index = parse_token(text)
         if index is None:  # a token that was given its text; the operator's namespace has these
             index = core.ring.user_index(OPERATOR_SPACE)

@@ -33,6 +33,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
+from adyton.service.stats import LoginStats
 from adyton.service.userkeys import UserKeys
 
 _SECOND_US = 1_000_000
@@ -87,6 +88,7 @@ class Logins:
         self._core = core
         self._tokens = tokens
         self.hasher = Hasher()
+        self.stats = LoginStats()
         self._throttle = LoginThrottle(time.monotonic, os.urandom(32))
 
     # -- AppRole --------------------------------------------------------------------------------
@@ -119,7 +121,8 @@ class Logins:
             await changes.write(draft)
             return issued
 
-        return await core.write(draft, work)
+        with self.stats:
+            return await core.write(draft, work)
 
     async def _role_of(
         self, rows: Rows, keys: UserKeys, mount: Mount, role_id: str
@@ -288,6 +291,10 @@ class Logins:
             InvalidInput: Either is wrong; one text, and the same time, for both.
             LimitExceeded: Too many failures from there, or too many logins at once.
         """
+        with self.stats:
+            return await self._password(caller, mount, name, password)
+
+    async def _password(self, caller: Caller, mount: Mount, name: str, password: str) -> Issued:
         core = self._core
         user = str(caller.user)
         draft = Draft(caller, Action.ACCESS_LOGIN, user_id=user, name=f"auth/{mount.path}login")

@@ -1,0 +1,30 @@
+"""``sys/metrics``: what the server has counted, for a token that may read it, or for all."""
+
+from adyton.model import Action
+from adyton.server.http import Response
+from adyton.server.telemetry.collector import MOST_TO_REWRAP, as_vault, exposition
+from adyton.server.vault.context import Context
+from adyton.server.vault.reply import encode
+from adyton.server.vault.routes import READ, Routes
+from adyton.server.vault.service import Services
+from adyton.service.access.shelves import record_path
+
+
+def add_routes(routes: Routes, services: Services) -> None:
+    """Add the route of the metrics."""
+    core, telemetry = services.core, services.telemetry
+    public = telemetry.unauthenticated_metrics
+
+    async def metrics(context: Context) -> Response:
+        if not public:
+            await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        async with core.storage.snapshot() as rows:
+            to_rewrap = len(await rows.users_with_retired_keys(b"", MOST_TO_REWRAP))
+        accept = context.request.headers.get("accept", "")
+        named = context.request.query.get("format", "")
+        if named == "prometheus" or "openmetrics-text" in accept or "text/plain" in accept:
+            body, kind = exposition(telemetry, accept, to_rewrap)
+            return Response(200, body, kind)
+        return Response(200, encode(as_vault(telemetry, to_rewrap)))
+
+    routes.add("sys/metrics", {READ: metrics}, public=public)
