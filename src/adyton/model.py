@@ -98,12 +98,19 @@ class Caller(msgspec.Struct, frozen=True):
         user: The only user whose namespace this caller may touch, or None for the operator.
         address: Network address of the caller, or empty.
         request_id: Identifier that ties the record to a request, or empty.
+        method: How the identity was shown: type and mount of a login method, or empty.
+        accessor: Accessor of the token that acts, or empty.
+        decision: What decided that the caller may or may not do this (``docs/spec/audit.md``,
+            section 2), or empty where no policy was asked.
     """
 
     actor: str
     user: str | None = None
     address: str = ""
     request_id: str = ""
+    method: str = ""
+    accessor: str = ""
+    decision: str = ""
 
     def __post_init__(self) -> None:
         if not self.actor:
@@ -268,6 +275,12 @@ class AuditEntry(msgspec.Struct, frozen=True):
         reason: Why not, or a detail of how; never a value.
         request_id: The caller's request id, or empty.
         address: The caller's address, or empty.
+        method: The login method that the caller's token came from, such as
+            ``approle auth/approle/``, or empty.
+        accessor: The token's accessor, or empty.
+        decision: Which policies decided, or empty where none was asked.
+        outcome: The class of the answer, such as ``ok`` or ``denied``; empty in records of
+            format 1.
     """
 
     index: int
@@ -281,6 +294,10 @@ class AuditEntry(msgspec.Struct, frozen=True):
     reason: str
     request_id: str
     address: str
+    method: str = ""
+    accessor: str = ""
+    decision: str = ""
+    outcome: str = ""
 
     def __repr__(self) -> str:
         return f"<AuditEntry index={self.index} action={self.action} success={self.success}>"

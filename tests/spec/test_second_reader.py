@@ -22,7 +22,9 @@ from adyton.ports import MetaRow
 from adyton.service import secretmeta
 from support import Place
 
-VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "envelope"
+VECTORS = Path(__file__).resolve().parents[2] / "vectors"
+COMMIT_LABEL = b"adyton.audit-commit.v1\x00"
+BODY_FIELDS = {1: 12, 2: 16}  # of the formats of audit records
 
 
 def u64(number):
@@ -65,6 +67,30 @@ def tree_root(hashes):
         middle *= 2
     halves = tree_root(hashes[:middle]) + tree_root(hashes[middle:])
     return hashlib.sha256(b"\x01" + halves).digest()
+
+
+def record_key(audit_key, leaf):
+    return hkdf_expand(audit_key, context("adyton/v1/audit-record", u64(leaf >> 20)))
+
+
+def open_record(audit_key, store, leaf, record):
+    header = record[:53]
+    aad = context("adyton/v1/audit-record", store, u64(0), u64(leaf), header)
+    plain = open_box(record_key(audit_key, leaf), b"\x01" + record[53:], aad)
+    assert hashlib.sha256(COMMIT_LABEL + plain).digest() == header[21:]
+    body = msgspec.msgpack.decode(plain[16:])
+    assert len(body) == BODY_FIELDS[header[0]]
+    return body
+
+
+def seal_record(audit_key, store, leaf, user, body, *, salt, nonce):
+    """A record in the format that has so many fields."""
+    number = next(number for number, count in BODY_FIELDS.items() if count == len(body))
+    plain = salt + msgspec.msgpack.encode(body)
+    commitment = hashlib.sha256(COMMIT_LABEL + plain).digest()
+    header = bytes([number]) + user + struct.pack(">I", leaf >> 20) + commitment
+    aad = context("adyton/v1/audit-record", store, u64(0), u64(leaf), header)
+    return header + seal_box(record_key(audit_key, leaf), nonce, plain, aad)[1:]
 
 
 class Reader:
@@ -142,13 +168,7 @@ class Reader:
 
     def record(self, leaf, audit_key):
         (record,) = self.one("SELECT record FROM audit_entries WHERE leaf=?", leaf)
-        header = record[:53]
-        info = context("adyton/v1/audit-record", u64(leaf >> 20))
-        aad = context("adyton/v1/audit-record", self.store, u64(0), u64(leaf), header)
-        plain = open_box(hkdf_expand(audit_key, info), b"\x01" + record[53:], aad)
-        label = b"adyton.audit-commit.v1\x00"
-        assert hashlib.sha256(label + plain).digest() == header[21:]
-        return msgspec.msgpack.decode(plain[16:])
+        return open_record(audit_key, self.store, leaf, record)
 
 
 @pytest.fixture
@@ -271,7 +291,119 @@ def vector_text():
 
 def test_the_vectors_are_what_this_code_makes():
     """vectors/envelope is made by this second implementation, and by nothing else."""
-    assert (VECTORS / "v1.json").read_text("utf-8") == vector_text()
+    assert (VECTORS / "envelope" / "v1.json").read_text("utf-8") == vector_text()
+    assert (VECTORS / "audit" / "records.json").read_text("utf-8") == record_text()
+
+
+def make_records():
+    """Audit records of both formats, by this file's code alone."""
+    key, store, user = bytes(range(32)), b"S" * 16, b"U" * 16
+    old = [
+        1_700_000_000_000_000, "cli:alice", "alice", "db/password", 3, "secret.set", True, "",
+        "r-1", "192.0.2.1", b"N" * 16, b"D" * 32,
+    ]  # fmt: skip
+    new = [
+        *old,
+        *("approle auth/approle/", "xqSwDA0Zt1FUPVWl", "allow:app,default", "ok"),
+    ]
+    refused = [
+        *(1_700_000_000_000_001, "(no token)", "", "", 0, "access.deny", False, "no such token"),
+        *("r-2", "2001:db8::1", b"", b"", "", "", "deny", "denied"),
+    ]
+    cases = []
+    for leaf, body in ((0, old), (2**20, old), (7, new), (2**21 + 1, refused)):
+        salt, nonce = bytes(range(16)), bytes(range(12))
+        record = seal_record(key, store, leaf, user, body, salt=salt, nonce=nonce)
+        shown = [field.hex() if isinstance(field, bytes) else field for field in body]
+        case = {"key": key.hex(), "store": store.hex(), "user": user.hex(), "leaf": leaf,
+                "body": shown, "salt": salt.hex()}  # fmt: skip
+        cases.append({**case, "record": record.hex(), "expect": "opens"})
+        other = bytes([3 - record[0]])
+        for expect, changed in (
+            ("the other format", other + record[1:]),
+            ("unknown format", b"\x03" + record[1:]),
+            ("commitment", record[:21] + bytes(32) + record[53:]),
+            ("truncated", record[:64]),
+        ):
+            cases.append({**case, "record": changed.hex(), "expect": expect})
+    return cases
+
+
+def record_text():
+    return json.dumps(make_records(), indent=1) + "\n"
+
+
+def test_adyton_reads_records_of_both_formats():
+    """Each is what the vectors say; a changed one, or one under the other format, is refused."""
+    from adyton.crypto.secretbytes import SecretBytes
+    from adyton.errors import IntegrityError
+    from adyton.service.journal import Journal, to_entry
+    from adyton.service.userkeys import AuditKey
+
+    class Keys:
+        def __init__(self, user, key):
+            self.user, self.audit = user, AuditKey(SecretBytes(key))
+
+    for case in json.loads((VECTORS / "audit" / "records.json").read_text("utf-8")):
+        keys = Keys(bytes.fromhex(case["user"]), bytes.fromhex(case["key"]))
+        journal = Journal(bytes.fromhex(case["store"]), 0, keys)
+        record = bytes.fromhex(case["record"])
+        if case["expect"] != "opens":
+            with pytest.raises(IntegrityError):
+                journal.open(keys, case["leaf"], record)
+            continue
+        body, plain = journal.open(keys, case["leaf"], record)
+        assert plain[:16].hex() == case["salt"]
+        shown = case["body"]
+        entry = to_entry(case["leaf"], body)
+        assert (body.time_us, entry.actor, entry.user, entry.secret_name) == tuple(shown[:4])
+        assert (entry.version, entry.action, entry.success, entry.reason) == tuple(shown[4:8])
+        assert (entry.request_id, entry.address) == tuple(shown[8:10])
+        assert (body.name_index.hex(), body.digest.hex()) == tuple(shown[10:12])
+        added = (entry.method, entry.accessor, entry.decision, entry.outcome)
+        assert added == (tuple(shown[12:]) or ("", "", "", ""))
+
+
+def test_a_store_with_records_of_format_1_goes_on(tmp_path, monkeypatch):
+    """Records of both formats in one log: read, verified, proved and copied to a sink."""
+    from adyton.ports import EntryRow
+    from adyton.service.journal import Journal
+    from adyton.sinks.file import FileSink
+
+    sealed_now = Journal.seal
+
+    def seal_as_before(journal, draft, leaf, time_us):
+        """What this file makes of the same draft, in format 1."""
+        row = sealed_now(journal, draft, leaf, time_us)
+        keys = draft.keys or journal._system
+        body, plain = journal.open(keys, leaf, row.record)
+        old = seal_record(
+            keys.audit._key.reveal(), store_id, leaf, keys.user,
+            list(msgspec.structs.astuple(body)[:12]),
+            salt=plain[:16], nonce=row.record[53:65],
+        )  # fmt: skip
+        return EntryRow(leaf, keys.user, old)
+
+    place = Place(tmp_path)
+    place.open().close()
+    (store_id,) = place.sql("SELECT value FROM settings WHERE key='store-id'")[0]
+    monkeypatch.setattr(Journal, "seal", seal_as_before)
+    with place.open() as store:
+        store.set_secret("alice", "old", "value")
+        store.get_secret("alice", "old").wipe()
+    monkeypatch.undo()
+    formats = [record[0] for (record,) in place.sql("SELECT record FROM audit_entries")]
+    assert set(formats[1:]) == {1}
+    sink = tmp_path / "audit.jsonl"
+    with place.open(sinks=[FileSink(sink)]) as store:
+        store.get_secret("alice", "old").wipe()
+        assert store.audit.verify().records > len(formats)
+        log = store.get_audit_log("alice")
+        assert [entry.outcome for entry in log if entry.action == "secret.get"] == ["ok", ""]
+        for entry in log[:3]:
+            assert store.audit.prove(entry.index, user="alice")
+    lines = [json.loads(line) for line in sink.read_text("utf-8").splitlines()]
+    assert {line["outcome"] for line in lines if line["action"] == "secret.get"} == {"ok", ""}
 
 
 def test_adyton_agrees_with_the_vectors():
@@ -283,7 +415,7 @@ def test_adyton_agrees_with_the_vectors():
     from adyton.errors import DecryptionFailed
     from adyton.service.userkeys import AuditKey
 
-    vectors = json.loads((VECTORS / "v1.json").read_text("utf-8"))
+    vectors = json.loads((VECTORS / "envelope" / "v1.json").read_text("utf-8"))
     for case in vectors["boxes"]:
         aad = ctx.encode(case["label"].encode(), *map(bytes.fromhex, case["fields"]))
         assert aad.hex() == case["context"]

@@ -27,6 +27,10 @@ def _entry(found: AuditEntry) -> dict[str, Any]:
         "reason": found.reason,
         "request_id": found.request_id,
         "address": found.address,
+        "method": found.method,
+        "accessor": found.accessor,
+        "decision": found.decision,
+        "outcome": found.outcome,
     }
 
 

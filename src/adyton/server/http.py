@@ -55,5 +55,10 @@ class Response:
         self.content_type = content_type
         self.headers = headers
 
+    def identified(self, request_id: str) -> "Response":
+        """The same with the request's id in a header, for a body that does not hold it."""
+        headers = (*self.headers, ("x-request-id", request_id))
+        return Response(self.status, self.body, self.content_type, headers)
+
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]

@@ -290,9 +290,7 @@ class GroupCommit:
             scope.changed = changed
             del scope._after[after:]  # noqa: SLF001 - idem
             ticket.error = error
-            ticket.drafts = (
-                [] if ticket.failure is None else [ticket.failure.failed(type(error).__name__)]
-            )
+            ticket.drafts = [] if ticket.failure is None else [ticket.failure.refused(error)]
         else:
             await scope.tx.release()
             ticket.drafts = [*ticket.drafts, *scope.drafts]
@@ -303,10 +301,10 @@ class GroupCommit:
         for at, draft in enumerate(ticket.drafts):
             keys = draft.keys
             if keys is not None and (keys.purged or scope.changed.get(draft.user_id, keys) is None):
-                failed = draft.failed(SecretNotFound.__name__)
+                ticket.error = SecretNotFound("there is no such secret")
+                failed = draft.refused(ticket.error)
                 failed.keys = None
                 ticket.drafts[at] = failed
-                ticket.error = SecretNotFound("there is no such secret")
 
     def _measure(self, seconds: float) -> None:
         if self._mode == "auto":

@@ -173,7 +173,7 @@ class Core:
             AuditUnavailable: The refusal itself could not be recorded.
         """
         if not isinstance(error, StoreClosed):
-            await self.commit.submit(drafts=[draft.failed(type(error).__name__)])
+            await self.commit.submit(drafts=[draft.refused(error)])
         return error
 
     async def checked(

@@ -10,13 +10,26 @@ import msgspec
 
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import NONCE_BYTES
-from adyton.errors import IntegrityError, InvalidDocument
+from adyton.errors import (
+    AccessDenied,
+    AdytonError,
+    ImportConflict,
+    IntegrityError,
+    InvalidDocument,
+    InvalidInput,
+    LimitExceeded,
+    SecretNotFound,
+    UserNotFound,
+    VersionConflict,
+)
 from adyton.model import Action, AuditEntry, Caller, from_us
 from adyton.ports import EntryRow
 from adyton.service.userkeys import EPOCH_BITS, UserKeys
 
 RECORD_V1: Final = 0x01
-RECORD_V1_BYTE: Final = b"\x01"
+RECORD_V2: Final = 0x02
+"""Written today; format 1 is read as well."""
+_READABLE: Final = (RECORD_V1, RECORD_V2)
 SALT_BYTES: Final = 16
 COMMIT_LABEL: Final = b"adyton.audit-commit.v1\x00"
 HEADER_BYTES: Final = 53
@@ -33,8 +46,28 @@ NOBODY: Final = Caller("(no identity)")
 """Stands in the record of an attempt that came without an identity."""
 
 
+OK: Final = "ok"
+_OUTCOMES: Final[tuple[tuple[type[AdytonError], str], ...]] = (
+    (InvalidInput, "invalid"),
+    (VersionConflict, "conflict"),
+    (ImportConflict, "conflict"),
+    (SecretNotFound, "absent"),
+    (UserNotFound, "absent"),
+    (AccessDenied, "denied"),
+    (LimitExceeded, "limited"),
+)
+
+
+def outcome_of(error: BaseException) -> str:
+    """The class of the answer that an error becomes (``docs/spec/audit.md``, section 2)."""
+    return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), "failed")
+
+
 class Body(msgspec.Struct, array_like=True, frozen=True):
-    """What a record says; MessagePack, sealed. The order of fields is the format."""
+    """What a record says; MessagePack, sealed. The order of fields is the format.
+
+    Those with a default came with format 2.
+    """
 
     time_us: int
     actor: str
@@ -48,6 +81,10 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
     address: str
     name_index: bytes
     digest: bytes
+    method: str = ""
+    accessor: str = ""
+    decision: str = ""
+    outcome: str = ""
 
 
 class Draft:
@@ -58,6 +95,7 @@ class Draft:
         touch: Keyed index of the name whose time of access this record sets, or empty.
         name_index: Keyed index of the name whose state this record changes, or empty.
         digest: SHA-256 of the secret's metadata after the change; empty when it is gone.
+        outcome: The class of the answer.
     """
 
     __slots__ = (
@@ -67,6 +105,7 @@ class Draft:
         "keys",
         "name",
         "name_index",
+        "outcome",
         "reason",
         "success",
         "touch",
@@ -100,10 +139,11 @@ class Draft:
         self.touch = touch
         self.name_index = name_index
         self.digest = digest
+        self.outcome = OK
 
-    def failed(self, reason: str) -> "Draft":
+    def failed(self, reason: str, outcome: str) -> "Draft":
         """The same draft, saying that it was not done."""
-        return Draft(
+        draft = Draft(
             self.caller,
             self.action,
             self.keys,
@@ -113,6 +153,12 @@ class Draft:
             success=False,
             reason=reason,
         )
+        draft.outcome = outcome
+        return draft
+
+    def refused(self, error: BaseException) -> "Draft":
+        """The same draft, saying which error it has become."""
+        return self.failed(type(error).__name__, outcome_of(error))
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -152,12 +198,16 @@ class Journal:
                 caller.address,
                 draft.name_index,
                 draft.digest,
+                caller.method,
+                caller.accessor,
+                caller.decision,
+                draft.outcome,
             )
         )
         salt = urandom(SALT_BYTES)
         epoch = leaf >> EPOCH_BITS
         header = _header.pack(
-            RECORD_V1, keys.user, epoch, sha256(COMMIT_LABEL + salt + body).digest()
+            RECORD_V2, keys.user, epoch, sha256(COMMIT_LABEL + salt + body).digest()
         )
         box = keys.audit.epoch(epoch).seal(salt + body, self._context(leaf, header))
         # The box's own format byte is implied by the record's.
@@ -174,7 +224,8 @@ class Journal:
         """
         # Verification spends most of its time here: one pass, and no calls that can be spared.
         header = record[:HEADER_BYTES]
-        if header[:17] != RECORD_V1_BYTE + keys.user or len(record) < SEALED_AT:
+        known = len(record) >= SEALED_AT and record[0] in _READABLE
+        if not known or header[1:17] != keys.user:
             raise IntegrityError("an audit record is not in the place it was written to")
         context = self._prefix + _u64(leaf) + self._header_length + header
         plain = keys.audit.epoch(leaf >> EPOCH_BITS).open_parts(
@@ -217,4 +268,8 @@ def to_entry(leaf: int, body: Body) -> AuditEntry:
         body.reason,
         body.request_id,
         body.address,
+        body.method,
+        body.accessor,
+        body.decision,
+        body.outcome,
     )

@@ -144,10 +144,10 @@ class Secrets:
                     found[name] = await self._open(draft, None)
                     drafts.append(draft)
                 except IntegrityError as error:
-                    await core.commit.submit(drafts=[*drafts, draft.failed(type(error).__name__)])
+                    await core.commit.submit(drafts=[*drafts, draft.refused(error)])
                     raise
                 except AdytonError as error:
-                    drafts.append(draft.failed(type(error).__name__))
+                    drafts.append(draft.refused(error))
             if drafts:
                 await core.commit.submit(drafts=drafts)
         except BaseException:

@@ -185,6 +185,10 @@ class Upkeep:
             "reason": body.reason,
             "request_id": body.request_id,
             "address": body.address,
+            "method": body.method,
+            "accessor": body.accessor,
+            "decision": body.decision,
+            "outcome": body.outcome,
         }
 
 

@@ -13,7 +13,7 @@ from adyton.server.vault.logins import approle, userpass
 from adyton.server.vault.reply import EMPTY, Reply, errors, wrapped
 from adyton.server.vault.routes import OPERATIONS, PATCH, UPDATE, Answer, Exists, Routes
 from adyton.server.vault.service import Services
-from adyton.service.access.logins import Logins
+from adyton.service.access.logins import Logins, method_of
 from adyton.service.access.policy import Capability
 
 _DENIED: Final = "permission denied"
@@ -40,7 +40,14 @@ class VaultApi:
         }
 
     async def handle(self, request: Request) -> Response:
-        """Answer one request; every error of ours becomes an answer here."""
+        """Answer one request, so that the answer names the records of it by their request id."""
+        response = await self._respond(request)
+        if response.status != 200:
+            return response.identified(request.request_id)
+        return response
+
+    async def _respond(self, request: Request) -> Response:
+        """Every error of ours becomes an answer here."""
         try:
             context = Context(request)
             return await self._answer(context)
@@ -109,7 +116,7 @@ class VaultApi:
         handler = route.handlers.get(operation)
         if handler is None:
             return errors(405, "unsupported operation")
-        context.caller = services.anonymous(context)
+        context.caller = services.anonymous(context, method_of(place[1]))
         return await self._finish(context, await handler(context))
 
     async def check(
@@ -129,21 +136,19 @@ class VaultApi:
         body = context.body if operation is UPDATE or operation is PATCH else None
         if operation is UPDATE and exists is not None:
             operation = await self._create_or_update(context, exists)
-        allowed = gate.decide(
+        decision = gate.decide(
             session, context.user, context.path, operation,
             body=body, wrap_ttl=context.wrap_seconds,
         )  # fmt: skip
-        if allowed and sudo and operation & sudo:
-            allowed = context.is_sudo(gate)
-        if not allowed:
-            raise await gate.refuse(session, context.user, context.path, context.origin)
-        context.allow(gate)
+        if not decision or (sudo and operation & sudo and not context.is_sudo(gate)):
+            raise await gate.refuse(session, context.user, context.path, operation, context.origin)
+        context.allow(gate, decision)
 
     async def _create_or_update(self, context: Context, exists: Exists) -> Capability:
         """Which of both a write is; asked of the store only where policies tell them apart."""
         gate = self._services.gate
         may = [
-            gate.decide(context.session, context.user, context.path, capability)
+            bool(gate.decide(context.session, context.user, context.path, capability))
             for capability in (Capability.CREATE, Capability.UPDATE)
         ]
         if may[0] == may[1]:
@@ -169,4 +174,5 @@ class VaultApi:
             caller, user, reply.render(request_id), context.wrap_seconds, context.path
         )
         accessor = str(reply.auth.get("accessor", "")) if reply.auth else ""
-        return wrapped(issued, context.path, accessor).response(request_id)
+        answer = wrapped(issued, context.path, accessor).response(request_id)
+        return answer.identified(request_id)

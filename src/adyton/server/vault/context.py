@@ -30,12 +30,14 @@ class Context:
         space: The namespace's mounts and policies.
         mount: The mount that serves the path, on its routes.
         caller: The caller of the service; set once allowed.
+        decision: What has allowed it, for records.
     """
 
     __slots__ = (
         "_body",
         "args",
         "caller",
+        "decision",
         "mount",
         "origin",
         "path",
@@ -83,23 +85,19 @@ class Context:
             found = rest.strip() if scheme.lower() == "bearer" else ""
         return found
 
-    def allow(self, gate: Gate) -> None:
+    def allow(self, gate: Gate, decision: str) -> None:
         """Take on the caller that the gate has allowed."""
-        self.caller = gate.caller(self.session, self.user, self.origin)
+        self.decision = decision
+        self.caller = gate.caller(self.session, self.user, self.origin, decision)
 
     @property
     def own(self) -> Caller:
         """The caller in the token's own namespace, for what a token does to itself."""
-        return Caller(
-            self.session.actor,
-            self.session.space.user,
-            self.origin.address,
-            self.origin.request_id,
-        )
+        return Gate.caller(self.session, self.session.space.user, self.origin, self.decision)
 
     def is_sudo(self, gate: Gate) -> bool:
         """Whether policies give sudo on the path."""
-        return gate.decide(self.session, self.user, self.path, Capability.SUDO)
+        return bool(gate.decide(self.session, self.user, self.path, Capability.SUDO))
 
 
 def _parsed(body: bytes) -> dict[str, Any] | None:

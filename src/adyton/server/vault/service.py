@@ -71,7 +71,14 @@ class Services:
             await self.directory.destroy(caller, user, meta.name, None)
 
     @staticmethod
-    def anonymous(context: Context) -> Caller:
-        """The caller of what needs no token, such as a login's wrapped answer."""
+    def anonymous(context: Context, method: str = "") -> Caller:
+        """The caller of what needs no token: a login by a method, its wrapped answer."""
         request = context.request
-        return Caller("(login)", context.user, request.address, request.request_id)
+        return Caller(
+            "(login)",
+            context.user,
+            request.address,
+            request.request_id,
+            method,
+            decision="public",
+        )

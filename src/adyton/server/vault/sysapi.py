@@ -193,7 +193,9 @@ def add_routes(routes: Routes, services: Services) -> None:
         path = context.args["path"] + ("" if context.args["path"].endswith("/") else "/")
         place = context.space.mount_at(path)
         if place is None or not gate.any_under(context.session, context.user, place[0]):
-            raise await gate.refuse(context.session, context.user, context.path, context.origin)
+            raise await gate.refuse(
+                context.session, context.user, context.path, READ, context.origin
+            )
         caller = gate.caller(context.session, context.user, context.origin)
         await record_path(core, caller, context.user, Action.ACCESS_READ, context.path)
         mount = place[1]

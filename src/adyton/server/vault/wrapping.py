@@ -33,7 +33,9 @@ def add_routes(routes: Routes, services: Services) -> None:
         if not gate.decide(
             context.session, context.user, context.path, Capability.UPDATE, body=context.body
         ):
-            raise await gate.refuse(context.session, context.user, context.path, context.origin)
+            raise await gate.refuse(
+                context.session, context.user, context.path, Capability.UPDATE, context.origin
+            )
 
     async def unwrap(context: Context) -> Response:
         named = fields.text(context.body, "token")

@@ -26,12 +26,13 @@ class Acl:
             no value, or one that would widen the pattern, is left out.
     """
 
-    __slots__ = ("_exact", "_tree", "root")
+    __slots__ = ("_exact", "_names", "_tree", "root")
 
     root: Final[bool]
 
     def __init__(self, policies: Iterable[Policy], values: Mapping[str, str] = _NO_VALUES) -> None:
         rules: dict[str, Rule] = {}
+        names: dict[str, str] = {}
         root = False
         for policy in policies:
             root = root or policy.name == ROOT_NAME
@@ -40,7 +41,10 @@ class Acl:
                 if pattern is not None:
                     known = rules.get(pattern)
                     rules[pattern] = known.merged(rule) if known else rule
+                    names[pattern] = f"{names[pattern]},{policy.name}" if known else policy.name
         self.root = root
+        # Rules hold tables and have no hash; those in here live as long as this does.
+        self._names: Final = {id(rule): names[pattern] for pattern, rule in rules.items()}
         self._exact: Final[dict[str, Rule]] = {}
         self._tree: Final = PatternTree()
         for pattern, rule in rules.items():
@@ -66,7 +70,26 @@ class Acl:
         body: Mapping[str, object] | None = None,
         wrap_ttl: int | None = None,
     ) -> bool:
-        """Whether an operation may be done.
+        """Whether an operation may be done; see :meth:`decision`."""
+        return bool(self.decision(path, operation, body=body, wrap_ttl=wrap_ttl))
+
+    def refusal(self, path: str, operation: Capability) -> str:
+        """What refuses an operation: ``deny:`` and the policies that decide, or ``deny``."""
+        rule = self._lookup(path, listing=Capability.LIST in operation)
+        return "deny" if rule is None else f"deny:{self._names[id(rule)]}"
+
+    def decision(
+        self,
+        path: str,
+        operation: Capability,
+        *,
+        body: Mapping[str, object] | None = None,
+        wrap_ttl: int | None = None,
+    ) -> str:
+        """What allows an operation, as audit records name it; empty where nothing does.
+
+        ``root``, or ``allow:`` and the names of the policies whose rules for the deciding pattern
+        add up.
 
         Args:
             path: The canonical path, without leading slash.
@@ -76,18 +99,20 @@ class Acl:
             wrap_ttl: Seconds for which the response is to be wrapped; None if it is not.
         """
         if self.root:
-            return True
+            return ROOT_NAME
         listing = Capability.LIST in operation
         if listing and path and not path.endswith("/"):
             path += "/"  # to list a path is to list the folder of that name
         rule = self._lookup(path, listing=listing)
         if rule is None or not rule.grants or not operation or operation & ~rule.capabilities:
-            return False
-        if operation == Capability.SUDO:
-            return True  # parameters and wrapping were judged with the operation itself
-        if not _may_wrap(rule, wrap_ttl):
-            return False
-        return not operation & _WITH_PARAMETERS or rule.parameters.permit(body or {})
+            return ""
+        # With sudo by itself, parameters and wrapping were judged with the operation.
+        if operation != Capability.SUDO:
+            if not _may_wrap(rule, wrap_ttl):
+                return ""
+            if operation & _WITH_PARAMETERS and not rule.parameters.permit(body or {}):
+                return ""
+        return f"allow:{self._names[id(rule)]}"
 
     def any_under(self, prefix: str) -> bool:
         """Whether a rule grants anything on some path that begins with this (a mount's) prefix."""

@@ -17,7 +17,7 @@ from adyton.service.access.spaces import OPERATOR_SPACE, Space, Spaces
 from adyton.service.access.tokentext import parse_token, token_id
 from adyton.service.commit import Scope
 from adyton.service.core import Core
-from adyton.service.journal import Draft
+from adyton.service.journal import Draft, outcome_of
 from adyton.service.objects import ObjectChanges
 from adyton.service.userkeys import UserKeys
 
@@ -41,9 +41,11 @@ class Session:
         space: The namespace it belongs to, at the moment its rights were put together.
         acl: What it may do.
         actor: How the audit log names it.
+        method: The login method that its token came from.
+        decisions: What was decided lately, by path and operation: as in records, or empty.
     """
 
-    __slots__ = ("acl", "actor", "decisions", "ident", "space", "token")
+    __slots__ = ("acl", "actor", "decisions", "ident", "method", "space", "token")
 
     def __init__(self, ident: str, token: Token, space: Space) -> None:
         self.ident = ident
@@ -55,10 +57,17 @@ class Session:
         }
         self.acl: Acl = space.acl(token.policies, values)
         self.actor = f"{token.path or 'token'} {token.display_name}#{token.accessor}"
-        self.decisions: dict[tuple[str, int], bool] = {}
+        self.method = token.method or _method_by_path(token, space)
+        self.decisions: dict[tuple[str, int], str] = {}
 
     def __repr__(self) -> str:
         return "<Session>"
+
+
+def _method_by_path(token: Token, space: Space) -> str:
+    """The login method of a token that was made before tokens kept it."""
+    place = space.mount_at(token.path)
+    return f"{place[1].type} {place[0]}" if place is not None else ""
 
 
 class Request:
@@ -164,7 +173,7 @@ class Gate:
         """Count a use before anything is done; the last one leaves a token that is refused."""
         core = self._core
         user = session.space.user
-        caller = Caller(session.actor, user, request.address, request.request_id)
+        caller = self.caller(session, user, request, "")
         draft = Draft(caller, Action.TOKEN_USE, user_id=user, name=session.token.accessor)
 
         async def work(scope: Scope) -> Token:
@@ -182,10 +191,10 @@ class Gate:
         session.token = await core.write(draft, work)
 
     async def _refuse(self, request: Request, reason: str) -> AccessDenied:
-        caller = Caller("(no token)", None, request.address, request.request_id)
-        draft = Draft(caller, Action.ACCESS_DENY)
-        await self._core.record(draft.failed(reason))
-        return denied()
+        caller = Caller("(no token)", None, request.address, request.request_id, decision="deny")
+        error = denied()
+        await self._core.record(Draft(caller, Action.ACCESS_DENY).failed(reason, outcome_of(error)))
+        return error
 
     # -- deciding -------------------------------------------------------------------------------
 
@@ -198,17 +207,17 @@ class Gate:
         *,
         body: Mapping[str, object] | None = None,
         wrap_ttl: int | None = None,
-    ) -> bool:
-        """Whether policies allow an operation on a path of a namespace."""
+    ) -> str:
+        """Which policies allow an operation on a path of a namespace; empty if none does."""
         seen = self._path_seen(session, user, path)
         if seen is None:
-            return False
+            return ""
         if body or wrap_ttl is not None:
-            return session.acl.allows(seen, operation, body=body, wrap_ttl=wrap_ttl)
+            return session.acl.decision(seen, operation, body=body, wrap_ttl=wrap_ttl)
         key = (seen, int(operation))
         found = session.decisions.get(key)
         if found is None:
-            found = session.acl.allows(seen, operation)
+            found = session.acl.decision(seen, operation)
             if len(session.decisions) >= _DECISIONS:
                 session.decisions.clear()
             session.decisions[key] = found
@@ -233,17 +242,35 @@ class Gate:
         return seen is not None and session.acl.any_under(seen)
 
     @staticmethod
-    def caller(session: Session, user: str, request: Request) -> Caller:
-        """The caller of what has been allowed, bound to one namespace."""
-        return Caller(session.actor, user, request.address, request.request_id)
+    def caller(session: Session, user: str, request: Request, decision: str = "allow") -> Caller:
+        """The caller of what has been allowed, bound to one namespace.
+
+        Args:
+            session: Who asks.
+            user: The namespace.
+            request: Where the request comes from.
+            decision: What has allowed it, as :meth:`decide` tells.
+        """
+        return Caller(
+            session.actor,
+            user,
+            request.address,
+            request.request_id,
+            session.method,
+            session.token.accessor,
+            decision,
+        )
 
     async def refuse(
-        self, session: Session, user: str, path: str, request: Request
+        self, session: Session, user: str, path: str, operation: Capability, request: Request
     ) -> AccessDenied:
         """Record that policies refuse; give back the error to raise."""
         core = self._core
-        caller = self.caller(session, session.space.user, request)
+        seen = self._path_seen(session, user, path)
+        refusal = "deny" if seen is None else session.acl.refusal(seen, operation)
+        caller = self.caller(session, session.space.user, request, refusal)
         keys = await core.keys(session.space.user)
         draft = Draft(caller, Action.ACCESS_DENY, keys, session.space.user, f"{user}: {path}"[:700])
-        await core.record(draft.failed("no policy allows it"))
-        return denied()
+        error = denied()
+        await core.record(draft.failed("no policy allows it", outcome_of(error)))
+        return error

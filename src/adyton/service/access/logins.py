@@ -7,6 +7,8 @@ import os
 import time
 import uuid
 
+from msgspec.structs import replace
+
 from adyton.errors import InvalidInput, SecretNotFound
 from adyton.model import Action, Caller
 from adyton.ports import Rows
@@ -39,7 +41,12 @@ from adyton.service.userkeys import UserKeys
 _SECOND_US = 1_000_000
 
 
-def token_of(bounds: Bounds, path: str, display: str, meta: dict[str, str]) -> Token:
+def method_of(mount: Mount) -> str:
+    """A login method as audit records name it."""
+    return f"{mount.type} auth/{mount.path}"
+
+
+def token_of(bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[str, str]) -> Token:
     """The token that a login gives."""
     policies = set(bounds.policies)
     if not bounds.no_default_policy:
@@ -58,6 +65,7 @@ def token_of(bounds: Bounds, path: str, display: str, meta: dict[str, str]) -> T
         period=bounds.period,
         num_uses=bounds.num_uses,
         cidrs=list(bounds.cidrs),
+        method=method_of(mount),
     )
 
 
@@ -115,9 +123,11 @@ class Logins:
                 meta |= await self._use(changes, scope, mount, name, secret_id, caller.address)
             if not _inside(caller.address, role.secret_id_cidrs):
                 raise _no_role()
-            token = token_of(role.bounds, f"auth/{mount.path}login", mount.path.rstrip("/"), meta)
+            path = f"auth/{mount.path}login"
+            token = token_of(role.bounds, mount, path, mount.path.rstrip("/"), meta)
             issued = self._tokens.mint(changes, token, now_us=scope.now_us)
-            draft.reason = f"role {name}, token {token.accessor}"
+            draft.reason = f"role {name}"
+            draft.caller = replace(caller, accessor=token.accessor)
             await changes.write(draft)
             return issued
 
@@ -320,10 +330,11 @@ class Logins:
                 raise InvalidInput("invalid username or password")
             display = f"{mount.path.rstrip('/')}-{name}"
             path = f"auth/{mount.path}login/{name}"
-            token = token_of(now.bounds, path, display, {"username": name})
+            token = token_of(now.bounds, mount, path, display, {"username": name})
             changes = ObjectChanges(scope, keys)
             issued = self._tokens.mint(changes, token, now_us=scope.now_us)
-            draft.reason = f"user {name}, token {token.accessor}"
+            draft.reason = f"user {name}"
+            draft.caller = replace(caller, accessor=token.accessor)
             await changes.write(draft)
             return issued
 

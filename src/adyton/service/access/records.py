@@ -34,6 +34,8 @@ class Token(msgspec.Struct, omit_defaults=True):
         role: The token role it was made by, or empty.
         cidrs: Networks it may be used from; empty for all.
         wraps: Creation path of the response that it wraps, or empty.
+        method: Type and mount of the login method that made it; empty if it is older than this
+            field.
     """
 
     accessor: str
@@ -53,6 +55,7 @@ class Token(msgspec.Struct, omit_defaults=True):
     role: str = ""
     cidrs: list[str] = []
     wraps: str = ""
+    method: str = ""
 
     def __repr__(self) -> str:
         return "<Token>"

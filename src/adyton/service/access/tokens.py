@@ -33,6 +33,7 @@ from adyton.service.userkeys import UserKeys
 
 _SECOND_US: Final = 1_000_000
 _MAX_CUSTOM: Final = 256
+TOKEN_METHOD: Final = "token auth/token/"  # noqa: S105 - a login method's name
 
 
 class TokenRequest(msgspec.Struct, frozen=True):
@@ -157,7 +158,13 @@ class Tokens:
 
         async def work(scope: Scope) -> Issued:
             keys = await core.keys_to_write(scope, caller, OPERATOR_SPACE, 0)
-            token = Token("", policies=[ROOT_NAME], path="auth/token/root", display_name="root")
+            token = Token(
+                "",
+                policies=[ROOT_NAME],
+                path="auth/token/root",
+                display_name="root",
+                method=TOKEN_METHOD,
+            )
             changes = ObjectChanges(scope, keys)
             issued = self.mint(changes, token, text=text, now_us=scope.now_us)
             ident = token_id(issued.text)
@@ -396,6 +403,7 @@ def _shaped(request: TokenRequest, giver: Token, parent: Session, role: TokenRol
         renewable=bool(ttl) and request.renewable and (role is None or role.renewable),
         role=request.role,
         cidrs=list(role.token_bound_cidrs) if role else list(request.cidrs),
+        method=TOKEN_METHOD,
     )
 
 

@@ -156,10 +156,20 @@ class Wrapping:
         async with core.storage.snapshot() as rows:
             keys = await core.ring.load_index(rows, index)
         if keys is None:
-            caller = Caller("(wrapping token)", None, origin.address, origin.request_id)
+            caller = _taker(None, origin)
             raise await core.refuse(Draft(caller, Action.ACCESS_UNWRAP), invalid_wrapping())
-        actor = "(wrapping token)"
-        return Caller(actor, keys.user_id, origin.address, origin.request_id), keys
+        return _taker(keys.user_id, origin), keys
+
+
+def _taker(user: str | None, origin: Request) -> Caller:
+    """Whoever holds a wrapping token: it decides by itself."""
+    return Caller(
+        "(wrapping token)",
+        user,
+        origin.address,
+        origin.request_id,
+        decision=f"allow:{_POLICY}",
+    )
 
 
 class Cubbyhole:

@@ -1,0 +1,121 @@
+"""What the audit log holds of requests: who, how let in, what decided, and which answer."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from servers import BIN, Server
+
+
+class Recorded:
+    """A server whose log is read, and verified, after it has ended."""
+
+    def __init__(self, folder):
+        self.store = str(folder / "store.db")
+        self.env = {"ADYTON_ROOT": f"keyfile:{self.store}.key"}
+        self.adyton("init")
+        self.root = json.loads(self.adyton("token", "root"))["token"]
+        self.server = Server("serve", "--store", self.store, env=self.env)
+
+    def adyton(self, *args):
+        done = subprocess.run(
+            [BIN / "adyton", *args, "--store", self.store, "--output", "json"],
+            capture_output=True, text=True, check=False, env={**os.environ, **self.env},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def ask(self, method, path, body=None, *, token=None, **more):
+        """Status, body, and the id by which the answer names its records."""
+        token = self.root if token is None else token
+        status, headers, answer = self.server.raw(method, "/v1/" + path, body, token=token, **more)
+        in_body = (answer or {}).get("request_id") if isinstance(answer, dict) else None
+        return status, answer, in_body or headers.get("x-request-id")
+
+    def end(self):
+        """Records by request id."""
+        code, _, err = self.server.stop()
+        assert code == 0, err
+        self.adyton("audit", "verify")
+        found = {}
+        for entry in json.loads(self.adyton("audit", "log", "--limit", "100000")):
+            found.setdefault(entry["request_id"], []).append(entry)
+        return found
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    made = Recorded(tmp_path)
+    yield made
+    if made.server.process.poll() is None:
+        made.server.process.kill()
+        made.server.process.communicate()
+
+
+def test_each_answer_names_a_record_that_says_who_and_why(recorded):
+    """Login method, accessor, address, deciding policies and class of the answer."""
+    ask = recorded.ask
+    ask("PUT", "sys/policies/acl/app", {
+        "policy": 'path "secret/data/app/*" { capabilities = ["read", "create"] }'
+        ' path "secret/data/app/closed" { capabilities = ["deny"] }'
+    })  # fmt: skip
+    ask("PUT", "sys/policies/acl/more", {
+        "policy": 'path "secret/data/app/*" { capabilities = ["update"] }'
+    })  # fmt: skip
+    ask("POST", "sys/auth/people", {"type": "userpass"})
+    ask("POST", "auth/people/users/ann", {"password": "pw", "token_policies": "app,more"})
+    wrong = ask("POST", "auth/people/login/ann", {"password": "no"}, token="")
+    login = ask("POST", "auth/people/login/ann", {"password": "pw"}, token="")
+    auth = login[1]["auth"]
+    person = auth["client_token"]
+    child = ask("POST", "auth/token/create", {"policies": ["app"]})[1]["auth"]
+    by_root = ask("POST", "secret/data/app/a", {"data": {"k": 1}})
+    seen = {
+        "read": ask("GET", "secret/data/app/a", token=person),
+        "child": ask("GET", "secret/data/app/a", token=child["client_token"]),
+        "absent": ask("GET", "secret/data/app/none", token=person),
+        "closed": ask("GET", "secret/data/app/closed", token=person),
+        "elsewhere": ask("GET", "secret/data/else", token=person),
+        "own": ask("GET", "auth/token/lookup-self", token=person),
+        "conflict": ask(
+            "POST", "secret/data/app/a", {"data": {}, "options": {"cas": 9}}, token=person
+        ),
+        "unknown": ask("GET", "secret/data/app/a", token="adt_unknown"),
+    }
+    statuses = [answer[0] for answer in seen.values()]
+    assert statuses == [200, 200, 404, 403, 403, 200, 400, 403]
+    log = recorded.end()
+
+    def of(answer):
+        assert answer[2], answer
+        (entry,) = log[answer[2]]
+        assert entry["address"] == "127.0.0.1"
+        return {key: entry[key] for key in ("method", "accessor", "decision", "outcome")}
+
+    mine = {"method": "userpass auth/people/", "accessor": auth["accessor"]}
+    token = {"method": "token auth/token/", "accessor": child["accessor"]}
+    assert of(wrong) == {
+        "method": "userpass auth/people/",
+        "accessor": "",
+        "decision": "public",
+        "outcome": "invalid",
+    }
+    assert of(login) == mine | {"decision": "public", "outcome": "ok"}
+    assert of(by_root)["decision"] == "root"
+    both = "allow:app,more"
+    assert of(seen["read"]) == mine | {"decision": both, "outcome": "ok"}
+    assert of(seen["child"]) == token | {"decision": "allow:app", "outcome": "ok"}
+    assert of(seen["closed"]) == mine | {"decision": "deny:app", "outcome": "denied"}
+    assert of(seen["elsewhere"]) == mine | {"decision": "deny", "outcome": "denied"}
+    assert of(seen["own"]) == mine | {"decision": "allow:default", "outcome": "ok"}
+    assert of(seen["conflict"]) == mine | {"decision": both, "outcome": "conflict"}
+    assert of(seen["unknown"]) == {
+        "method": "",
+        "accessor": "",
+        "decision": "deny",
+        "outcome": "denied",
+    }
+    for entry in log[seen["absent"][2]]:
+        assert (entry["decision"], entry["outcome"]) == (both, "absent")
