@@ -27,6 +27,7 @@
     ├── RootError               the root of trust refuses or fails
     │   ├── RootLocked          wrong passphrase, key file or context: no master key
     │   └── RootUnavailable     the root is missing or does not answer
+    ├── ServerUnavailable       a server can't be reached, is sealed or busy, or fails
     └── SecretWiped             a secret buffer was used after its block had ended
 
 No error carries a secret value, and none carries key material. Faces map these to exit
@@ -40,7 +41,12 @@ class AdytonError(Exception):
     Args:
         message: What went wrong and where, safe to show to the caller.
         hint: The next step that mends it, one sentence, or empty.
+
+    Attributes:
+        request_id: Identifier of the request that failed, if a server told it.
     """
+
+    request_id: str = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -153,6 +159,10 @@ class RootLocked(RootError):
 
 class RootUnavailable(RootError):
     """The root is missing or does not answer."""
+
+
+class ServerUnavailable(AdytonError):
+    """A server can't be reached, is sealed or busy, fails, or does not answer as one of ours."""
 
 
 class SecretWiped(AdytonError):

@@ -23,8 +23,8 @@ WATCHED = re.compile(
 _HOLDER = "whoever gives the bundle knows its values and digests"
 PUBLIC = {
     ("translog/checkpoint.py", "root"): "the root of an empty tree is a constant of RFC 6962",
-    ("service/transfer/_bundle_doc.py", "whole_digest"): _HOLDER,
-    ("service/transfer/_bundle_doc.py", "version_digest"): _HOLDER,
+    ("transfer/_bundle_doc.py", "whole_digest"): _HOLDER,
+    ("transfer/_bundle_doc.py", "version_digest"): _HOLDER,
     ("model.py", "_key"): "what two public values are compared by",
 }
 

@@ -18,8 +18,8 @@ from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import TokenRequest, Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.directory import Changes
-from adyton.service.transfer import PortableSecret, PortableVersion
 from adyton.service.values import Item
+from adyton.transfer import PortableSecret, PortableVersion
 from support import Place
 
 ROOMS = {

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from adyton.errors import InvalidName
 from adyton.model import CONTENT_BYTES, CONTENT_JSON, CONTENT_TEXT, State, secret_name
-from adyton.service.transfer import PortableSecret, PortableVersion
-from adyton.service.transfer.records import MAX_US
+from adyton.transfer import PortableSecret, PortableVersion
+from adyton.transfer.records import MAX_US
 
 NOW = dt.datetime(2026, 2, 1, 12, 0, 0, 250_000, tzinfo=dt.UTC)
 CANARY = "c4n4ry-must-not-be-shown"

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from adyton.canonical import canonical_json
 from adyton.errors import AdytonError, InvalidDocument, InvalidInput
 from adyton.model import State
-from adyton.service.transfer import PortableVersion, TransferLimits, _age
-from adyton.service.transfer.bundle import (
+from adyton.transfer import PortableVersion, TransferLimits, _age
+from adyton.transfer.bundle import (
     read_bundle,
     read_document,
     write_bundle,

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from adyton.errors import InvalidDocument
-from adyton.service.transfer import TransferLimits
-from adyton.service.transfer.bundle import read_document
+from adyton.transfer import TransferLimits
+from adyton.transfer.bundle import read_document
 from transfer import bundle_vectors
 
 FILES = sorted(bundle_vectors.DIRECTORY.glob("*.json"))

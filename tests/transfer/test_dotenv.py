@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from adyton.errors import InvalidDocument, InvalidInput
 from adyton.model import CONTENT_TEXT, State
-from adyton.service.transfer import PortableVersion, TransferLimits
-from adyton.service.transfer.dotenv import read_dotenv, write_dotenv
+from adyton.transfer import PortableVersion, TransferLimits
+from adyton.transfer.dotenv import read_dotenv, write_dotenv
 from transfer.helpers import CANARY, NOW, chain, need_program, secret, values
 
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)

@@ -8,11 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adyton.errors import AdytonError
-from adyton.service.transfer import PortableSecret, TransferLimits
-from adyton.service.transfer.bundle import read_bundle, read_document
-from adyton.service.transfer.dotenv import read_dotenv
-from adyton.service.transfer.json_doc import read_json
-from adyton.service.transfer.yaml_doc import read_yaml
+from adyton.transfer import PortableSecret, TransferLimits
+from adyton.transfer.bundle import read_bundle, read_document
+from adyton.transfer.dotenv import read_dotenv
+from adyton.transfer.json_doc import read_json
+from adyton.transfer.yaml_doc import read_yaml
 from transfer.bundle_vectors import sample
 from transfer.helpers import NOW
 from transfer.test_bundle import FROM, bundle

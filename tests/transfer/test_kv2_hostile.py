@@ -16,8 +16,8 @@ from adyton.errors import (
     InvalidInput,
     StoreError,
 )
-from adyton.service.transfer import TransferLimits, _kv2_http
-from adyton.service.transfer.kv2 import read_kv2
+from adyton.transfer import TransferLimits, _kv2_http
+from adyton.transfer.kv2 import read_kv2
 from transfer.helpers import CANARY, chain
 
 TIME = "2026-01-31T23:59:59.123456789Z"

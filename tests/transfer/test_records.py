@@ -5,8 +5,8 @@ import pytest
 from adyton.errors import InvalidInput, InvalidName
 from adyton.model import State
 from adyton.service import transfer
-from adyton.service.transfer import PortableVersion, single_version
-from adyton.service.transfer.records import MAX_US
+from adyton.transfer import PortableVersion, single_version
+from adyton.transfer.records import MAX_US
 from transfer.helpers import CANARY, secret
 
 

@@ -10,8 +10,8 @@ from adyton.errors import InvalidInput
 from adyton.model import AuditEntry, Value, attribute_map, secret_name, tag_list, to_us
 from adyton.service.directory import Changes, check_max_versions, check_versions
 from adyton.service.limits import Limits
-from adyton.service.transfer import PortableSecret, TransferLimits
 from adyton.service.values import Item
+from adyton.transfer import PortableSecret, TransferLimits
 from adyton.values import Format, Progress, encode_value
 
 Expiry = dt.datetime | None | msgspec.UnsetType
@@ -171,7 +171,7 @@ def composer(
     """
     check_format(format_name)
     if format_name == "bundle":
-        from adyton.service.transfer.bundle import write_bundle  # noqa: PLC0415 - loaded on use
+        from adyton.transfer.bundle import write_bundle  # noqa: PLC0415 - loaded on use
 
         return lambda secrets: write_bundle(
             secrets, recipients=recipients, passphrase=passphrase, now=dt.datetime.now(dt.UTC)
@@ -187,14 +187,14 @@ def composer(
             hint="Use the format bundle.",
         )
     if format_name == "dotenv":
-        from adyton.service.transfer.dotenv import write_dotenv  # noqa: PLC0415 - loaded on use
+        from adyton.transfer.dotenv import write_dotenv  # noqa: PLC0415 - loaded on use
 
         return lambda secrets: write_dotenv(secrets, prefix=prefix)
     if format_name == "json":
-        from adyton.service.transfer.json_doc import write_json  # noqa: PLC0415 - loaded on use
+        from adyton.transfer.json_doc import write_json  # noqa: PLC0415 - loaded on use
 
         return write_json
-    from adyton.service.transfer.yaml_doc import write_yaml  # noqa: PLC0415 - loaded on use
+    from adyton.transfer.yaml_doc import write_yaml  # noqa: PLC0415 - loaded on use
 
     return write_yaml
 
@@ -221,20 +221,20 @@ def parser(
 
     def parse() -> list[PortableSecret]:
         if format_name == "bundle":
-            from adyton.service.transfer.bundle import read_bundle  # noqa: PLC0415
+            from adyton.transfer.bundle import read_bundle  # noqa: PLC0415
 
             found = read_bundle(data, identities=identities, passphrase=passphrase, limits=bounds)
             return with_prefix(found, prefix)
         now = dt.datetime.now(dt.UTC)
         if format_name == "dotenv":
-            from adyton.service.transfer.dotenv import read_dotenv  # noqa: PLC0415
+            from adyton.transfer.dotenv import read_dotenv  # noqa: PLC0415
 
             return read_dotenv(data, prefix=prefix, limits=bounds, now=now)
         if format_name == "json":
-            from adyton.service.transfer.json_doc import read_json  # noqa: PLC0415
+            from adyton.transfer.json_doc import read_json  # noqa: PLC0415
 
             return read_json(data, prefix=prefix, limits=bounds, now=now, flatten=flatten)
-        from adyton.service.transfer.yaml_doc import read_yaml  # noqa: PLC0415
+        from adyton.transfer.yaml_doc import read_yaml  # noqa: PLC0415
 
         return read_yaml(data, prefix=prefix, limits=bounds, now=now, flatten=flatten)
 
@@ -257,7 +257,7 @@ def vault_parser(
     """What reads a KV v2 mount."""
 
     def parse() -> list[PortableSecret]:
-        from adyton.service.transfer.kv2 import read_kv2  # noqa: PLC0415 - loaded on use
+        from adyton.transfer.kv2 import read_kv2  # noqa: PLC0415 - loaded on use
 
         found = read_kv2(
             address,

@@ -18,9 +18,9 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import Meta
-from adyton.service.transfer import PortableSecret, PortableVersion
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item
+from adyton.transfer import PortableSecret, PortableVersion
 from adyton.values import ImportReport, Progress
 
 ON_CONFLICT: Final[tuple[OnConflict, ...]] = ("fail", "skip", "replace", "new-version")

@@ -12,9 +12,9 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import DEFAULT_MAX_VERSIONS, Meta, Version
-from adyton.service.transfer import PortableSecret
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item
+from adyton.transfer import PortableSecret
 
 
 def missing_value() -> IntegrityError:

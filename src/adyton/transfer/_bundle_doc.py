@@ -7,15 +7,15 @@ from typing import Final, Literal
 
 from adyton.errors import AdytonError, InvalidDocument, InvalidInput
 from adyton.model import State, to_us
-from adyton.service.transfer._bundle_digest import version_digest, whole_digest
-from adyton.service.transfer._bundle_shape import (
+from adyton.transfer._bundle_digest import version_digest, whole_digest
+from adyton.transfer._bundle_shape import (
     WireHead,
     WireSecret,
     WireVersion,
     decode,
     encoder,
 )
-from adyton.service.transfer.records import (
+from adyton.transfer.records import (
     MAX_US,
     PortableSecret,
     PortableVersion,

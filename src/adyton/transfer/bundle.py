@@ -8,12 +8,20 @@ piece, whatever program opened it.
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
-from adyton.service.transfer import _age
-from adyton.service.transfer._bundle_doc import read_document, write_document
-from adyton.service.transfer._bundle_shape import FORMAT_ID
-from adyton.service.transfer.records import PortableSecret, TransferLimits
+from adyton.transfer import _age
+from adyton.transfer._bundle_doc import read_document, write_document
+from adyton.transfer._bundle_shape import FORMAT_ID
+from adyton.transfer.records import PortableSecret, TransferLimits
 
-__all__ = ["FORMAT_ID", "read_bundle", "read_document", "write_bundle", "write_document"]
+__all__ = [
+    "FORMAT_ID",
+    "one_use_key",
+    "read_bundle",
+    "read_document",
+    "readdress_bundle",
+    "write_bundle",
+    "write_document",
+]
 
 
 def write_bundle(
@@ -65,3 +73,30 @@ def read_bundle(
     # age does not compress: the document is smaller than its file, so this bounds both.
     limits.check_document(data)
     return read_document(_age.decrypt(bytes(data), keys, limits.scrypt_log_n), limits=limits)
+
+
+def one_use_key() -> tuple[str, str]:
+    """A fresh age key: its identity, which is a secret, and its recipient."""
+    return _age.new_key()
+
+
+def readdress_bundle(
+    data: bytes,
+    *,
+    identities: Sequence[str] | None = None,
+    passphrase: str | None = None,
+    recipients: Sequence[str] | None = None,
+    new_passphrase: str | None = None,
+    limits: TransferLimits | None = None,
+) -> bytes:
+    """Open a bundle and close it for others, without a look at what is in it.
+
+    Raises:
+        InvalidInput: A key does not parse, or there is not exactly one way in and one out.
+        InvalidDocument: It does not open, is damaged, or is too large.
+    """
+    limits = limits or TransferLimits()
+    inward = _age.identities_of(identities, passphrase)
+    outward = _age.recipients_of(recipients, new_passphrase)
+    limits.check_document(data)
+    return _age.encrypt(_age.decrypt(bytes(data), inward, limits.scrypt_log_n), outward)

@@ -15,8 +15,8 @@ from typing import Final
 from dotenv.parser import Binding, parse_stream
 
 from adyton.errors import InvalidDocument, InvalidInput
-from adyton.service.transfer._plain import BUNDLE_HINT, Collector, decode_text, text_of
-from adyton.service.transfer.records import PortableSecret, TransferLimits
+from adyton.transfer._plain import BUNDLE_HINT, Collector, decode_text, text_of
+from adyton.transfer.records import PortableSecret, TransferLimits
 
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _NEWLINE: Final = re.compile(r"\r\n|\n|\r")

@@ -59,6 +59,12 @@ def identities_of(identities: Sequence[str] | None, passphrase: str | None) -> K
     )
 
 
+def new_key() -> tuple[str, str]:
+    """A fresh X25519 key of age: identity and recipient."""
+    identity = pyrage.x25519.Identity.generate()
+    return str(identity), str(identity.to_public())
+
+
 def encrypt(plaintext: bytes, keys: Keys) -> bytes:
     """Encrypt to recipients or under a passphrase.
 

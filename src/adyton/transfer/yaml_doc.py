@@ -31,8 +31,8 @@ from ruamel.yaml.resolver import implicit_resolvers
 
 from adyton.canonical import canonical_json, parse_exact
 from adyton.errors import InvalidDocument
-from adyton.service.transfer._plain import QUOTE_HINT, Collector, decode_text, tree_of
-from adyton.service.transfer.records import PortableSecret, TransferLimits
+from adyton.transfer._plain import QUOTE_HINT, Collector, decode_text, tree_of
+from adyton.transfer.records import PortableSecret, TransferLimits
 
 # What some YAML version takes for a number, boolean, null, time or merge key.
 _NOT_TEXT: Final = tuple((first, form) for _versions, _tag, form, first in implicit_resolvers)

@@ -8,7 +8,7 @@ Each format is a module of its own, imported when it is used: ``bundle`` (``docs
 ``dotenv``, ``json_doc``, ``yaml_doc``, and ``kv2``, which reads a live mount.
 """
 
-from adyton.service.transfer.records import (
+from adyton.transfer.records import (
     PortableSecret,
     PortableVersion,
     TransferLimits,

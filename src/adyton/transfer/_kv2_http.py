@@ -1,10 +1,8 @@
 """One careful connection to a Vault or OpenBao server: GET only, sized, retried, never redirected.
 
-What the server says is not quoted in errors: its texts may hold paths. httpx's exceptions are
-dropped (``from None``): they hold the request, and that holds the token.
+What the server says is not quoted in errors: its texts may hold paths.
 """
 
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -16,14 +14,12 @@ import httpx
 from adyton.canonical import parse_exact
 from adyton.errors import (
     AccessDenied,
-    ConfigurationError,
     InvalidDocument,
-    InvalidInput,
     StoreError,
 )
+from adyton.outbound import checked_address, header_text, tls_context, untrusted
 
 _RETRIED: Final = frozenset((429, 500, 502, 503, 504))
-_LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
 _SMALL_ANSWER: Final = 64 * 1024
 _MAX_WAIT_SECONDS: Final = 5.0
 
@@ -80,17 +76,17 @@ class Connection:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         headers = {
-            "X-Vault-Token": _header(token, "the token"),
+            "X-Vault-Token": header_text(token, "the token"),
             "X-Vault-Request": "true",
             # Compressed answers could grow without bound while they are unpacked.
             "Accept-Encoding": "identity",
         }
         if namespace:
-            headers["X-Vault-Namespace"] = _header(namespace, "the namespace")
+            headers["X-Vault-Namespace"] = header_text(namespace, "the namespace")
         self._client = httpx.Client(
-            base_url=_checked_address(address),
+            base_url=checked_address(address),
             headers=headers,
-            verify=_tls(ca_file),
+            verify=tls_context(ca_file),
             timeout=timeout,
             follow_redirects=False,
             trust_env=False,
@@ -199,14 +195,11 @@ def _failure(status: int) -> StoreError:
 
 
 def _unreachable(error: httpx.ConnectError) -> StoreError:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return StoreError(
-                "the server's certificate is not trusted",
-                hint="Give the certificate of its authority as ca_file.",
-            )
-        cause = cause.__cause__ or cause.__context__
+    if untrusted(error):
+        return StoreError(
+            "the server's certificate is not trusted",
+            hint="Give the certificate of its authority as ca_file.",
+        )
     return StoreError("the server can't be reached", hint="Check its address and that it runs.")
 
 
@@ -217,34 +210,3 @@ def _object(body: bytes) -> dict[str, object]:
     if not isinstance(parsed, dict):
         raise InvalidDocument("the server's answer is not a JSON object")
     return parsed
-
-
-def _header(text: str, what: str) -> str:
-    if not text or not (text.isascii() and text.isprintable()) or text != text.strip():
-        raise InvalidInput(f"{what} is empty or not printable ASCII")
-    return text
-
-
-def _checked_address(address: str) -> str:
-    try:
-        url = httpx.URL(address)
-    except (httpx.InvalidURL, ValueError, TypeError):
-        raise InvalidInput("the address is not a URL", hint="Give https://host:8200.") from None
-    if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment:
-        raise InvalidInput("the address is not an http URL", hint="Give https://host:8200.")
-    if url.port is not None and not 1 <= url.port <= 65_535:
-        raise InvalidInput("the address has a port that is none")
-    if url.userinfo:
-        raise InvalidInput("the address has a user in it", hint="Leave it out.")
-    if url.scheme == "http" and url.host not in _LOOPBACK:
-        raise InvalidInput(
-            "the token would cross the network in the clear", hint="Use an https address."
-        )
-    return str(url).rstrip("/")
-
-
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError):  # SSLError is an OSError
-        raise ConfigurationError("the file of trusted certificates can't be read") from None

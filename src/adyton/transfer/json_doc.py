@@ -13,8 +13,8 @@ from typing import Final
 
 from adyton.canonical import DuplicateKey, canonical_json, parse_exact
 from adyton.errors import InvalidDocument
-from adyton.service.transfer._plain import Collector, collect_tree, decode_text, tree_of
-from adyton.service.transfer.records import PortableSecret, TransferLimits
+from adyton.transfer._plain import Collector, collect_tree, decode_text, tree_of
+from adyton.transfer.records import PortableSecret, TransferLimits
 
 _TOKEN: Final = re.compile(r'("(?:[^"\\]|\\.)*")\s*(:?)|[{}]')
 

@@ -14,9 +14,9 @@ from typing import Final
 from adyton.canonical import canonical_json
 from adyton.errors import AccessDenied, AdytonError, InvalidDocument, InvalidInput
 from adyton.model import CONTENT_JSON, MAX_VERSIONS_LIMIT, State, secret_name, to_us
-from adyton.service.transfer._kv2_http import Answer, Connection, encode_path
-from adyton.service.transfer._plain import check_depth
-from adyton.service.transfer.records import PortableSecret, PortableVersion, TransferLimits
+from adyton.transfer._kv2_http import Answer, Connection, encode_path
+from adyton.transfer._plain import check_depth
+from adyton.transfer.records import PortableSecret, PortableVersion, TransferLimits
 
 _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII

@@ -7,7 +7,7 @@ from typing import Final
 from adyton.canonical import canonical_json, parse_exact
 from adyton.errors import AdytonError, InvalidDocument, InvalidInput
 from adyton.model import CONTENT_JSON, CONTENT_TEXT, State, to_us
-from adyton.service.transfer.records import PortableSecret, TransferLimits, single_version
+from adyton.transfer.records import PortableSecret, TransferLimits, single_version
 
 QUOTE_HINT: Final = "Quote it if it is the secret itself."
 BUNDLE_HINT: Final = "Export it to a bundle, which holds every value as it is."

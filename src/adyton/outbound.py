@@ -1,0 +1,91 @@
+"""What every HTTP connection that we open has to check: its address, headers, certificates.
+
+httpx's exceptions hold the request, and that holds the token: they are dropped (``from None``),
+and what is told of them is made here.
+"""
+
+import ssl
+from typing import Final
+
+import httpx
+
+from adyton.errors import ConfigurationError, InvalidInput
+
+_LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
+
+
+def checked_address(address: str, *, allow_http: bool = False) -> str:
+    """An address to send a token to, without a slash at its end.
+
+    Args:
+        address: ``https://host:8200``; plain ``http`` to this machine only.
+        allow_http: Whether plain ``http`` may go to other machines too.
+
+    Raises:
+        InvalidInput: It is not such an address; the text does not quote it.
+    """
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        raise InvalidInput("the address is not a URL", hint="Give https://host:8200.") from None
+    if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment:
+        raise InvalidInput("the address is not an http URL", hint="Give https://host:8200.")
+    if url.port is not None and not 1 <= url.port <= 65_535:
+        raise InvalidInput("the address has a port that is none")
+    if url.userinfo:
+        raise InvalidInput("the address has a user in it", hint="Leave it out.")
+    if url.scheme == "http" and url.host not in _LOOPBACK and not allow_http:
+        raise InvalidInput(
+            "the token would cross the network in the clear", hint="Use an https address."
+        )
+    return str(url).rstrip("/")
+
+
+def header_text(text: str, what: str) -> str:
+    """A text that can be sent as a header.
+
+    Raises:
+        InvalidInput: It can't; it is not quoted.
+    """
+    if not text or not (text.isascii() and text.isprintable()) or text != text.strip():
+        raise InvalidInput(f"{what} is empty or not printable ASCII")
+    return text
+
+
+def tls_context(
+    ca_file: str | None, cert_file: str | None = None, key_file: str | None = None
+) -> ssl.SSLContext:
+    """How a server's certificate is checked, and by which this side shows who it is.
+
+    Args:
+        ca_file: Certificates to trust instead of the system's, PEM.
+        cert_file: Our certificate chain, PEM.
+        key_file: Its private key, PEM, if it is not in the same file.
+
+    Raises:
+        ConfigurationError: A file can't be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError):  # SSLError is an OSError
+        raise ConfigurationError("the file of trusted certificates can't be read") from None
+    if cert_file is not None:
+        try:
+            # An empty password makes an encrypted key fail here instead of asking on a terminal.
+            context.load_cert_chain(cert_file, key_file, password="")
+        except (OSError, ValueError):
+            raise ConfigurationError(
+                "the client's certificate or its key can't be read",
+                hint="Give PEM files; the key must not be encrypted.",
+            ) from None
+    return context
+
+
+def untrusted(error: BaseException) -> bool:
+    """Whether a failure to connect is one of the server's certificate."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
