@@ -4,11 +4,13 @@
     ├── InvalidInput            what was given breaks a rule; the text says which and how to mend it
     │   ├── InvalidName         a secret name or user id breaks the naming rules
     │   ├── ValueTooLarge       a value is over the store's limit
+    │   ├── IdempotencyMismatch an idempotency key came again with another request
     │   └── InvalidDocument     an import, bundle, proof or checkpoint does not parse
     ├── ConfigurationError      the store, its root or its options are set up wrongly
     ├── SecretNotFound          absent, deleted, destroyed or another user's: all look alike
     ├── UserNotFound            the user has no namespace in this store
     ├── VersionConflict         check-and-set: the secret is not at the expected version
+    ├── RequestPending          the same request is under way, or was broken off
     ├── ImportConflict          names of an import exist already, and on_conflict is "fail"
     ├── AccessDenied            no identity, or the identity may not do this
     ├── LimitExceeded           a documented limit of the store would be passed
@@ -73,6 +75,10 @@ class InvalidDocument(InvalidInput):
     """A document from outside does not parse or breaks a rule of its format."""
 
 
+class IdempotencyMismatch(InvalidInput):
+    """An idempotency key came again with another request than the first."""
+
+
 class ConfigurationError(AdytonError):
     """The store, its root or its options are set up wrongly."""
 
@@ -87,6 +93,10 @@ class UserNotFound(AdytonError):
 
 class VersionConflict(AdytonError):
     """Check-and-set failed: the secret is not at the version the caller expected."""
+
+
+class RequestPending(AdytonError):
+    """The same request is under way, or was broken off when the server ended."""
 
 
 class ImportConflict(AdytonError):

@@ -12,11 +12,11 @@ from urllib.parse import parse_qsl
 from adyton.errors import InvalidInput
 from adyton.server.http import Handler, Request, Response
 from adyton.server.paths import canonical
+from adyton.server.refusals import refusal
 from adyton.server.telemetry.counters import RequestStats
 
 _log = logging.getLogger("adyton.server")
 
-_METHODS: Final = {"PUT": "POST"}
 _JSON: Final = "application/json"
 _COMMON: Final = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 _JSON_HEADERS: Final = [("content-type", _JSON), *_COMMON]
@@ -104,9 +104,8 @@ class Application:
             protocol.response_empty(400, [])
             return
         if self._stopping or self.in_flight >= self._limits.in_flight:
-            self._send(
-                scope, protocol, _error(503, "the server is busy", ("retry-after", "1")), 0.0
-            )
+            busy = self._refuse(scope, 503, "the server is busy", ("retry-after", "1"))
+            self._send(scope, protocol, busy, 0.0)
             return
         started = perf_counter()
         self.in_flight += 1
@@ -115,7 +114,7 @@ class Application:
             response = await self._respond(scope, protocol)
         except Exception:  # noqa: BLE001 - the last resort; the text may hold anything
             _log.exception("a request failed", exc_info=False)
-            response = _error(500, "internal error")
+            response = self._refuse(scope, 500, "internal error")
         finally:
             self.in_flight -= 1
             if not self.in_flight:
@@ -127,34 +126,33 @@ class Application:
         try:
             path = canonical(scope.path)
         except InvalidInput as error:
-            return _error(400, error.message)
+            return self._refuse(scope, 400, error.message)
         headers = scope.headers  # their names are in lower case, their size is bounded by Granian
         query = _NO_QUERY
         if scope.query_string:
             if len(scope.query_string) > limits.query_chars:
-                return _error(414, "the query is too long")
+                return self._refuse(scope, 414, "the query is too long")
             query = dict(parse_qsl(scope.query_string, keep_blank_values=True, max_num_fields=100))
-        method = _METHODS.get(scope.method, scope.method)
-        if method == "GET" and query.get("list") == "true":
-            method = "LIST"
+        method = scope.method
         body = b""
         if method != "GET" or "content-length" in headers or "transfer-encoding" in headers:
-            found = await self._body(headers, protocol)
+            found = await self._body(scope, protocol)
             if isinstance(found, Response):
                 return found
             body = found
             self._stats.received += len(body)
         address = scope.client.rpartition(":")[0].strip("[]")
         return await self._handler(
-            Request(method, path, query, headers, body, address, self._new_id())
+            Request(method, path, query, headers, body, address, self._new_id(), scope.query_string)
         )
 
-    async def _body(self, headers: Mapping[str, str], protocol: Exchange) -> bytes | Response:
+    async def _body(self, scope: Scope, protocol: Exchange) -> bytes | Response:
         """The body, read in parts so that no more than the limit is ever held."""
+        headers: Mapping[str, str] = scope.headers
         limit = self._limits.body_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
-            return _error(413, "request body too large")
+            return self._refuse(scope, 413, "request body too large")
         if length == "0" or (not length and "transfer-encoding" not in headers):
             return b""
         try:
@@ -165,10 +163,13 @@ class Application:
                 async for part in protocol:
                     body += part
                     if len(body) > limit:
-                        return _error(413, "request body too large")
+                        return self._refuse(scope, 413, "request body too large")
                 return bytes(body)
         except TimeoutError:
-            return _error(408, "the body did not arrive in time")
+            return self._refuse(scope, 408, "the body did not arrive in time")
+
+    def _refuse(self, scope: Scope, status: int, text: str, *headers: tuple[str, str]) -> Response:
+        return refusal(scope.path, self._new_id(), status, text, *headers)
 
     def _new_id(self) -> str:
         """An identifier that no other request of any run has, in the form of a UUID."""
@@ -191,7 +192,3 @@ class Application:
         else:
             protocol.response_empty(response.status, headers)
         self._stats.done(scope.method, scope.path, response.status, len(response.body), seconds)
-
-
-def _error(status: int, text: str, *headers: tuple[str, str]) -> Response:
-    return Response(status, b'{"errors":["%s"]}' % text.encode(), headers=headers)

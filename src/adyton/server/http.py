@@ -8,16 +8,26 @@ class Request:
     """One request.
 
     Attributes:
-        method: Upper case; LIST for GET with ``list=true``, POST for PUT.
+        method: Upper case.
         path: Canonical: decoded once, without leading slash.
         query: The query's parameters.
         headers: By lower-case name.
         body: The body.
         address: Where it came from.
         request_id: A fresh identifier of ours.
+        query_string: The query as it came.
     """
 
-    __slots__ = ("address", "body", "headers", "method", "path", "query", "request_id")
+    __slots__ = (
+        "address",
+        "body",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "query_string",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -28,6 +38,7 @@ class Request:
         body: bytes,
         address: str,
         request_id: str,
+        query_string: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -36,6 +47,7 @@ class Request:
         self.body = body
         self.address = address
         self.request_id = request_id
+        self.query_string = query_string
 
 
 class Response:

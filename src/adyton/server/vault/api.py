@@ -11,7 +11,7 @@ from adyton.server.vault.context import Context
 from adyton.server.vault.kv import Kv
 from adyton.server.vault.logins import approle, userpass
 from adyton.server.vault.reply import EMPTY, Reply, errors, wrapped
-from adyton.server.vault.routes import OPERATIONS, PATCH, UPDATE, Answer, Exists, Routes
+from adyton.server.vault.routes import LIST, OPERATIONS, PATCH, READ, UPDATE, Answer, Exists, Routes
 from adyton.server.vault.service import Services
 from adyton.service.access.logins import Logins, method_of
 from adyton.service.access.policy import Capability
@@ -59,7 +59,7 @@ class VaultApi:
             return errors(status_of(error), error.message)
 
     async def _answer(self, context: Context) -> Response:
-        operation = OPERATIONS.get(context.request.method)
+        operation = _operation(context.request)
         if operation is None:
             return errors(405, "unsupported operation")
         found = self._routes.find(context.path)
@@ -176,3 +176,9 @@ class VaultApi:
         accessor = str(reply.auth.get("accessor", "")) if reply.auth else ""
         answer = wrapped(issued, context.path, accessor).response(request_id)
         return answer.identified(request_id)
+
+
+def _operation(request: Request) -> Capability | None:
+    """What is asked for; a list is asked for by its method, or by GET with ``list=true``."""
+    operation = OPERATIONS.get(request.method)
+    return LIST if operation is READ and request.query.get("list") == "true" else operation
