@@ -2,9 +2,9 @@
 
 import pytest
 
+from adyton import transfer
 from adyton.errors import InvalidInput, InvalidName
 from adyton.model import State
-from adyton.service import transfer
 from adyton.transfer import PortableVersion, single_version
 from adyton.transfer.records import MAX_US
 from transfer.helpers import CANARY, secret
