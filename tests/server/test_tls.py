@@ -117,10 +117,13 @@ def test_only_clients_with_a_certificate_where_that_is_asked(files):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--tls-cert", "/nonexistent"], "both --tls-cert and --tls-key"),
+        (["--tls-cert", "/nonexistent"], "TLS needs both tls.cert and tls.key"),
         (["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"], "there is no file"),
         (["--listen", "nowhere"], "is not an address"),
-        (["--listen", "127.0.0.1:0"], "is not an address"),
+        (["--listen", "127.0.0.1:65536"], "is not an address"),
+        (["--listen", "::1:8200"], "is not an address"),
+        (["--listen", "192.0.2.1:8200"], "No interface of this machine has that address"),
+        (["--listen", "no-such-host.invalid:8200"], "can't listen on no-such-host.invalid"),
         (["--dev-root-token-id", "x"], "not a development server"),
     ],
 )

@@ -20,13 +20,14 @@ code meaning
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from adyton import errors
-from adyton.cli import audit, doctor, keys, running, secrets, serve, transfer, users
-from adyton.cli.state import DEFAULT_STORE, State, set_state
+from adyton.cli import audit, config, doctor, keys, running, secrets, serve, transfer, users
+from adyton.cli.state import State, flag, set_state
 from adyton.cli.ui import Ui
 
 EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
@@ -54,7 +55,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_VALUED: Final = ("--store", "--root", "--user", "-u", "--output", "-o", "--wait", "--audit-sink")
+_VALUED: Final = (
+    "--config",
+    "--store",
+    "--root",
+    "--user",
+    "-u",
+    "--output",
+    "-o",
+    "--wait",
+    "--audit-sink",
+)
 _FLAGS: Final = ("--no-color", "--debug")
 
 
@@ -68,31 +79,20 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def options(
-    store: Annotated[
-        str, typer.Option(envvar="ADYTON_STORE", help="Path of the store.")
-    ] = DEFAULT_STORE,
-    root: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ADYTON_ROOT",
-            help="Root of trust: keyfile:PATH, passphrase:, passphrase:file=PATH, "
-            "passphrase:env=NAME. By default the key file STORE.key if there is one, "
-            "otherwise a passphrase.",
-        ),
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", envvar="ADYTON_CONFIG", help="Configuration file, TOML."),
     ] = None,
+    store: Annotated[str | None, flag("store.url")] = None,
+    root: Annotated[str | None, flag("store.root")] = None,
     user: Annotated[
         str | None, typer.Option("--user", "-u", envvar="ADYTON_USER", help="Whose secrets.")
     ] = None,
     output: Annotated[
         str, typer.Option("--output", "-o", envvar="ADYTON_OUTPUT", help="table or json.")
     ] = "table",
-    wait: Annotated[
-        float, typer.Option(help="Seconds to wait for another process to close the store.")
-    ] = 10.0,
-    audit_sink: Annotated[
-        list[str] | None,
-        typer.Option(envvar="ADYTON_AUDIT_SINK", help="Copy audit records there: file:PATH."),
-    ] = None,
+    wait: Annotated[str | None, flag("store.lock_timeout")] = None,
+    audit_sink: Annotated[list[str] | None, flag("audit.sinks")] = None,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where an unexpected error came from.")
@@ -107,7 +107,14 @@ def options(
         raise typer.BadParameter("--output is table or json")
     colors = not (no_color or "NO_COLOR" in os.environ)
     ui = Ui(json=output == "json", color=colors)
-    set_state(State(store, root, user, wait, audit_sink or [], debug, ui))
+    flags: dict[str, object] = {
+        "store.url": store,
+        "store.root": root,
+        "store.lock_timeout": wait,
+        "audit.sinks": audit_sink or None,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    set_state(State(user, debug, ui, config_file, given))
 
 
 secrets.register(app)
@@ -117,6 +124,7 @@ serve.register(app)
 app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove, archive.")
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")
+app.add_typer(config.app, name="config", help="The configuration: check, show.")
 doctor.register(app)
 
 

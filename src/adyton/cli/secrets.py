@@ -107,18 +107,18 @@ def parse_expiry(text: str | None) -> dt.datetime | None | msgspec.UnsetType:
 def init() -> None:
     """Make a store, and its root of trust if that is a new key file."""
     at = state()
-    if at.root is None:
-        at.root = f"keyfile:{at.store.removeprefix('sqlite:///')}.key"
-    made_key = at.root.startswith("keyfile:") and not Path(at.root[8:]).exists()
+    root = at.root or f"keyfile:{at.store.removeprefix('sqlite:///')}.key"
+    at.configure({"store.root": root})
+    made_key = root.startswith("keyfile:") and not Path(root[8:]).exists()
     with at.open(create=True) as store:
         vkey = store.audit.vkey
     if at.ui.json:
-        at.ui.document({"store": at.store, "root": at.root.partition(":")[0], "vkey": vkey})
+        at.ui.document({"store": at.store, "root": root.partition(":")[0], "vkey": vkey})
         return
     at.ui.done(f"made the store {at.store}")
     if made_key:
         at.ui.warn(
-            f"the master key is wrapped by the file {at.root[8:]}: whoever has both files has "
+            f"the master key is wrapped by the file {root[8:]}: whoever has both files has "
             "every secret; move it to another place, and keep a copy"
         )
     at.ui.note("the audit log's verifier key; keep it outside the store:")

@@ -1,34 +1,69 @@
 """What the options in front of a command say, and how its store is opened."""
 
 import os
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adyton.cli.ui import Ui
+from adyton.config import Configuration, Loaded, load
+from adyton.config.fields import help_of, settings_of
 from adyton.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:
     from adyton.crypto.secretbytes import SecretBytes
     from adyton.library import SecretStore
-
-DEFAULT_STORE: Final = "adyton.db"
+    from adyton.wiring import Options
 
 
 @dataclass(slots=True)
 class State:
     """The options that every command shares."""
 
-    store: str = DEFAULT_STORE
-    root: str | None = None
     user: str | None = None
-    wait: float = 10.0
-    sinks: list[str] = field(default_factory=list)
     debug: bool = False
     ui: Ui = field(default_factory=Ui)
+    config_file: Path | None = None
+    flags: dict[str, object] = field(default_factory=dict)
+    _configuration: Configuration | None = None
+
+    def loaded(self, flags: Mapping[str, object] | None = None, *, files: bool = False) -> Loaded:
+        """The configuration with what may be wrong with it, and flags of the command that runs."""
+        given = {key: value for key, value in (flags or {}).items() if value is not None}
+        return load(self.config_file, os.environ, {**self.flags, **given}, files=files)
+
+    def configuration(self) -> Configuration:
+        """The configuration.
+
+        Raises:
+            ConfigurationError: Something is wrong with it; the text tells all of it.
+        """
+        if self._configuration is None:
+            self._configuration = self.loaded().checked()
+        return self._configuration
+
+    def configure(self, flags: Mapping[str, object], *, files: bool = False) -> Configuration:
+        """Take flags of the command that runs into the configuration; None is one not given.
+
+        Raises:
+            ConfigurationError: Something is wrong with it; the text tells all of it.
+        """
+        self._configuration = self.loaded(flags, files=files).checked()
+        return self._configuration
+
+    @property
+    def store(self) -> str:
+        """The store's path or URL."""
+        return self.configuration().store.url
+
+    @property
+    def root(self) -> str | None:
+        """The root of trust, if one is named."""
+        return self.configuration().store.root
 
     def who(self) -> str:
         """The user whose secrets are meant.
@@ -42,10 +77,29 @@ class State:
 
     def root_uri(self) -> str:
         """The root of trust: as given, or the key file beside the store, or a passphrase."""
-        if self.root:
-            return self.root
+        if named := self.root:
+            return named
         beside = Path(f"{self.store.removeprefix('sqlite:///')}.key")
         return f"keyfile:{beside}" if beside.exists() else "passphrase:"
+
+    def options(self, face: str, *, create: bool = False, upkeep: bool = True) -> "Options":
+        """How to open the configured store; ``face`` is what the audit records name."""
+        from adyton.wiring import Options, default_actor  # noqa: PLC0415 - loaded on use
+
+        at = self.configuration()
+        return Options(
+            at.store.url,
+            self.root_uri(),
+            create=create,
+            must_create=create,
+            actor=default_actor().replace("local:", f"{face}:", 1),
+            lock_timeout=at.store.lock_timeout,
+            limits=at.store_limits(),
+            sinks=at.audit.sinks,
+            reveal_to_sinks=at.audit.reveal,
+            upkeep=upkeep,
+            ask=self.ask,
+        )
 
     def open(self, *, create: bool = False, upkeep: bool = False) -> "SecretStore":
         """Open the store.
@@ -54,20 +108,9 @@ class State:
             AdytonError: It can't be opened; the text says why.
         """
         from adyton.library import SecretStore  # noqa: PLC0415 - loaded on use
-        from adyton.wiring import Options, default_actor, open_store  # noqa: PLC0415 - idem
+        from adyton.wiring import open_store  # noqa: PLC0415 - idem
 
-        options = Options(
-            self.store,
-            self.root_uri(),
-            create=create,
-            must_create=create,
-            actor=default_actor().replace("local:", "cli:", 1),
-            lock_timeout=self.wait,
-            sinks=tuple(self.sinks),
-            upkeep=upkeep,
-            ask=self.ask,
-        )
-        return SecretStore(open_store(options))
+        return SecretStore(open_store(self.options("cli", create=create, upkeep=upkeep)))
 
     def ask(self, prompt: str) -> "SecretBytes":
         """Ask a person for the root's secret."""
@@ -92,6 +135,14 @@ def state() -> State:
 def set_state(new: State) -> None:
     """Set the state of the command that is about to run."""
     _state.set(new)
+
+
+def flag(key: str, *names: str) -> Any:  # noqa: ANN401 - typer's own
+    """The option of the command line that sets a setting, with the setting's help."""
+    found = settings_of(Configuration)[key]
+    return typer.Option(
+        *(names or (found.rules.flag,)), help=help_of(Configuration, key), show_default=False
+    )
 
 
 def read_private(path: Path) -> bytearray:

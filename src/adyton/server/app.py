@@ -4,11 +4,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
+from adyton.config import HttpLimits
 from adyton.errors import InvalidInput
 from adyton.server.http import Handler, Request, Response
 from adyton.server.paths import canonical
@@ -23,29 +23,11 @@ _JSON_HEADERS: Final = [("content-type", _JSON), *_COMMON]
 _NO_QUERY: Final[Mapping[str, str]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """Limits on what comes from outside.
-
-    Attributes:
-        body_bytes: Largest body.
-        header_bytes: Largest sum of header names and values.
-        query_chars: Longest query.
-        in_flight: Most requests at once.
-        body_seconds: Longest time for a body to arrive.
-    """
-
-    body_bytes: int = 32 * 1024 * 1024
-    header_bytes: int = 32 * 1024
-    query_chars: int = 8_192
-    in_flight: int = 1_024
-    body_seconds: float = 30.0
-
-
 class Scope(Protocol):
     """What Granian tells of a request."""
 
     proto: str
+    http_version: str
     client: str
     method: str
     path: str

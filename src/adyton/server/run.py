@@ -1,27 +1,25 @@
-"""Running the server: one process, one event loop, one store."""
+"""The life of a server: one process, one event loop, one store."""
 
 import asyncio
 import contextlib
 import gc
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass
 
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 
-from adyton.errors import AdytonError, ConfigurationError
+from adyton.config import Configuration
+from adyton.errors import AdytonError
 from adyton.model import Caller
-from adyton.server.app import Application, HttpLimits
+from adyton.server.app import Application
 from adyton.server.build import build_handler
-from adyton.server.telemetry.settings import TelemetrySettings
+from adyton.server.certificates import read, stamp
+from adyton.server.front import Front
+from adyton.server.notify import notify
+from adyton.server.renewal import Renewal
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.tokens import make_root_token
 from adyton.server.vault.service import Services
@@ -29,77 +27,110 @@ from adyton.service.access.tidy import Tidy
 from adyton.service.rootcheck import RootCheck
 from adyton.wiring import Opened
 
-_GRACE_SECONDS: Final = 10.0
-TIDY_SECONDS: Final = 300.0
 _log = logging.getLogger("adyton.server")
 
 
 @dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """How the server listens.
+class Up:
+    """A server that answers requests.
 
     Attributes:
-        host: Address to listen on.
-        port: Port.
-        tls_cert: Certificate chain, PEM.
-        tls_key: Its private key, PEM.
-        tls_client_ca: Certificates of those whose clients are let in; None to let all in.
-        limits: Limits on requests.
-        telemetry: Metrics, logs and traces.
+        address: Its address for clients on this machine.
+        root_token: The root token that was made; empty if none was.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8200
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    tls_client_ca: Path | None = None
-    limits: HttpLimits = field(default_factory=HttpLimits)
-    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
-
-    @property
-    def address(self) -> str:
-        """The server's address for clients."""
-        scheme = "https" if self.tls_cert else "http"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
+    address: str
+    root_token: str
 
 
 def serve(
     opened: Opened,
-    options: ServeOptions,
+    configuration: Configuration,
     *,
     root_token: str | None = None,
-    ready: Callable[[str], None],
+    ready: Callable[[Up], None],
 ) -> None:
     """Serve a store until a signal asks to stop, then finish what is under way and close it.
 
+    SIGTERM and SIGINT stop it; SIGHUP reads the files of TLS again.
+
     Args:
         opened: The open store; closed at the end.
-        options: How to listen.
+        configuration: How to serve.
         root_token: Text of a root token to make first; empty for a random one, None for none.
-        ready: Told the root token's text (or an empty text) once requests are answered.
+        ready: Told once requests are answered.
 
     Raises:
-        ConfigurationError: The address can't be listened on.
+        ConfigurationError: The address can't be listened on, or TLS can't be set up.
     """
     try:
-        _check_free(options)
-        uvloop.run(_serve(opened, options, root_token, ready))
+        uvloop.run(_serve(opened, configuration, root_token, ready))
     finally:
         opened.close()
 
 
-def _check_free(options: ServeOptions) -> None:
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with contextlib.closing(socket.socket(family)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((options.host, options.port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"can't listen on {options.host}:{options.port}: {error.strerror}",
-                hint="Stop what uses the port, or name another with --listen.",
-            ) from None
+async def _serve(
+    opened: Opened,
+    configuration: Configuration,
+    root_token: str | None,
+    ready: Callable[[Up], None],
+) -> None:
+    telemetry = Telemetry(configuration.telemetry.unauthenticated_metrics)
+    handler, services = build_handler(opened.core, telemetry)
+    roots = RootCheck(opened.core)
+    if telemetry.store is not None:
+        telemetry.store.roots = roots
+        telemetry.store.delivered = lambda: opened.upkeep.delivered
+    application = Application(handler, configuration.limits, telemetry.requests)
+    telemetry.in_flight = lambda: application.in_flight
+    seen = stamp(configuration.tls)
+    certificates = read(configuration.tls) if configuration.tls.cert else None
+    front = Front(application, configuration, certificates)
+    text = "" if root_token is None else make_root_token(opened, root_token)
+    await front.start()
+    background = [asyncio.create_task(_tidy(opened, services, configuration.server.tidy))]
+    roots.start()
+    renewal = None
+    if certificates is not None:
+        renewal = Renewal(front, configuration.tls, certificates, seen)
+        background.append(asyncio.create_task(renewal.run()))
+        telemetry.certificate_expires = renewal.expires
+    stopping = _handle_signals(renewal)
+    _tune_interpreter()
+    ready(Up(front.url, text))
+    notify("READY=1")
+    await _until(stopping, front)
+    notify("STOPPING=1")
+    application.stop()
+    for task in background:
+        task.cancel()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(application.idle.wait(), configuration.server.grace)
+    await front.stop()
+    roots.close()
+
+
+def _handle_signals(renewal: Renewal | None) -> asyncio.Event:
+    """Give signals their meaning; returns what is set by those that stop the server."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    reload = renewal.look_now if renewal is not None else lambda: None
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    return stopping
+
+
+async def _until(stopping: asyncio.Event, front: Front) -> None:
+    """Wait for the signal to stop, or for a server that breaks down."""
+    waiting = asyncio.create_task(stopping.wait())
+    while not waiting.done():
+        serving = front.serving
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        # One that has been replaced ends when it has drained.
+        if serving.done() and serving is front.serving:
+            break
+    waiting.cancel()
 
 
 def _tune_interpreter() -> None:
@@ -112,60 +143,11 @@ def _tune_interpreter() -> None:
     sys.setswitchinterval(0.0005)
 
 
-async def _serve(
-    opened: Opened, options: ServeOptions, root_token: str | None, ready: Callable[[str], None]
-) -> None:
-    telemetry = Telemetry(options.telemetry.unauthenticated_metrics)
-    handler, services = build_handler(opened.core, telemetry)
-    roots = RootCheck(opened.core)
-    if telemetry.store is not None:
-        telemetry.store.roots = roots
-        telemetry.store.delivered = lambda: opened.upkeep.delivered
-    roots.start()
-    text = "" if root_token is None else make_root_token(opened, root_token)
-    application = Application(handler, options.limits, telemetry.requests)
-    telemetry.in_flight = lambda: application.in_flight
-    server = Server(
-        application,
-        address=options.host,
-        port=options.port,
-        interface=Interfaces.RSGI,
-        http=HTTPModes.auto if options.tls_cert else HTTPModes.http1,
-        websockets=False,
-        backlog=1024,
-        http1_settings=HTTP1Settings(max_buffer_size=options.limits.header_bytes),
-        log_enabled=False,
-        ssl_cert=options.tls_cert,
-        ssl_key=options.tls_key,
-        ssl_ca=options.tls_client_ca,
-        ssl_client_verify=options.tls_client_ca is not None,
-    )
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    serving = asyncio.create_task(server.serve())
-    tidying = asyncio.create_task(_tidy(opened, services))
-    await asyncio.sleep(0)
-    _tune_interpreter()
-    ready(text)
-    waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    application.stop()
-    tidying.cancel()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(application.idle.wait(), _GRACE_SECONDS)
-    server.stop()  # type: ignore[no-untyped-call]
-    await serving
-    waiting.cancel()
-    roots.close()
-
-
-async def _tidy(opened: Opened, services: Services) -> None:
+async def _tidy(opened: Opened, services: Services, interval: float) -> None:
     """Remove what has ended, from time to time."""
     tidy = Tidy(opened.core, services.spaces, services.tokens)
     while True:
-        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.sleep(interval)
         try:
             await opened.core.commit.run_async(tidy.run(Caller("adyton:tidy")))
         except AdytonError as error:

@@ -1,0 +1,45 @@
+"""What must hold between settings, and between a setting and the machine."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from adyton.config.settings import Configuration
+
+_SECRET_IN_URI: Final = re.compile(r"[?&;](?:pin-value|password|secret|token)=", re.IGNORECASE)
+
+
+def conflicts(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Each thing that is wrong: the key it is told at, and what it is."""
+    tls = configuration.tls
+    if tls.cert is None and tls.key is not None:
+        yield "tls.key", "there is a key and no certificate: TLS needs both tls.cert and tls.key"
+    if tls.key is None and tls.cert is not None:
+        yield "tls.cert", "there is a certificate and no key: TLS needs both tls.cert and tls.key"
+    if tls.client_ca is not None and tls.cert is None and tls.key is None:
+        yield "tls.client_ca", "clients show certificates only over TLS: set tls.cert and tls.key"
+    if _SECRET_IN_URI.search(configuration.store.root or ""):
+        yield "store.root", "holds a secret; name a file or an environment variable that holds it"
+
+
+def missing_files(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Each file that is named and can't be read: the key, and what is wrong."""
+    tls = configuration.tls
+    for key, path in (
+        ("tls.cert", tls.cert), ("tls.key", tls.key), ("tls.client_ca", tls.client_ca),
+    ):  # fmt: skip
+        if path is not None and (wrong := _unreadable(path)):
+            yield key, wrong
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        if not path.exists():
+            return f"there is no file {path}"
+        if not path.is_file():
+            return f"{path} is not a file"
+        with path.open("rb"):
+            return ""
+    except OSError as error:
+        return f"can't read {path}: {error.strerror}"

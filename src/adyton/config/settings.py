@@ -1,0 +1,207 @@
+"""Every setting of Adyton: the one table of keys, types, units, defaults, ranges and help.
+
+To add a setting, add a field that is declared by ``setting(default, help, unit=..., ...)`` to its
+section. To add a section, write a frozen dataclass of such fields here and add it to
+``Configuration``. Its keys are then read from the file (``[section]``, ``name = ...``), from the
+environment (``ADYTON_SECTION_NAME``) and from flags that a command passes; they are checked, shown
+by ``adyton config show`` and described in docs/guide/configuration.md
+(``python scripts/generate_configuration.py`` writes it, ``make check`` compares it).
+
+Types are ``str``, ``bool``, ``int``, ``float``, ``Path``, ``tuple[str, ...]``, ``Literal[...]`` and
+these or None. ``unit="seconds"``, ``"days"`` and ``"bytes"`` also take text such as ``"30s"`` and
+``"32MiB"``. What holds between settings is in ``conflicts.py``. Secrets have no place in the file:
+a setting that is one is declared with ``secret=True`` and comes from the environment.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from adyton.config.fields import setting
+from adyton.service.limits import Limits
+
+_LIMITS: Final = Limits()
+_YEAR: Final = 366
+
+
+def split_address(text: str) -> tuple[str, int] | None:
+    """Host and port of ``HOST:PORT`` or ``[IPV6]:PORT``; None if it is neither."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        return None
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        return None
+    return host, int(port)
+
+
+def _address(text: str) -> str:
+    if split_address(text) is not None:
+        return ""
+    return f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:8200 or [::1]:8200"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """The store and its root of trust."""
+
+    url: str = setting(
+        "adyton.db", "The store: a path or sqlite:///PATH.", environment="ADYTON_STORE",
+        flag="--store",
+    )  # fmt: skip
+    root: str | None = setting(
+        None, "Root of trust, as a URI; by default the key file STORE.key if there is one, "
+        "otherwise a passphrase.", environment="ADYTON_ROOT", flag="--root",
+    )  # fmt: skip
+    lock_timeout: float = setting(
+        10.0, "How long to wait for another process to close the store.", unit="seconds",
+        at_least=0, at_most=3_600, flag="--wait",
+    )  # fmt: skip
+    max_value_bytes: int = setting(
+        _LIMITS.max_value_bytes, "Largest value.", unit="bytes", at_least=1, at_most=2**30
+    )
+    max_batch: int = setting(
+        _LIMITS.max_batch, "Most secrets in one batch call.", at_least=1, at_most=10**7
+    )
+    cached_users: int = setting(
+        _LIMITS.cached_users, "Users whose keys stay open in memory.", at_least=1, at_most=10**7
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """When keys are rotated."""
+
+    user_key_days: float = setting(
+        _LIMITS.user_key_days, "Age at which a user key is rotated.", unit="days",
+        at_least=0.001, at_most=100 * _YEAR,
+    )  # fmt: skip
+    user_key_wraps: int = setting(
+        _LIMITS.user_key_wraps, "Number of wraps at which a user key is rotated.",
+        at_least=1, at_most=2**31,
+    )  # fmt: skip
+    master_key_days: float = setting(
+        _LIMITS.master_key_days, "Age at which the master key is rotated.", unit="days",
+        at_least=0.001, at_most=100 * _YEAR,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The HTTP server."""
+
+    listen: str = setting(
+        "127.0.0.1:8200", "Where to listen: HOST:PORT; port 0 takes a free one.",
+        environment="ADYTON_LISTEN", flag="--listen", check=_address,
+    )  # fmt: skip
+    grace: float = setting(
+        10.0, "Longest wait for requests under way when the server stops.", unit="seconds",
+        at_least=0, at_most=3_600,
+    )  # fmt: skip
+    tidy: float = setting(
+        300.0, "Interval at which ended tokens, wrappings and SecretIDs are removed.",
+        unit="seconds", at_least=1, at_most=86_400,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """TLS 1.3 from files, which are read again when they change."""
+
+    cert: Path | None = setting(
+        None, "Certificate chain, PEM; without it the server speaks plain HTTP.", flag="--tls-cert"
+    )
+    key: Path | None = setting(None, "Its private key, PEM.", flag="--tls-key")
+    client_ca: Path | None = setting(
+        None, "Let in only clients with a certificate of these authorities, PEM.",
+        flag="--tls-client-ca",
+    )  # fmt: skip
+    reload: float = setting(
+        5.0, "Interval at which the files are looked at; 0 only on SIGHUP.", unit="seconds",
+        at_least=0, at_most=86_400,
+    )  # fmt: skip
+    drain: float = setting(
+        60.0, "How long connections made before a reload may last.", unit="seconds",
+        at_least=0, at_most=86_400,
+    )  # fmt: skip
+    warn_days: float = setting(
+        14.0, "Warn in the log this long before the certificate ends.", unit="days",
+        at_least=0, at_most=10 * _YEAR,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Limits on what comes from outside."""
+
+    body_bytes: int = setting(
+        32 * 1024 * 1024, "Largest body of a request.", unit="bytes", at_least=1024, at_most=2**30
+    )
+    header_bytes: int = setting(
+        32 * 1024, "Largest sum of header names and values.", unit="bytes",
+        at_least=8_192, at_most=2**24,
+    )  # fmt: skip
+    query_chars: int = setting(
+        8_192, "Longest query.", unit="characters", at_least=0, at_most=2**20
+    )
+    in_flight: int = setting(1_024, "Most requests at once.", at_least=1, at_most=10**6)
+    body_seconds: float = setting(
+        30.0, "Longest time for a body to arrive.", unit="seconds", at_least=0.01, at_most=3_600
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Copies of audit records."""
+
+    sinks: tuple[str, ...] = setting(
+        (), "Where audit records are copied to, such as file:/var/log/adyton.jsonl.",
+        environment="ADYTON_AUDIT_SINK", flag="--audit-sink",
+    )  # fmt: skip
+    reveal: bool = setting(False, "Whether sinks get names and user ids in the clear.")
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Metrics, logs and traces."""
+
+    unauthenticated_metrics: bool = setting(False, "Whether metrics are served without a token.")
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "The least severe level that is written."
+    )
+    log_format: Literal["auto", "json", "console"] = setting(
+        "auto", "How log lines look; auto is console on a terminal, else json."
+    )
+    log_requests: bool = setting(False, "Whether each request is a line of the log.")
+    traces_endpoint: str = setting(
+        "", "Where traces go by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces."
+    )
+    traces_ratio: float = setting(
+        1.0, "Share of traces that is kept, where the caller has not decided.",
+        at_least=0, at_most=1,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The whole configuration; built once, never changed."""
+
+    store: StoreSettings = StoreSettings()
+    keys: KeySettings = KeySettings()
+    server: ServerSettings = ServerSettings()
+    tls: TlsSettings = TlsSettings()
+    limits: HttpLimits = HttpLimits()
+    audit: AuditSettings = AuditSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+    def store_limits(self) -> Limits:
+        """The limits and intervals of the store."""
+        return Limits(
+            max_value_bytes=self.store.max_value_bytes,
+            max_batch=self.store.max_batch,
+            user_key_days=self.keys.user_key_days,
+            user_key_wraps=self.keys.user_key_wraps,
+            master_key_days=self.keys.master_key_days,
+            cached_users=self.store.cached_users,
+        )

@@ -1,0 +1,127 @@
+"""Certificates and keys for TLS as they were read at one moment, checked before they are used."""
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from adyton.config import TlsSettings
+from adyton.errors import ConfigurationError
+
+_MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """A certificate chain, its key, and the authorities of clients, in memory.
+
+    Attributes:
+        fingerprint: SHA-256 of the serving certificate, in hexadecimal digits.
+        not_after: When it ends.
+        digest: Of everything that was read; another one means another content.
+    """
+
+    fingerprint: str
+    not_after: dt.datetime
+    digest: bytes
+    _files: tuple[int, ...]
+
+    @property
+    def cert_path(self) -> str:
+        """Where the chain can be read by this process."""
+        return f"/proc/self/fd/{self._files[0]}"
+
+    @property
+    def key_path(self) -> str:
+        """Where the key can be read by this process."""
+        return f"/proc/self/fd/{self._files[1]}"
+
+    @property
+    def client_ca_path(self) -> str | None:
+        """Where the authorities of clients can be read by this process."""
+        return f"/proc/self/fd/{self._files[2]}" if len(self._files) > 2 else None
+
+    def __repr__(self) -> str:
+        return f"<Certificates {self.fingerprint[:16]}>"
+
+    def close(self) -> None:
+        """Release the memory."""
+        for fd in self._files:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def stamp(settings: TlsSettings) -> tuple[object, ...]:
+    """What changes when one of the files does, however it is replaced."""
+    found: list[object] = []
+    for path in _paths(settings):
+        try:
+            at = path.stat()
+            found.append((at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
+        except OSError as error:
+            found.append(error.errno)
+    return tuple(found)
+
+
+def read(settings: TlsSettings) -> Certificates:
+    """Read the files that the settings name, and check that they fit each other.
+
+    Raises:
+        ConfigurationError: They don't, or can't be read; the text says which and why.
+    """
+    contents = [_content(path) for path in _paths(settings)]
+    try:
+        leaf = x509.load_pem_x509_certificates(contents[0])[0]
+    except (ValueError, IndexError):
+        raise ConfigurationError(f"{settings.cert} holds no certificate in PEM") from None
+    try:
+        key = load_pem_private_key(contents[1], None)
+    except (ValueError, TypeError):
+        raise ConfigurationError(
+            f"{settings.key} holds no private key in PEM, or one with a passphrase"
+        ) from None
+    if key.public_key() != leaf.public_key():
+        raise ConfigurationError(f"{settings.key} is not the key of {settings.cert}")
+    if len(contents) > 2:
+        try:
+            x509.load_pem_x509_certificates(contents[2])
+        except ValueError:
+            raise ConfigurationError(f"{settings.client_ca} holds no certificate in PEM") from None
+    sums = b"".join(hashlib.sha256(content).digest() for content in contents)
+    return Certificates(
+        leaf.fingerprint(hashes.SHA256()).hex(),
+        leaf.not_valid_after_utc,
+        hashlib.sha256(sums).digest(),
+        tuple(_in_memory(content) for content in contents),
+    )
+
+
+def _paths(settings: TlsSettings) -> Iterator[Path]:
+    for path in (settings.cert, settings.key, settings.client_ca):
+        if path is not None:
+            yield path
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"can't read {path}: {error.strerror}") from None
+    if len(data) > _MAX_BYTES:
+        raise ConfigurationError(f"{path} is too large for a PEM file")
+    return data
+
+
+def _in_memory(content: bytes) -> int:
+    # What was checked is what is served: the file may be replaced between the two.
+    fd = os.memfd_create("adyton-tls", os.MFD_CLOEXEC)
+    os.write(fd, content)
+    return fd

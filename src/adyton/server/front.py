@@ -1,0 +1,278 @@
+"""The HTTP server in front of the application: one Granian, or two while certificates change.
+
+Granian reads certificates once, when it starts. So a reload starts a second one on a socket of its
+own that shares the port, and hands new connections to it alone; those of the first are asked to
+close with their next answer and end at the latest when the drain time is over. No connection is
+reset: the kernel is told which of the sockets gets new connections (a classic BPF program of one
+instruction, see SO_ATTACH_REUSEPORT_CBPF in socket(7)) before the other one is closed, so nothing
+waits in the queue of a socket that goes away.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import socket
+import struct
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from adyton.config import Configuration
+from adyton.errors import ConfigurationError
+from adyton.server.app import Application, Exchange, Scope
+from adyton.server.certificates import Certificates
+from adyton.server.listening import listen_on, share, url_of
+
+_log = logging.getLogger("adyton.server")
+
+_BACKLOG: Final = 1_024
+_MOST_DRAINING: Final = 4
+_ATTACH_REUSEPORT_CBPF: Final = getattr(socket, "SO_ATTACH_REUSEPORT_CBPF", 51)
+_RETURN_CONSTANT: Final = 0x06  # BPF_RET | BPF_K
+
+
+class _Closing:
+    """An exchange whose answer asks the client to close the connection."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def __call__(self) -> Awaitable[bytes]:
+        return self._exchange()
+
+    def __aiter__(self) -> Any:  # noqa: ANN401 - Granian's own iterator
+        return self._exchange.__aiter__()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever Granian offers
+        return getattr(self._exchange, name)
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self._exchange.response_bytes(status, [*headers, ("connection", "close")], body)
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self._exchange.response_empty(status, [*headers, ("connection", "close")])
+
+
+class _Door:
+    """What one Granian calls: the application, with connections that are to close or not."""
+
+    def __init__(self, application: Application, *, tls: bool) -> None:
+        self._application = application
+        self.closing = False
+        self.started = asyncio.Event()
+        # Without TLS there is never a second Granian, and nothing stands between.
+        self.__rsgi__ = self._forward if tls else application.__rsgi__
+
+    def __rsgi_init__(self, _loop: asyncio.AbstractEventLoop) -> None:
+        self.started.set()
+
+    def _forward(self, scope: Scope, exchange: Exchange) -> Awaitable[None]:
+        if self.closing and scope.http_version.startswith("1"):
+            return self._application.__rsgi__(scope, _Closing(exchange))
+        return self._application.__rsgi__(scope, exchange)
+
+
+class _Granian(Server):
+    """Granian on a socket that is bound already, with certificates that are read already."""
+
+    def __init__(
+        self,
+        door: _Door,
+        bound: socket.socket,
+        certificates: Certificates | None,
+        configuration: Configuration,
+    ) -> None:
+        self._bound = bound
+        self._certificates = certificates
+        super().__init__(
+            door,
+            interface=Interfaces.RSGI,
+            http=HTTPModes.auto if certificates else HTTPModes.http1,
+            websockets=False,
+            backlog=_BACKLOG,
+            http1_settings=HTTP1Settings(max_buffer_size=configuration.limits.header_bytes),
+            log_enabled=False,
+        )
+
+    def build_ssl_context(self, *_: object) -> None:
+        found = self._certificates
+        if found is None:
+            super().build_ssl_context(None, None, None, SSLProtocols.tls13, None, [], False)
+            return
+        authorities = found.client_ca_path
+        self.ssl_ctx: Any = (
+            True, found.cert_path, found.key_path, None, str(SSLProtocols.tls13), authorities, [],
+            authorities is not None,
+        )  # fmt: skip
+
+    @property
+    def alive(self) -> bool:
+        """Whether its worker runs."""
+        workers: list[Any] = self.wrks
+        return bool(workers) and all(worker.is_alive() for worker in workers)
+
+    def _init_shared_socket(self) -> None:
+        # Granian owns the descriptor from here on, and closes it.
+        holder: Any = SocketHolder
+        self._shd: Any = holder(os.dup(self._bound.fileno()), False, _BACKLOG)
+
+
+class _Generation:
+    """One Granian with its socket and its certificates."""
+
+    def __init__(
+        self,
+        application: Application,
+        bound: socket.socket,
+        certificates: Certificates | None,
+        configuration: Configuration,
+    ) -> None:
+        self.bound = bound
+        self.certificates = certificates
+        self.door = _Door(application, tls=certificates is not None)
+        self._server = _Granian(self.door, bound, certificates, configuration)
+        self.serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError: Granian does not take the certificates.
+        """
+        self.serving = asyncio.create_task(self._server.serve())
+        waiting = asyncio.create_task(self.door.started.wait())
+        await asyncio.wait({self.serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        # Granian reads the certificates in the step that began with the event.
+        if self.serving.done() or not self._server.alive:
+            await self.stop(1.0)
+            raise ConfigurationError(
+                "the HTTP server does not take the certificate and its key",
+                hint="Use an ECDSA P-256 or P-384, Ed25519 or RSA key of 2048 bits or more.",
+            )
+
+    async def stop(self, seconds: float) -> None:
+        """Finish what is under way, close all connections and the socket."""
+        self.bound.close()
+        self._server.stop()  # type: ignore[no-untyped-call]
+        if self.serving is not None:
+            await asyncio.wait({self.serving}, timeout=seconds)
+        if self.certificates is not None:
+            self.certificates.close()
+
+
+class Front:
+    """Listens, and changes certificates without losing a connection.
+
+    Args:
+        application: Answers requests.
+        configuration: How to listen.
+        certificates: For TLS; None for plain HTTP.
+
+    Raises:
+        ConfigurationError: The address can't be listened on.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        configuration: Configuration,
+        certificates: Certificates | None,
+    ) -> None:
+        self._application = application
+        self._configuration = configuration
+        bound = listen_on(configuration.server.listen)
+        self._family = bound.family
+        self._address = bound.getsockname()[:2]
+        self.url = url_of(bound, tls=certificates is not None)
+        self._current = _Generation(application, bound, certificates, configuration)
+        # In the order in which the kernel numbers the sockets of the port.
+        self._group = [self._current]
+        self._draining: dict[asyncio.Task[None], _Generation] = {}
+        self._steered = _steer(bound, 0)
+
+    async def start(self) -> asyncio.Task[None]:
+        """Answer requests; returns the task that ends when the server breaks down.
+
+        Raises:
+            ConfigurationError: Granian does not take the certificates.
+        """
+        await self._current.start()
+        return self.serving
+
+    @property
+    def serving(self) -> asyncio.Task[None]:
+        """The task of the server that gets new connections."""
+        task = self._current.serving
+        if task is None:
+            raise ConfigurationError("the server has not been started")
+        return task
+
+    async def change(self, certificates: Certificates) -> None:
+        """Serve new connections by other certificates; older connections drain.
+
+        Raises:
+            ConfigurationError: Granian does not take them; nothing has changed.
+        """
+        bound = share(self._family, self._address, self._configuration.server.listen)
+        made = _Generation(self._application, bound, certificates, self._configuration)
+        self._group.append(made)
+        try:
+            await made.start()
+        except BaseException:
+            self._forget(made)
+            raise
+        old, self._current = self._current, made
+        self._steer()
+        old.door.closing = True
+        drain = self._configuration.tls.drain if self._steered else 1.0
+        task = asyncio.create_task(self._retire(old, drain))
+        self._draining[task] = old
+        task.add_done_callback(lambda done: self._draining.pop(done, None) and None)
+        for oldest in list(self._draining)[:-_MOST_DRAINING]:
+            oldest.cancel()
+
+    async def stop(self) -> None:
+        """Finish what is under way, and close everything."""
+        tasks = list(self._draining)
+        for task in tasks:
+            task.cancel()
+        await self._current.stop(self._configuration.server.grace)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _retire(self, old: _Generation, drain: float) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(drain)
+        await old.stop(self._configuration.server.grace)
+        self._forget(old)
+        self._steer()
+
+    def _forget(self, gone: _Generation) -> None:
+        """Number the sockets as the kernel does: the last one takes the place of one that goes."""
+        at = self._group.index(gone)
+        self._group[at] = self._group[-1]
+        self._group.pop()
+
+    def _steer(self) -> None:
+        with contextlib.suppress(OSError):
+            self._steered = _steer(self._current.bound, self._group.index(self._current))
+
+
+def _steer(bound: socket.socket, number: int) -> bool:
+    """Give new connections to one of the sockets of a port; False where the kernel can't."""
+    code = ctypes.create_string_buffer(struct.pack("HBBI", _RETURN_CONSTANT, 0, 0, number))
+    program = struct.pack("HxxxxxxP", 1, ctypes.addressof(code))
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, _ATTACH_REUSEPORT_CBPF, program)
+    except OSError as error:
+        _log.warning("new connections can't be steered to one socket: %s", error.strerror)
+        return False
+    return True
