@@ -1,14 +1,17 @@
-"""The three roots, each as a way to open the same one again and again."""
+"""The built-in roots, each as a way to open the same one again and again."""
 
 import logging
 from typing import NamedTuple
 
 import pytest
 
+from adyton.crypto.gathering import Gathering
 from adyton.crypto.secretbytes import SecretBytes
+from adyton.crypto.shares import parse
 from adyton.roots.dev import DevRoot
 from adyton.roots.keyfile import KeyFileRoot
 from adyton.roots.passphrase import TEST_PARAMS, PassphraseRoot
+from adyton.roots.shamir import ShamirRoot
 
 
 class Kind(NamedTuple):
@@ -19,7 +22,7 @@ class Kind(NamedTuple):
     other: object
 
 
-@pytest.fixture(params=["keyfile", "passphrase", "dev"])
+@pytest.fixture(params=["keyfile", "passphrase", "dev", "shamir"])
 def kind(request, tmp_path):
     """``reopen()`` opens the same root again, ``other()`` makes a different one of that kind."""
     logging.getLogger("adyton").setLevel(logging.ERROR)  # the dev root is loud
@@ -35,6 +38,18 @@ def kind(request, tmp_path):
             lambda: PassphraseRoot("correct horse battery", params=TEST_PARAMS),
             lambda: PassphraseRoot("correct horse batterz", params=TEST_PARAMS),
         )
+    elif request.param == "shamir":
+        first, shares = ShamirRoot.create(2, 3)
+        known = first.known
+
+        def reopen():
+            gathering = Gathering([known])
+            for share in shares[1:]:
+                gathering.enter(parse(share.hex().encode()))
+            with gathering.key(known) as combined:
+                return ShamirRoot.of_key(combined, known)
+
+        made = Kind("shamir", reopen, lambda: ShamirRoot.create(2, 3)[0])
     else:
         key = SecretBytes.random(32)
         made = Kind("dev", lambda: DevRoot(key), DevRoot)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import RootLocked, RootUnavailable
 from adyton.ports import RootOfTrust
-from adyton.roots import DevRoot, KeyFileRoot, PassphraseRoot
+from adyton.roots import DevRoot, KeyFileRoot, PassphraseRoot, ShamirRoot
 from isolated import run_isolated
 
 KEY = bytes(range(32))
@@ -96,14 +96,14 @@ def test_every_other_length_is_refused(root, wrapped):
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_garbage_is_refused_with_one_kind_of_error(root, garbage):
     """Whatever a store holds instead of a wrapped key, the error is RootLocked."""
-    for wrapped in (garbage, bytes((0x01, 0x01)) + garbage, bytes((0x02, 0x01)) + garbage):
+    for wrapped in (garbage, *(bytes((kind, 0x01)) + garbage for kind in range(1, 5))):
         with pytest.raises(RootLocked):
             root.unwrap(wrapped, CONTEXT)
 
 
 def test_a_key_of_another_kind_is_named(root, kind, wrapped):
     """A key that another kind of root wrapped is refused with the name of that kind."""
-    for number, name in ((1, "keyfile"), (2, "passphrase"), (3, "dev")):
+    for number, name in ((1, "keyfile"), (2, "passphrase"), (3, "dev"), (4, "shamir")):
         if name == kind.name:
             assert wrapped[0] == number
         else:
@@ -180,11 +180,11 @@ def test_the_built_in_roots_fit_the_port():
     """Each class has all that the Protocol asks for, and from_uri."""
     wanted = [name for name in vars(RootOfTrust) if not name.startswith("_")]
     assert len(wanted) == 5
-    for made in (DevRoot, KeyFileRoot, PassphraseRoot):
+    for made in (DevRoot, KeyFileRoot, PassphraseRoot, ShamirRoot):
         assert all(hasattr(made, name) for name in [*wanted, "from_uri"])
 
 
-@pytest.mark.parametrize("scheme", ["keyfile", "passphrase", "dev"])
+@pytest.mark.parametrize("scheme", ["keyfile", "passphrase", "dev", "shamir"])
 def test_a_forked_child_is_refused(scheme, tmp_path):
     """In a child both ways raise RootUnavailable and close() returns; the parent goes on."""
     out = run_isolated(
@@ -192,11 +192,14 @@ def test_a_forked_child_is_refused(scheme, tmp_path):
         import logging, os, sys
         from adyton.crypto.secretbytes import SecretBytes
         from adyton.errors import RootUnavailable
-        from adyton.roots import open_root
+        from adyton.roots import ShamirRoot, open_root
 
         logging.getLogger("adyton").setLevel(logging.ERROR)
         os.environ["PASS"] = "correct horse battery"
-        root = open_root(sys.argv[1], create=True)
+        if sys.argv[1] == "shamir:":
+            root = ShamirRoot.create(2, 3)[0]
+        else:
+            root = open_root(sys.argv[1], create=True)
         with SecretBytes(b"k" * 32) as key:
             wrapped = root.wrap(key, b"c")
         child = os.fork()
@@ -217,6 +220,7 @@ def test_a_forked_child_is_refused(scheme, tmp_path):
             "keyfile": f"keyfile:{tmp_path}/k",
             "passphrase": "passphrase:env=PASS",
             "dev": "dev:",
+            "shamir": "shamir:",
         }[scheme],
     )
     assert out.split() == ["2", "True"]

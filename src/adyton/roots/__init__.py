@@ -13,6 +13,7 @@ from adyton.roots._asking import Ask
 from adyton.roots.dev import DevRoot
 from adyton.roots.keyfile import KeyFileRoot
 from adyton.roots.passphrase import Argon2Params, PassphraseRoot
+from adyton.roots.shamir import ShamirRoot
 
 __all__ = [
     "Argon2Params",
@@ -21,6 +22,7 @@ __all__ = [
     "KeyFileRoot",
     "PassphraseRoot",
     "RootFactory",
+    "ShamirRoot",
     "open_root",
     "schemes",
 ]
@@ -50,6 +52,7 @@ _BUILT_IN: Final[dict[str, RootFactory]] = {
     "dev": DevRoot,
     "keyfile": KeyFileRoot,
     "passphrase": PassphraseRoot,
+    "shamir": ShamirRoot,
 }
 
 
@@ -65,7 +68,7 @@ def open_root(
 
     Args:
         uri: ``keyfile:PATH``, ``passphrase:``, ``passphrase:env=NAME``, ``passphrase:file=PATH``,
-            ``dev:``, or one with the scheme of a plug-in.
+            ``shamir:K/N``, ``dev:``, or one with the scheme of a plug-in.
         create: Make what the root needs if it is missing, such as a key file.
         ask: Asks a person for a secret; it gets the prompt.
 

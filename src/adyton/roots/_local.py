@@ -15,9 +15,15 @@ from adyton.errors import DecryptionFailed, RootLocked, RootUnavailable
 KIND_KEYFILE: Final = 0x01
 KIND_PASSPHRASE: Final = 0x02
 KIND_DEV: Final = 0x03
+KIND_SHAMIR: Final = 0x04
 VERSION: Final = 0x01
 
-_NAMES: Final = {KIND_KEYFILE: "keyfile", KIND_PASSPHRASE: "passphrase", KIND_DEV: "dev"}
+_NAMES: Final = {
+    KIND_KEYFILE: "keyfile",
+    KIND_PASSPHRASE: "passphrase",
+    KIND_DEV: "dev",
+    KIND_SHAMIR: "shamir",
+}
 _LABEL: Final = b"adyton/v1/root"
 
 
