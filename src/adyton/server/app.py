@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from adyton.config import HttpLimits
 from adyton.errors import InvalidInput
+from adyton.server.admission import Admission
 from adyton.server.http import Handler, Request, Response
 from adyton.server.paths import canonical
 from adyton.server.refusals import refusal
@@ -61,11 +62,17 @@ class Application:
         handler: Answers what has passed the limits.
         limits: The limits.
         stats: Counts what was answered.
+        admission: Lets requests in; by default one that knows nobody.
     """
 
     def __init__(
-        self, handler: Handler, limits: HttpLimits, stats: RequestStats | None = None
+        self,
+        handler: Handler,
+        limits: HttpLimits,
+        stats: RequestStats | None = None,
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission or Admission(lambda _: None)
         self._stats = stats or RequestStats()
         self._handler = handler
         self._limits = limits
@@ -116,17 +123,29 @@ class Application:
                 return self._refuse(scope, 414, "the query is too long")
             query = dict(parse_qsl(scope.query_string, keep_blank_values=True, max_num_fields=100))
         method = scope.method
+        asked = "LIST" if query.get("list") == "true" else method
+        visit = self._admission.visit(asked, path, scope.client, headers)
+        if isinstance(visit, int):
+            await self._admission.pause()
+            text = "request rate limit exceeded"
+            return self._refuse(scope, 429, text, ("retry-after", str(visit)))
         body = b""
         if method != "GET" or "content-length" in headers or "transfer-encoding" in headers:
             found = await self._body(scope, protocol)
             if isinstance(found, Response):
                 return found
             body = found
+            visit.session = None
             self._stats.received += len(body)
-        address = scope.client.rpartition(":")[0].strip("[]")
-        return await self._handler(
-            Request(method, path, query, headers, body, address, self._new_id(), scope.query_string)
-        )
+        if not visit.enter(len(body)) and not await visit.wait():
+            return self._refuse(scope, 503, "the server is busy", ("retry-after", "1"))
+        address, session, text = visit.address, visit.session, scope.query_string
+        try:
+            return await self._handler(
+                Request(method, path, query, headers, body, address, self._new_id(), text, session)
+            )
+        finally:
+            visit.leave()
 
     async def _body(self, scope: Scope, protocol: Exchange) -> bytes | Response:
         """The body, read in parts so that no more than the limit is ever held."""

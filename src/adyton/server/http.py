@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+from adyton.service.access.gate import Session
+
 
 class Request:
     """One request.
@@ -16,6 +18,7 @@ class Request:
         address: Where it came from.
         request_id: A fresh identifier of ours.
         query_string: The query as it came.
+        session: Who asks, if that is in memory and nothing was waited for since.
     """
 
     __slots__ = (
@@ -27,6 +30,7 @@ class Request:
         "query",
         "query_string",
         "request_id",
+        "session",
     )
 
     def __init__(
@@ -39,6 +43,7 @@ class Request:
         address: str,
         request_id: str,
         query_string: str = "",
+        session: Session | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -48,6 +53,7 @@ class Request:
         self.address = address
         self.request_id = request_id
         self.query_string = query_string
+        self.session = session
 
 
 class Response:
@@ -74,3 +80,12 @@ class Response:
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def token_text(headers: Mapping[str, str]) -> str:
+    """The text of a request's token, or empty."""
+    found = headers.get("x-vault-token", "")
+    if not found:
+        scheme, _, rest = headers.get("authorization", "").partition(" ")
+        found = rest.strip() if scheme.lower() == "bearer" else ""
+    return found

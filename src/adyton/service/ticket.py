@@ -76,6 +76,22 @@ class Aside(Ticket[T]):
         super().__init__(None, [])
 
 
+class Pause(Ticket[None]):
+    """Lets whatever else is ready go on, in the middle of long work; nothing is waited for.
+
+    A task goes on behind all that its event loop has to do now; a thread goes on at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(None, [])
+        self.done = True
+
+    def attach(self, waiter: Callable[[], None]) -> bool:
+        """Called by tasks alone, in their event loop: a thread sees that there is nothing to do."""
+        asyncio.get_running_loop().call_soon(waiter)
+        return True
+
+
 def wait_in_thread(ticket: Ticket[Any]) -> None:
     """Block this thread until the ticket is resolved."""
     gate = threading.Lock()

@@ -5,6 +5,7 @@ from typing import Final
 from adyton.errors import AccessDenied, AdytonError, SecretNotFound
 from adyton.server.errors import status_of
 from adyton.server.http import Request, Response
+from adyton.server.jsonbody import LARGE, check_large
 from adyton.server.telemetry.state import StoreState
 from adyton.server.vault import metrics, policies, sysapi, tokens, wrapping
 from adyton.server.vault.context import Context
@@ -49,6 +50,8 @@ class VaultApi:
     async def _respond(self, request: Request) -> Response:
         """Every error of ours becomes an answer here."""
         try:
+            if len(request.body) > LARGE:
+                await check_large(request.body)
             context = Context(request)
             return await self._answer(context)
         except SecretNotFound:
@@ -75,7 +78,7 @@ class VaultApi:
                 return answer
         gate = self._services.gate
         text = context.token_text
-        session = gate.known(text)
+        session = context.request.session or gate.known(text)
         if session is None or session.token.num_uses or session.token.cidrs or session.token.wraps:
             session = await gate.enter(text, context.origin)
         context.session = session

@@ -2,19 +2,16 @@
 
 from typing import Any
 
-import msgspec
-
 from adyton.errors import InvalidInput
 from adyton.model import Caller
-from adyton.server.http import Request
+from adyton.server.http import Request, token_text
+from adyton.server.jsonbody import decode_json
 from adyton.server.vault import fields
 from adyton.service.access.gate import Gate, Session
 from adyton.service.access.gate import Request as Origin
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount
 from adyton.service.access.spaces import OPERATOR_SPACE, Space
-
-_decode = msgspec.json.Decoder().decode
 
 
 class Context:
@@ -79,11 +76,7 @@ class Context:
     @property
     def token_text(self) -> str:
         """The token's text, or empty."""
-        found = self.request.headers.get("x-vault-token", "")
-        if not found:
-            scheme, _, rest = self.request.headers.get("authorization", "").partition(" ")
-            found = rest.strip() if scheme.lower() == "bearer" else ""
-        return found
+        return token_text(self.request.headers)
 
     def allow(self, gate: Gate, decision: str) -> None:
         """Take on the caller that the gate has allowed."""
@@ -103,10 +96,7 @@ class Context:
 def _parsed(body: bytes) -> dict[str, Any] | None:
     if not body.strip():
         return None
-    try:
-        found = _decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        found = False
+    found = decode_json(body)
     if found is None:
         return None
     if not isinstance(found, dict):

@@ -1,0 +1,152 @@
+"""What comes before a request is served: who asks, how often, and whose turn it is.
+
+All of it is decided from the request's head: from the token as far as memory knows it, otherwise
+from the network. For a request that is refused nothing is read, from the store or of its body.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from adyton.server.http import token_text
+from adyton.server.proxies import TrustedProxies
+from adyton.server.turns import Turns, TurnSettings
+from adyton.service.access.gate import Session
+from adyton.service.quota.buckets import SECOND_NS
+from adyton.service.quota.networks import network_of
+from adyton.service.quota.rates import RequestLimits, RequestRates
+
+_COSTS: Final = {"GET": 1, "HEAD": 1, "LIST": 4}
+_WRITE_COST: Final = 2
+_LARGE: Final = 256 * 1024
+"""Bytes of a body that cost as much as one read."""
+_FREE: Final = frozenset({"v1/sys/health", "v1/sys/seal-status", "v1/sys/leader"})
+"""Asked by monitors; they cost nothing, read nothing, and must answer under load."""
+_PAUSE_SECONDS: Final = 0.05
+_PAUSING: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionSettings:
+    """Limits on who asks how much.
+
+    Attributes:
+        rates: How often requests are let in.
+        turns: How requests share the server.
+        logins: How logins share it; those by password wait for a thread that hashes.
+        trusted_proxies: Networks of proxies that are believed about the client's address.
+    """
+
+    rates: RequestRates = field(default_factory=RequestRates)
+    turns: TurnSettings = field(default_factory=TurnSettings)
+    logins: TurnSettings = field(
+        default_factory=lambda: TurnSettings(
+            alone=64, share=8, total=64, lane_waiting=64, all_waiting=512, wait_seconds=10.0
+        )
+    )
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class Visit:
+    """One request that was let in.
+
+    Attributes:
+        address: Where it comes from.
+        session: Who asks, if memory knows the token and nothing was waited for since.
+    """
+
+    __slots__ = ("_cost", "_lane", "_turns", "address", "session")
+
+    def __init__(
+        self, address: str, session: Session | None, turns: Turns, lane: Hashable, cost: int
+    ) -> None:
+        self.address = address
+        self.session = session
+        self._turns = turns
+        self._lane = lane
+        self._cost = cost
+
+    def enter(self, body_bytes: int) -> bool:
+        """Begin the request, with a body so large, if it need not wait for its turn."""
+        cost = self._cost
+        if not cost:
+            return True
+        if body_bytes > _LARGE:
+            self._cost = cost = cost + body_bytes // _LARGE
+        return self._turns.enter(self._lane, cost, time.monotonic_ns())
+
+    async def wait(self) -> bool:
+        """Wait for the request's turn, which begins it; False if that takes too long."""
+        self.session = None  # the token may be revoked in the meantime
+        return await self._turns.wait(self._lane, self._cost)
+
+    def leave(self) -> None:
+        """End a request that has begun."""
+        if self._cost:
+            self._turns.leave(self._lane, self._cost)
+
+
+class Admission:
+    """Lets requests in.
+
+    Args:
+        known: The session of a token's text that is in memory.
+        settings: The limits.
+    """
+
+    def __init__(
+        self, known: Callable[[str], Session | None], settings: AdmissionSettings | None = None
+    ) -> None:
+        settings = settings or AdmissionSettings()
+        self._known = known
+        self._limits = RequestLimits(settings.rates)
+        self._turns = Turns(settings.turns)
+        self._logins = Turns(settings.logins)
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._pausing = 0
+
+    def visit(self, method: str, path: str, peer: str, headers: Mapping[str, str]) -> Visit | int:
+        """Let a request in by its head, or tell the seconds after which it may come again.
+
+        Args:
+            method: Upper case.
+            path: Canonical.
+            peer: The connection's other end, with its port.
+            headers: By lower-case name.
+        """
+        address = peer.rpartition(":")[0].strip("[]")
+        if self._proxies.any:
+            address = self._proxies.client(address, headers)
+        text = token_text(headers)
+        session = self._known(text) if text else None
+        cost = _COSTS.get(method, _WRITE_COST)
+        if session is not None:
+            user = session.space.user
+            if self._limits.limited:
+                wait = self._limits.known(user, session.ident, time.monotonic_ns())
+                if wait:
+                    return _seconds(wait)
+            return Visit(address, session, self._turns, user, cost)
+        if path in _FREE:
+            return Visit(address, None, self._turns, "", 0)
+        network = network_of(address)
+        wait = self._limits.stranger(network, time.monotonic_ns())
+        if wait:
+            return _seconds(wait)
+        turns = self._logins if not text or "/login" in path else self._turns
+        return Visit(address, None, turns, (network.lane,), cost)
+
+    async def pause(self) -> None:
+        """Hold a refusal back, so that who asks again at once does not keep the server busy."""
+        if self._pausing < _PAUSING:
+            self._pausing += 1
+            try:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            finally:
+                self._pausing -= 1
+
+
+def _seconds(wait_ns: int) -> int:
+    return -(-wait_ns // SECOND_NS)
