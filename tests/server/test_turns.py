@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from adyton.server.turns import Turns, TurnSettings
+from adyton.config import TurnSettings
+from adyton.server.turns import Turns
 
 SMALL = TurnSettings(alone=16, share=2, total=16, lane_waiting=20, all_waiting=30, wait_seconds=0.2)
 
@@ -109,9 +110,9 @@ def test_what_costs_more_than_a_share_goes_alone():
     async def run():
         turns = Turns(SMALL)
         assert begin(turns, "calm")
-        assert begin(turns, "big", 100)
+        assert begin(turns, "big", 8)
         assert not begin(turns, "big", 1)
-        turns.leave("big", 100)
+        turns.leave("big", 8)
         assert begin(turns, "big", 1)
 
     asyncio.run(run())

@@ -4,11 +4,11 @@ The settings themselves are in ``settings.py``, each with its type, unit, defaul
 the loader, ``adyton config``, the errors and docs/guide/configuration.md are made from that table.
 """
 
+from adyton.config.limits import HttpLimits, RateSettings, TurnSettings
 from adyton.config.load import Loaded, load
 from adyton.config.settings import (
     AuditSettings,
     Configuration,
-    HttpLimits,
     KeySettings,
     ServerSettings,
     StoreSettings,
@@ -22,9 +22,11 @@ __all__ = [
     "HttpLimits",
     "KeySettings",
     "Loaded",
+    "RateSettings",
     "ServerSettings",
     "StoreSettings",
     "TelemetrySettings",
     "TlsSettings",
+    "TurnSettings",
     "load",
 ]

@@ -13,11 +13,13 @@ these or None. ``unit="seconds"``, ``"days"`` and ``"bytes"`` also take text suc
 a setting that is one is declared with ``secret=True`` and comes from the environment.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from adyton.config.fields import setting
+from adyton.config.limits import HttpLimits, RateSettings, TurnSettings
 from adyton.service.limits import Limits
 
 _LIMITS: Final = Limits()
@@ -40,6 +42,15 @@ def _address(text: str) -> str:
     if split_address(text) is not None:
         return ""
     return f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:8200 or [::1]:8200"
+
+
+def _networks(texts: tuple[str, ...]) -> str:
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            return f"{text!r} is not a network; write an address or one such as 10.0.0.0/8"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,10 @@ class ServerSettings:
         10.0, "Longest wait for requests under way when the server stops.", unit="seconds",
         at_least=0, at_most=3_600,
     )  # fmt: skip
+    trusted_proxies: tuple[str, ...] = setting(
+        (), "Proxies whose X-Forwarded-For is believed: addresses or networks in CIDR notation.",
+        check=_networks,
+    )  # fmt: skip
     tidy: float = setting(
         300.0, "Interval at which ended tokens, wrappings and SecretIDs are removed.",
         unit="seconds", at_least=1, at_most=86_400,
@@ -129,26 +144,6 @@ class TlsSettings:
         14.0, "Warn in the log this long before the certificate ends.", unit="days",
         at_least=0, at_most=10 * _YEAR,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """Limits on what comes from outside."""
-
-    body_bytes: int = setting(
-        32 * 1024 * 1024, "Largest body of a request.", unit="bytes", at_least=1024, at_most=2**30
-    )
-    header_bytes: int = setting(
-        32 * 1024, "Largest sum of header names and values.", unit="bytes",
-        at_least=8_192, at_most=2**24,
-    )  # fmt: skip
-    query_chars: int = setting(
-        8_192, "Longest query.", unit="characters", at_least=0, at_most=2**20
-    )
-    in_flight: int = setting(1_024, "Most requests at once.", at_least=1, at_most=10**6)
-    body_seconds: float = setting(
-        30.0, "Longest time for a body to arrive.", unit="seconds", at_least=0.01, at_most=3_600
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +187,8 @@ class Configuration:
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
     limits: HttpLimits = HttpLimits()
+    rates: RateSettings = RateSettings()
+    turns: TurnSettings = TurnSettings()
     audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -7,46 +7,30 @@ from the network. For a request that is refused nothing is read, from the store 
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
+from adyton.config import Configuration, TurnSettings
 from adyton.server.http import token_text
 from adyton.server.proxies import TrustedProxies
-from adyton.server.turns import Turns, TurnSettings
+from adyton.server.turns import Turns
 from adyton.service.access.gate import Session
 from adyton.service.quota.buckets import SECOND_NS
 from adyton.service.quota.networks import network_of
-from adyton.service.quota.rates import RequestLimits, RequestRates
+from adyton.service.quota.rates import RequestLimits
 
 _COSTS: Final = {"GET": 1, "HEAD": 1, "LIST": 4}
 _WRITE_COST: Final = 2
 _LARGE: Final = 256 * 1024
 """Bytes of a body that cost as much as one read."""
+_DEAREST: Final = 8
 _FREE: Final = frozenset({"v1/sys/health", "v1/sys/seal-status", "v1/sys/leader"})
 """Asked by monitors; they cost nothing, read nothing, and must answer under load."""
 _PAUSE_SECONDS: Final = 0.05
 _PAUSING: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionSettings:
-    """Limits on who asks how much.
-
-    Attributes:
-        rates: How often requests are let in.
-        turns: How requests share the server.
-        logins: How logins share it; those by password wait for a thread that hashes.
-        trusted_proxies: Networks of proxies that are believed about the client's address.
-    """
-
-    rates: RequestRates = field(default_factory=RequestRates)
-    turns: TurnSettings = field(default_factory=TurnSettings)
-    logins: TurnSettings = field(
-        default_factory=lambda: TurnSettings(
-            alone=64, share=8, total=64, lane_waiting=64, all_waiting=512, wait_seconds=10.0
-        )
-    )
-    trusted_proxies: tuple[str, ...] = ()
+_LOGINS: Final = TurnSettings(alone=64, share=8, total=64, lane_waiting=64, all_waiting=512)
+"""Logins have turns of their own: those by password wait for threads that hash."""
 
 
 class Visit:
@@ -74,7 +58,7 @@ class Visit:
         if not cost:
             return True
         if body_bytes > _LARGE:
-            self._cost = cost = cost + body_bytes // _LARGE
+            self._cost = cost = min(cost + body_bytes // _LARGE, _DEAREST)
         return self._turns.enter(self._lane, cost, time.monotonic_ns())
 
     async def wait(self) -> bool:
@@ -93,18 +77,19 @@ class Admission:
 
     Args:
         known: The session of a token's text that is in memory.
-        settings: The limits.
+        configuration: The limits.
     """
 
     def __init__(
-        self, known: Callable[[str], Session | None], settings: AdmissionSettings | None = None
+        self,
+        known: Callable[[str], Session | None],
+        configuration: Configuration = Configuration(),  # noqa: B008 - frozen
     ) -> None:
-        settings = settings or AdmissionSettings()
         self._known = known
-        self._limits = RequestLimits(settings.rates)
-        self._turns = Turns(settings.turns)
-        self._logins = Turns(settings.logins)
-        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._limits = RequestLimits(configuration.rates.rates())
+        self._turns = Turns(configuration.turns)
+        self._logins = Turns(_LOGINS)
+        self._proxies = TrustedProxies(configuration.server.trusted_proxies)
         self._pausing = 0
 
     def visit(self, method: str, path: str, peer: str, headers: Mapping[str, str]) -> Visit | int:

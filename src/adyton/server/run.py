@@ -14,6 +14,7 @@ import uvloop
 from adyton.config import Configuration
 from adyton.errors import AdytonError
 from adyton.model import Caller
+from adyton.server.admission import Admission
 from adyton.server.app import Application
 from adyton.server.build import build_handler
 from adyton.server.certificates import read, stamp
@@ -81,7 +82,8 @@ async def _serve(
     if telemetry.store is not None:
         telemetry.store.roots = roots
         telemetry.store.delivered = lambda: opened.upkeep.delivered
-    application = Application(handler, configuration.limits, telemetry.requests)
+    admission = Admission(services.gate.known, configuration)
+    application = Application(handler, configuration.limits, telemetry.requests, admission)
     telemetry.in_flight = lambda: application.in_flight
     seen = stamp(configuration.tls)
     certificates = read(configuration.tls) if configuration.tls.cert else None

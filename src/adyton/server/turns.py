@@ -10,34 +10,13 @@ itself. What is bounded is work, by its cost, and not waiting for the disk.
 import asyncio
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Final
 
+from adyton.config import TurnSettings
 from adyton.service.quota.fairqueue import FairQueue
 
 _WINDOW_NS: Final = 2_000_000_000
 """How long after a change of lanes the server counts as shared."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnSettings:
-    """How requests share the server; costs are 1 for a read, more for other requests.
-
-    Attributes:
-        alone: Cost in service of a lane that asks alone.
-        share: Cost in service of each lane when several ask.
-        total: Cost in service of all lanes.
-        lane_waiting: Most requests of one lane that wait.
-        all_waiting: Most requests that wait.
-        wait_seconds: Longest wait.
-    """
-
-    alone: int = 128
-    share: int = 8
-    total: int = 128
-    lane_waiting: int = 256
-    all_waiting: int = 1_024
-    wait_seconds: float = 10.0
 
 
 class Turns:

@@ -1,0 +1,84 @@
+"""Settings of what is let in, how often, and how requests share the server."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from adyton.config.fields import setting
+from adyton.service.quota.rates import RequestRates
+
+_RATES: Final = RequestRates()
+_MOST: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Limits on what comes from outside."""
+
+    body_bytes: int = setting(
+        32 * 1024 * 1024, "Largest body of a request.", unit="bytes", at_least=1024, at_most=2**30
+    )
+    header_bytes: int = setting(
+        32 * 1024, "Largest sum of header names and values.", unit="bytes",
+        at_least=8_192, at_most=2**24,
+    )  # fmt: skip
+    query_chars: int = setting(
+        8_192, "Longest query.", unit="characters", at_least=0, at_most=2**20
+    )
+    in_flight: int = setting(1_024, "Most requests at once.", at_least=1, at_most=10**6)
+    body_seconds: float = setting(
+        30.0, "Longest time for a body to arrive.", unit="seconds", at_least=0.01, at_most=3_600
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """Requests in a second; 0 for no limit. A burst of 0 is two seconds' worth."""
+
+    all_per_second: float = setting(
+        _RATES.all_per_second, "Requests of everybody together.", at_least=0, at_most=_MOST
+    )
+    all_burst: int = setting(_RATES.all_burst, "As many at once.", at_least=0, at_most=_MOST)
+    user_per_second: float = setting(
+        _RATES.user_per_second, "Requests by the tokens of one user (namespace).",
+        at_least=0, at_most=_MOST,
+    )  # fmt: skip
+    user_burst: int = setting(_RATES.user_burst, "As many at once.", at_least=0, at_most=_MOST)
+    token_per_second: float = setting(
+        _RATES.token_per_second, "Requests by one token.", at_least=0, at_most=_MOST
+    )
+    token_burst: int = setting(_RATES.token_burst, "As many at once.", at_least=0, at_most=_MOST)
+    network_per_second: float = setting(
+        _RATES.network_per_second,
+        "Requests without a valid token from one IPv4 address or IPv6 /64; its /24 or /48 may "
+        "eight times as many.",
+        at_least=0, at_most=_MOST,
+    )  # fmt: skip
+    network_burst: int = setting(
+        _RATES.network_burst, "As many at once.", at_least=0, at_most=_MOST
+    )
+
+    def rates(self) -> RequestRates:
+        """The same for the service."""
+        return RequestRates(**{name: getattr(self, name) for name in RequestRates.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """How requests share the server. A read costs 1, a write 2, a list 4, a large body more."""
+
+    alone: int = setting(
+        128, "Cost in service at once of a user who asks alone.", at_least=1, at_most=10**6
+    )
+    share: int = setting(
+        8, "Cost in service at once of each user when several ask.", at_least=1, at_most=10**6
+    )
+    total: int = setting(128, "Cost in service at once of all users.", at_least=1, at_most=10**6)
+    lane_waiting: int = setting(
+        256, "Most requests of one user that wait for their turn.", at_least=0, at_most=10**6
+    )
+    all_waiting: int = setting(
+        1_024, "Most requests that wait for their turn.", at_least=0, at_most=10**6
+    )
+    wait_seconds: float = setting(
+        10.0, "Longest wait for a turn.", unit="seconds", at_least=0.01, at_most=3_600
+    )
