@@ -1,47 +1,16 @@
 """TLS from files: version 1.3 and nothing older; clients with certificates where that is asked."""
 
 import contextlib
-import datetime as dt
 import http.client
-import ipaddress
 import ssl
 import subprocess
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certs import certificate
 from servers import BIN, free_port
-
-
-def certificate(folder, name, *, issuer=None, is_ca=False):
-    """A key and a certificate, as files; returns what signs others."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    parent, signer = issuer or (subject, key)
-    now = dt.datetime.now(dt.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(parent)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(signer, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / f"{name}.pem").write_bytes(made.public_bytes(pem))
-    plain = serialization.NoEncryption()
-    form = serialization.PrivateFormat.PKCS8
-    (folder / f"{name}.key").write_bytes(key.private_bytes(pem, form, plain))
-    return subject, key
 
 
 @pytest.fixture
@@ -112,6 +81,18 @@ def test_only_clients_with_a_certificate_where_that_is_asked(files):
         for client in (None, "stranger"):
             with pytest.raises((OSError, http.client.HTTPException)):
                 health(port, trusting(files, client))
+
+
+def test_what_the_http_server_does_not_take_is_told_before_it_starts(files):
+    """A key of a kind that TLS here has not: an error and exit code 2, not a crash."""
+    certificate(files, "odd", key=ec.generate_private_key(ec.SECP521R1()))
+    done = subprocess.run(
+        [BIN / "adyton", "serve", "--dev", "--listen", "127.0.0.1:0", "--tls-cert",
+         files / "odd.pem", "--tls-key", files / "odd.key"],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "does not take the certificate and its key" in done.stderr
 
 
 @pytest.mark.parametrize(

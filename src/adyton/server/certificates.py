@@ -4,9 +4,12 @@ import contextlib
 import datetime as dt
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -14,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from adyton.config import TlsSettings
 from adyton.errors import ConfigurationError
+from adyton.server import trial
 
-_MAX_BYTES = 1024 * 1024
+_MAX_BYTES: Final = 1024 * 1024
+_TRIAL_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,11 @@ class Certificates:
     def client_ca_path(self) -> str | None:
         """Where the authorities of clients can be read by this process."""
         return f"/proc/self/fd/{self._files[2]}" if len(self._files) > 2 else None
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """Descriptors of what the paths name."""
+        return self._files
 
     def __repr__(self) -> str:
         return f"<Certificates {self.fingerprint[:16]}>"
@@ -101,6 +111,32 @@ def read(settings: TlsSettings) -> Certificates:
         hashlib.sha256(sums).digest(),
         tuple(_in_memory(content) for content in contents),
     )
+
+
+def try_out(certificates: Certificates) -> None:
+    """Try certificates on the HTTP server's TLS, in a process of its own.
+
+    Raises:
+        ConfigurationError: It does not take them, or could not be asked.
+    """
+    paths = [certificates.cert_path, certificates.key_path]
+    if certificates.client_ca_path is not None:
+        paths.append(certificates.client_ca_path)
+    program = [sys.executable, "-I", str(Path(trial.__file__)), *paths]
+    try:
+        done = subprocess.run(  # noqa: S603 - this interpreter, our own file
+            program, pass_fds=certificates.fds, env={}, stdin=subprocess.DEVNULL,
+            capture_output=True, check=False, timeout=_TRIAL_SECONDS,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(
+            f"the certificate and its key could not be tried out: {type(error).__name__}"
+        ) from None
+    if done.returncode != 0:
+        raise ConfigurationError(
+            "the HTTP server does not take the certificate and its key, or an authority of clients",
+            hint="Keys are ECDSA P-256 or P-384, Ed25519, or RSA of 2,048 bits or more.",
+        )
 
 
 def _paths(settings: TlsSettings) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """The HTTP server in front of the application: one Granian, or two while certificates change.
 
-Granian reads certificates once, when it starts. So a reload starts a second one on a socket of its
+Granian reads certificates once, when it starts (and ends the process where they are unfit, so they
+are tried out before, see ``trial.py``). So a reload starts a second one on a socket of its
 own that shares the port, and hands new connections to it alone; those of the first are asked to
 close with their next answer and end at the latest when the drain time is over. No connection is
 reset: the kernel is told which of the sockets gets new connections (a classic BPF program of one
@@ -113,12 +114,6 @@ class _Granian(Server):
             authorities is not None,
         )  # fmt: skip
 
-    @property
-    def alive(self) -> bool:
-        """Whether its worker runs."""
-        workers: list[Any] = self.wrks
-        return bool(workers) and all(worker.is_alive() for worker in workers)
-
     def _init_shared_socket(self) -> None:
         # Granian owns the descriptor from here on, and closes it.
         holder: Any = SocketHolder
@@ -145,19 +140,15 @@ class _Generation:
         """Listen.
 
         Raises:
-            ConfigurationError: Granian does not take the certificates.
+            ConfigurationError: Granian ended instead.
         """
         self.serving = asyncio.create_task(self._server.serve())
         waiting = asyncio.create_task(self.door.started.wait())
         await asyncio.wait({self.serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        # Granian reads the certificates in the step that began with the event.
-        if self.serving.done() or not self._server.alive:
-            await self.stop(1.0)
-            raise ConfigurationError(
-                "the HTTP server does not take the certificate and its key",
-                hint="Use an ECDSA P-256 or P-384, Ed25519 or RSA key of 2048 bits or more.",
-            )
+        if self.serving.done():
+            self.bound.close()
+            raise ConfigurationError("the HTTP server does not start")
 
     async def stop(self, seconds: float) -> None:
         """Finish what is under way, close all connections and the socket."""
@@ -203,7 +194,7 @@ class Front:
         """Answer requests; returns the task that ends when the server breaks down.
 
         Raises:
-            ConfigurationError: Granian does not take the certificates.
+            ConfigurationError: Granian does not start.
         """
         await self._current.start()
         return self.serving
@@ -217,10 +208,10 @@ class Front:
         return task
 
     async def change(self, certificates: Certificates) -> None:
-        """Serve new connections by other certificates; older connections drain.
+        """Serve new connections by other certificates, tried out before; older connections drain.
 
         Raises:
-            ConfigurationError: Granian does not take them; nothing has changed.
+            ConfigurationError: The server does not start; nothing has changed.
         """
         bound = share(self._family, self._address, self._configuration.server.listen)
         made = _Generation(self._application, bound, certificates, self._configuration)

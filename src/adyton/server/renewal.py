@@ -8,7 +8,7 @@ from typing import Final
 
 from adyton.config import TlsSettings
 from adyton.errors import AdytonError
-from adyton.server.certificates import Certificates, read, stamp
+from adyton.server.certificates import Certificates, read, stamp, try_out
 from adyton.server.front import Front
 
 _log = logging.getLogger("adyton.server")
@@ -95,6 +95,7 @@ class Renewal:
                 now = dt.datetime.now(dt.UTC)
                 if found.not_after <= now < status.not_after:
                     raise AdytonError("the new certificate has ended already")  # noqa: TRY301
+                await asyncio.to_thread(try_out, found)
                 await self._front.change(found)
             except BaseException:
                 found.close()

@@ -17,7 +17,7 @@ from adyton.model import Caller
 from adyton.server.admission import Admission
 from adyton.server.app import Application
 from adyton.server.build import build_handler
-from adyton.server.certificates import read, stamp
+from adyton.server.certificates import read, stamp, try_out
 from adyton.server.front import Front
 from adyton.server.notify import notify
 from adyton.server.renewal import Renewal
@@ -87,6 +87,8 @@ async def _serve(
     telemetry.in_flight = lambda: application.in_flight
     seen = stamp(configuration.tls)
     certificates = read(configuration.tls) if configuration.tls.cert else None
+    if certificates is not None:
+        try_out(certificates)
     front = Front(application, configuration, certificates)
     text = "" if root_token is None else make_root_token(opened, root_token)
     await front.start()
