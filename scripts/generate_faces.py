@@ -1,7 +1,8 @@
-"""Generate the synchronous face and the views bound to one user from ``library/aio.py``.
+"""Generate the synchronous faces and the views bound to one user, from ``aio*.py``.
 
-The asynchronous store is written by hand; the other three differ from it only in ``await`` and
-in the first argument. ``--check`` fails if a file is not what would be generated.
+The asynchronous store (``library/``) and client (``client/``) are written by hand; the others
+differ from them only in ``await`` and in the first argument. ``--check`` fails if a file is not
+what would be generated.
 """
 
 import ast
@@ -9,10 +10,68 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-LIBRARY: Final = Path(__file__).resolve().parent.parent / "src" / "adyton" / "library"
+SOURCE: Final = Path(__file__).resolve().parent.parent / "src" / "adyton"
 RUFF: Final = [sys.executable, "-m", "ruff"]
+
+
+class House(NamedTuple):
+    """A room with two faces.
+
+    Attributes:
+        folder: Where it is.
+        face: The asynchronous class that is written by hand, in ``aio.py``.
+        view: Its view of one user.
+        twins: Modules beside ``aio.py`` and ``aio_user.py`` that have a synchronous twin.
+        init: The view's constructor.
+        doc: What the view says of itself.
+    """
+
+    folder: Path
+    face: str
+    view: str
+    twins: dict[str, str]
+    init: str
+    doc: str
+
+
+HOUSES: Final = (
+    House(
+        SOURCE / "library",
+        "AsyncSecretStore",
+        "AsyncUserStore",
+        {"aio_areas": "sync_areas", "aio_base": "sync_base"},
+        """
+    def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
+        self._user = user_id(user)
+        caller = store._caller
+        # Who is bound already stays so: a view of somebody else shows an empty namespace.
+        bound = self._user if caller.user is None else caller.user
+        self._store = store.acting_as(
+            Caller(caller.actor, bound, caller.address, caller.request_id)
+        )
+""",
+        "A store bound to one user: it can't reach anybody else's secrets.",
+    ),
+    House(
+        SOURCE / "client",
+        "AsyncClient",
+        "AsyncUserClient",
+        {
+            "aio_access": "sync_access",
+            "aio_areas": "sync_areas",
+            "aio_base": "sync_base",
+            "aio_connection": "connection",
+        },
+        """
+    def __init__(self, store: AsyncClient, user: UserId) -> None:
+        self._user = user_id(user)
+        self._store = store
+""",
+        "A client that speaks of one user's secrets; what it may do, its token decides.",
+    ),
+)
 
 _NAMES: Final = {
     "AsyncSecretStore": "SecretStore",
@@ -20,11 +79,21 @@ _NAMES: Final = {
     "AsyncFace": "Face",
     "AsyncKeys": "Keys",
     "AsyncAudit": "Audit",
+    "AsyncClient": "Client",
+    "AsyncUserClient": "UserClient",
+    "AsyncClientFace": "ClientFace",
+    "AsyncConnection": "Connection",
+    "AsyncSessions": "Sessions",
+    "AsyncTokens": "Tokens",
+    "AsyncPolicies": "Policies",
+    "AsyncBaseTransport": "BaseTransport",
+    "AsyncHTTPTransport": "HTTPTransport",
+    "handle_async_request": "handle_request",
+    "aiter_raw": "iter_raw",
+    "aclose": "close",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "run_async": "run_sync",
-    "aio_areas": "sync_areas",
-    "aio_base": "sync_base",
     "aio_user": "sync_user",
     "aio": "sync",
 }
@@ -48,31 +117,34 @@ class _Sync(ast.NodeTransformer):
             and call.func.attr == "to_thread"
         ):
             return ast.Call(func=call.args[0], args=call.args[1:], keywords=call.keywords)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "asyncio.sleep":
+            call.func = ast.parse("time.sleep", mode="eval").body
         return call
 
     def visit_Import(self, node: ast.Import) -> ast.AST | None:
         return None if node.names[0].name == "asyncio" else node
 
 
-def make_sync(source: str) -> str:
+def make_sync(source: str, house: House) -> str:
     """The synchronous twin of a module."""
     tree = _Sync().visit(ast.parse(source))
     text = ast.unparse(ast.fix_missing_locations(tree))
-    for old, new in _NAMES.items():
+    for old, new in (house.twins | _NAMES).items():
         text = re.sub(rf"\b{old}\b", new, text)
-    text = text.replace("async with", "with").replace("any number of tasks", "any thread")
+    text = text.replace("async with", "with").replace("async for", "for")
+    text = text.replace("any number of tasks", "any thread")
     text = text.replace("for asynchronous callers", "for synchronous callers")
-    text = re.sub(r"\n\n``sync\.py`` beside.*?once\.\n", "\n", text, flags=re.DOTALL)
+    text = re.sub(
+        r"\n\n``(?:sync|connection)\.py`` beside.*?\.\n(?=\n|\"\"\")", "\n", text, flags=re.DOTALL
+    )
     return _HEADER + text
 
 
-def make_user_view(source: str) -> str:
+def make_user_view(source: str, house: House) -> str:
     """The view of one user: each method whose first argument is ``user``, without it."""
     tree = ast.parse(source)
     store = next(
-        node
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name == "AsyncSecretStore"
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == house.face
     )
     methods = []
     for node in store.body:
@@ -118,29 +190,20 @@ def make_user_view(source: str) -> str:
         + "from __future__ import annotations\n\nfrom typing import TYPE_CHECKING\n\n"
         + "\n".join(imports)
         + "\n\nfrom adyton.model import user_id\n"
-        + "\nif TYPE_CHECKING:\n    from adyton.library.aio import AsyncSecretStore\n\n"
+        + f"\nif TYPE_CHECKING:\n    from adyton.{house.folder.name}.aio import {house.face}\n\n"
         + head
-        + '''
+        + f'''
 
-class AsyncUserStore:
-    """A store bound to one user: it can't reach anybody else's secrets.
+class {house.view}:
+    """{house.doc}
 
     Args:
-        store: The open store.
+        store: What it is a view of.
         user: The user.
     """
-
-    def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
-        self._user = user_id(user)
-        caller = store._caller
-        # Who is bound already stays so: a view of somebody else shows an empty namespace.
-        bound = self._user if caller.user is None else caller.user
-        self._store = store.acting_as(
-            Caller(caller.actor, bound, caller.address, caller.request_id)
-        )
-
+{house.init}
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
+        return f"<{{type(self).__name__}}>"
 
 '''
         + body
@@ -151,7 +214,7 @@ class AsyncUserStore:
 def tidy(text: str, name: str) -> str:
     """Format as the rest of the project is, without unused imports."""
     for command in (
-        ["check", "--quiet", "--fix", "--select", "F401,I", "--stdin-filename", name, "-"],
+        ["check", "--quiet", "--fix", "--select", "F401,I,UP034", "--stdin-filename", name, "-"],
         ["format", "--quiet", "--stdin-filename", name, "-"],
     ):
         text = subprocess.run(
@@ -160,28 +223,28 @@ def tidy(text: str, name: str) -> str:
     return text
 
 
+def wanted(house: House) -> dict[Path, str]:
+    """What the generated files of a house should be."""
+    source = (house.folder / "aio.py").read_text("utf-8")
+    user = make_user_view(source, house)
+    made = {"aio_user": user, "sync": make_sync(source, house), "sync_user": make_sync(user, house)}
+    for twin, name in house.twins.items():
+        made[name] = make_sync((house.folder / f"{twin}.py").read_text("utf-8"), house)
+    return {house.folder / f"{name}.py": text for name, text in made.items()}
+
+
 def main() -> int:
     """Write the files, or with ``--check`` compare them."""
-    source = (LIBRARY / "aio.py").read_text("utf-8")
-    aio_user = make_user_view(source)
-    wanted = {
-        "aio_user.py": aio_user,
-        "sync.py": make_sync(source),
-        "sync_areas.py": make_sync((LIBRARY / "aio_areas.py").read_text("utf-8")),
-        "sync_base.py": make_sync((LIBRARY / "aio_base.py").read_text("utf-8")),
-        "sync_user.py": make_sync(aio_user),
-    }
     stale = []
-    for name, text in wanted.items():
-        path = LIBRARY / name
+    for path, text in (pair for house in HOUSES for pair in wanted(house).items()):
         tidied = tidy(text, str(path))
         if "--check" in sys.argv[1:]:
             if not path.exists() or path.read_text("utf-8") != tidied:
-                stale.append(name)
+                stale.append(str(path.relative_to(SOURCE)))
         else:
             path.write_text(tidied, "utf-8")
     if stale:
-        print(f"not generated from aio.py: {', '.join(stale)}; run scripts/generate_faces.py")
+        print(f"not as generated: {', '.join(stale)}; run scripts/generate_faces.py")
     return 1 if stale else 0
 
 

@@ -6,22 +6,32 @@ with SecretStore.open("secrets.db", root="keyfile:master.key", create=True) as s
     store.set_secret(42, "db/password", b"correct horse")
     with store.get_secret(42, "db/password") as secret:
         print(len(secret.reveal()))
+
+``Client("https://host:8200")`` has the same names, and speaks to a server.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
 from adyton.errors import AdytonError
-from adyton.library import AsyncSecretStore, AsyncUserStore, SecretStore, UserStore
 from adyton.model import AuditEntry, Caller, SecretMetadata, State, VersionInfo
-from adyton.service.limits import Limits
 from adyton.values import Secret
+
+if TYPE_CHECKING:
+    from adyton.client import AsyncClient, Client
+    from adyton.library import AsyncSecretStore, AsyncUserStore, SecretStore, UserStore
+    from adyton.service.limits import Limits
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AdytonError",
+    "AsyncClient",
     "AsyncSecretStore",
     "AsyncUserStore",
     "AuditEntry",
     "Caller",
+    "Client",
     "Limits",
     "Secret",
     "SecretMetadata",
@@ -31,3 +41,25 @@ __all__ = [
     "VersionInfo",
     "__version__",
 ]
+
+
+# Who opens a store needs nothing that speaks HTTP, and a client needs no database: each is
+# loaded when it is first named.
+_HOMES: Final = {
+    "AsyncClient": "adyton.client",
+    "AsyncSecretStore": "adyton.library",
+    "AsyncUserStore": "adyton.library",
+    "Client": "adyton.client",
+    "Limits": "adyton.service.limits",
+    "SecretStore": "adyton.library",
+    "UserStore": "adyton.library",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the above
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'adyton' has no attribute {name!r}")
+    found = getattr(importlib.import_module(home), name)
+    globals()[name] = found
+    return found

@@ -37,7 +37,7 @@ class AsyncUserStore:
     """A store bound to one user: it can't reach anybody else's secrets.
 
     Args:
-        store: The open store.
+        store: What it is a view of.
         user: The user.
     """
 

@@ -15,6 +15,7 @@ from adyton.transfer.records import PortableSecret, TransferLimits
 
 __all__ = [
     "FORMAT_ID",
+    "check_addressees",
     "one_use_key",
     "read_bundle",
     "read_document",
@@ -73,6 +74,15 @@ def read_bundle(
     # age does not compress: the document is smaller than its file, so this bounds both.
     limits.check_document(data)
     return read_document(_age.decrypt(bytes(data), keys, limits.scrypt_log_n), limits=limits)
+
+
+def check_addressees(recipients: Sequence[str] | None, passphrase: str | None) -> None:
+    """Whether a bundle can be written for them.
+
+    Raises:
+        InvalidInput: A recipient does not parse, or there is not exactly one way.
+    """
+    _age.recipients_of(recipients, passphrase)
 
 
 def one_use_key() -> tuple[str, str]:

@@ -1,0 +1,130 @@
+"""One server's connections, for asynchronous callers: bounded, retried, never redirected.
+
+``connection.py`` beside it is generated from this file by ``scripts/generate_faces.py``.
+
+The transports of httpx are used without its clients: these would keep cookies, obey proxies of
+the environment and log each URL, and that holds names. No error of theirs is the cause or context
+of one of ours, because it holds the request, and that holds the token.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+import httpx
+
+from adyton.client.answers import Answer, failure_of
+from adyton.client.requests import Call
+from adyton.client.retry import Failure, Retries
+from adyton.client.settings import Settings, Token
+from adyton.errors import ServerUnavailable
+from adyton.outbound import untrusted
+
+_PATIENCE_SECONDS: Final = 3_600.0
+"""How long an operation over a whole store may take to answer."""
+_DRIP: Final = 10
+"""An answer may take this many times the timeout: a drip of bytes must end too."""
+_HINT: Final = "Check its address and that it runs."
+
+
+class AsyncConnection:
+    """Sends requests to one server. Safe to use from any number of tasks.
+
+    Args:
+        settings: Which server, and how.
+        transport: Instead of a real network, for tests.
+    """
+
+    def __init__(
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._settings = settings
+        self._retries = Retries(settings.retries, settings.retry_seconds)
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            verify=settings.tls or False, trust_env=False
+        )
+
+    async def close(self) -> None:
+        """Close all connections. May be called again."""
+        await self._transport.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    async def exchange(self, call: Call, token: Token) -> Answer:
+        """Send a request, again after passing failures where that is safe.
+
+        Raises:
+            AdytonError: The server refuses; the class is that of the embedded store's refusal.
+            ServerUnavailable: It can't be reached, or does not answer as it should.
+        """
+        began = time.monotonic()
+        attempt = 0
+        while True:
+            outcome = await self._once(call, token)
+            if isinstance(outcome, Answer):
+                return outcome
+            elapsed = time.monotonic() - began
+            wait = self._retries.wait(outcome, safe=call.safe, attempt=attempt, elapsed=elapsed)
+            if wait is None:
+                raise outcome.error
+            await asyncio.sleep(wait)
+            attempt += 1
+
+    async def _once(self, call: Call, token: Token) -> Answer | Failure:
+        settings = self._settings
+        patience = _PATIENCE_SECONDS if call.patient else settings.timeout
+        request = httpx.Request(
+            call.method,
+            f"{settings.base}/v1/{call.target}",
+            headers=call.headers(token.text, settings.namespace),
+            content=call.body,
+            extensions={"timeout": httpx.Timeout(settings.timeout, read=patience).as_dict()},
+        )
+        try:
+            response = await self._transport.handle_async_request(request)
+            try:
+                answer = await self._read(response, patience + _DRIP * settings.timeout)
+            finally:
+                await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            return Failure(_unreachable(untrusted=untrusted(error)), unsent=True)
+        except httpx.PoolTimeout:
+            return Failure(ServerUnavailable("too many requests are under way"), unsent=True)
+        except httpx.TimeoutException:
+            return _passing("the server does not answer in time")
+        except (httpx.HTTPError, httpx.StreamError):
+            return _passing("the connection to the server broke")
+        return answer if isinstance(answer, Failure) else failure_of(answer) or answer
+
+    async def _read(self, response: httpx.Response, patience: float) -> Answer | Failure:
+        """The answer, no larger than the limit and as it was sent: it must not be compressed."""
+        limit = self._settings.max_answer_bytes
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            return _wrong("the server compresses its answer, though asked not to")
+        end = time.monotonic() + patience
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            if len(body) + len(chunk) > limit:
+                return _wrong(f"the server's answer has more than {limit} bytes")
+            if time.monotonic() > end:
+                return _passing("the server answers too slowly")
+            body += chunk
+        return Answer(response.status_code, response.headers, body)
+
+
+def _passing(text: str) -> Failure:
+    return Failure(ServerUnavailable(text, hint=_HINT))
+
+
+def _wrong(text: str) -> Failure:
+    return Failure(ServerUnavailable(text), passing=False)
+
+
+def _unreachable(*, untrusted: bool) -> ServerUnavailable:
+    if untrusted:
+        return ServerUnavailable(
+            "the server's certificate is not trusted",
+            hint="Give the certificate of its authority as ca, or set ADYTON_CACERT.",
+        )
+    return ServerUnavailable("the server can't be reached", hint=_HINT)

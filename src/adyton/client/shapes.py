@@ -1,0 +1,320 @@
+"""Shapes of the native API (``docs/spec/native-api.md``, section 3), and what they become.
+
+Members that are not named here are left alone, so that a newer server can say more.
+"""
+
+import binascii
+import datetime as dt
+from typing import Annotated, Final, Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from adyton.client.answers import Answer, strange
+from adyton.crypto.secretbytes import SecretBytes
+from adyton.model import SecretMetadata, State, VersionInfo, to_us
+from adyton.values import (
+    Health,
+    ImportReport,
+    KeyInfo,
+    RewrapReport,
+    Secret,
+    UserInfo,
+    VerifyReport,
+)
+
+T = TypeVar("T")
+Time: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+
+_QUANTUM: Final = 4_096
+"""Characters of base64 that are opened at once: what is in between is small, and soon reused."""
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """One page of a listing."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Items(msgspec.Struct, Generic[T]):
+    """All of a listing."""
+
+    items: list[T]
+
+
+class WireVersion(msgspec.Struct):
+    """One version."""
+
+    version: int
+    created_at: Time
+    created_by: str
+    state: Literal["live", "deleted", "destroyed"]
+    size: int
+    content_type: str
+    deleted_at: Time | None = None
+
+    def info(self) -> VersionInfo:
+        """The public value."""
+        return VersionInfo(
+            self.version,
+            to_us(self.created_at),
+            self.created_by,
+            State[self.state.upper()],
+            self.size,
+            self.content_type,
+            _us(self.deleted_at) or 0,
+        )
+
+
+class WireMetadata(msgspec.Struct):
+    """A secret's metadata."""
+
+    name: str
+    version: int
+    created_at: Time
+    updated_at: Time
+    accessed_at: Time | None
+    expires_at: Time | None
+    tags: list[str]
+    attributes: dict[str, str]
+    max_versions: int
+    rotation: dict[str, str]
+    versions: list[WireVersion]
+    engine: dict[str, str] = {}
+
+    def public(self, accessed_us: int | None = None) -> SecretMetadata:
+        """The public value."""
+        return SecretMetadata(
+            self.name,
+            self.version,
+            to_us(self.created_at),
+            to_us(self.updated_at),
+            _us(self.accessed_at) if accessed_us is None else accessed_us,
+            _us(self.expires_at),
+            tuple(self.tags),
+            self.attributes,
+            self.max_versions,
+            self.rotation,
+            [version.info() for version in self.versions],
+            self.engine,
+        )
+
+    def at(self, version: int) -> WireVersion | None:
+        """One version, or None."""
+        return next((found for found in self.versions if found.version == version), None)
+
+
+class WireValue(msgspec.Struct):
+    """A value in base64, still as it stands in the answer."""
+
+    encoding: str
+    data: msgspec.Raw
+    content_type: str
+
+
+class WireSecret(msgspec.Struct):
+    """A secret with its value."""
+
+    name: str
+    version: int
+    value: WireValue
+    metadata: WireMetadata
+
+    def open(self) -> Secret:
+        """The public value.
+
+        Raises:
+            ServerUnavailable: The value is not in base64, or its version is not known.
+        """
+        if self.value.encoding != "base64":
+            raise strange("has a value that is not in base64, as was asked for")
+        if self.metadata.at(self.version) is None:
+            raise strange("has a version that is not in its metadata")
+        opened = _opened(memoryview(self.value.data))
+        return Secret(opened, self.metadata, self.version, self.value.content_type, None)
+
+
+class WireKey(msgspec.Struct):
+    """One version of a key."""
+
+    user: str
+    version: int
+    created_at: Time
+    current: bool
+    wraps: int
+    max_days: float
+
+    def public(self) -> KeyInfo:
+        """The public value."""
+        return KeyInfo(*msgspec.structs.astuple(self))
+
+
+class WireUser(msgspec.Struct):
+    """One namespace."""
+
+    user: str
+    created_at: Time
+    secrets: int
+
+    def public(self) -> UserInfo:
+        """The public value."""
+        return UserInfo(*msgspec.structs.astuple(self))
+
+
+class WireHealth(msgspec.Struct):
+    """The state of the store."""
+
+    problems: list[str]
+    root: dict[str, str]
+    records: int
+    signed: int
+    retired_users: int
+    master_due: bool
+
+    def public(self) -> Health:
+        """The public value."""
+        return Health(*msgspec.structs.astuple(self))
+
+
+class WireVerified(msgspec.Struct):
+    """What a verification has found."""
+
+    records: int
+    archived: int
+    checkpoints: int
+    secrets: int
+    users: int
+    root: bytes
+
+    def public(self) -> VerifyReport:
+        """The public value."""
+        return VerifyReport(*msgspec.structs.astuple(self))
+
+
+class WireRewrapped(msgspec.Struct):
+    """What a re-wrap job has done."""
+
+    users: int
+    keys: int
+
+    def public(self) -> RewrapReport:
+        """The public value."""
+        return RewrapReport(self.users, self.keys)
+
+
+class Rotated(msgspec.Struct):
+    """What a rotation has done."""
+
+    rotated: int | None = None
+    master_version: int | None = None
+
+
+class Document(msgspec.Struct):
+    """An exported document; ``data`` is in base64 on the wire."""
+
+    data: bytes
+
+
+class Count(msgspec.Struct):
+    """How many secrets a purge has destroyed."""
+
+    secrets: int
+
+
+class Vkey(msgspec.Struct):
+    """The log's verifier key."""
+
+    vkey: str
+
+
+class Checkpoint(msgspec.Struct):
+    """A signed checkpoint."""
+
+    checkpoint: str
+
+
+def metadata_of(answer: Answer) -> SecretMetadata:
+    """An answer that is a secret's metadata.
+
+    Raises:
+        ServerUnavailable: It is not.
+    """
+    return answer.parse(WireMetadata).public()
+
+
+def secret_of(answer: Answer) -> Secret:
+    """An answer that is one secret; the answer itself is wiped.
+
+    Raises:
+        ServerUnavailable: It is not.
+    """
+    try:
+        return _decoded(answer, WireSecret).open()
+    finally:
+        answer.wipe()
+
+
+def secrets_of(answer: Answer) -> list[Secret]:
+    """An answer that is several secrets; the answer itself is wiped.
+
+    Raises:
+        ServerUnavailable: It is not.
+    """
+    opened: list[Secret] = []
+    try:
+        for found in _decoded(answer, Items[WireSecret]).items:
+            opened.append(found.open())  # noqa: PERF401 - what was opened is wiped on failure
+    except BaseException:
+        for secret in opened:
+            secret.wipe()
+        raise
+    finally:
+        answer.wipe()
+    return opened
+
+
+def report_of(answer: Answer) -> ImportReport:
+    """An answer that is an import's report.
+
+    Raises:
+        ServerUnavailable: It is not.
+    """
+    return answer.parse(ImportReport)
+
+
+def _decoded(answer: Answer, kind: type[T]) -> T:
+    """The body as JSON of a shape; views of it stay in what is returned."""
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    raise strange("is not of the shape that it should be")
+
+
+def _opened(text: memoryview) -> SecretBytes:
+    """A JSON string of base64 (RFC 4648, section 4) as locked bytes, without a copy of the whole.
+
+    Raises:
+        ServerUnavailable: It is malformed.
+    """
+    if len(text) < 2 or text[0] != 0x22 or (len(text) - 2) % 4:
+        raise strange("has a value that is not base64")
+    body = text[1:-1]
+    padding = bytes(body[-2:]).count(b"=") if body else 0
+    secret = SecretBytes.sized(len(body) // 4 * 3 - padding)
+    out, at = secret.writable(), 0
+    try:
+        for start in range(0, len(body), _QUANTUM):
+            part = binascii.a2b_base64(body[start : start + _QUANTUM], strict_mode=True)
+            out[at : at + len(part)] = part
+            at += len(part)
+        if at == len(secret):
+            return secret
+    except (binascii.Error, ValueError):
+        pass
+    secret.wipe()
+    raise strange("has a value that is not base64")
+
+
+def _us(time: dt.datetime | None) -> int | None:
+    return None if time is None else to_us(time)

@@ -1,0 +1,65 @@
+"""The client has the embedded store's methods, with the same arguments, and loads nothing of it."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from adyton import AsyncClient, AsyncSecretStore, Client, SecretStore
+from adyton.client import AsyncUserClient, UserClient
+from adyton.client.aio_areas import AsyncAudit, AsyncKeys
+from adyton.client.sync_areas import Audit, Keys
+from adyton.library import AsyncUserStore, UserStore, aio_areas, sync_areas
+
+EMBEDDED_ALONE = {"open", "acting_as"}
+PAIRS = [
+    (SecretStore, Client), (AsyncSecretStore, AsyncClient), (UserStore, UserClient),
+    (AsyncUserStore, AsyncUserClient), (aio_areas.AsyncKeys, AsyncKeys),
+    (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("embedded", "client"), PAIRS, ids=lambda kind: kind.__name__)
+def test_signatures_are_the_same(embedded, client):
+    """Each public method of the store exists, takes the same and gives the same."""
+    names = [name for name in vars(embedded) if not name.startswith("_")]
+    names = [name for name in names if name not in EMBEDDED_ALONE]
+    assert names
+    for name in names:
+        ours, theirs = inspect.getattr_static(client, name), getattr(embedded, name)
+        if isinstance(theirs, property):
+            assert isinstance(ours, property), name
+            continue
+        assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs), name
+        if name == "user":
+            continue
+        assert inspect.signature(ours) == inspect.signature(theirs), name
+    assert hasattr(client, "keys") == (
+        "Client" in client.__name__ and "User" not in client.__name__
+    )
+
+
+def _loaded(code):
+    return subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+
+
+def test_importing_adyton_loads_neither_a_store_nor_a_client():
+    """The package alone stays quick; a client loads no database, a store nothing of HTTP."""
+    bare = _loaded("import adyton")
+    assert not {"httpx", "apsw", "pyrage", "typer", "adyton.service"} & set(bare)
+    assert not {"apsw", "adyton.service", "granian"} & set(_loaded("from adyton import Client"))
+    assert "httpx" not in _loaded("from adyton import SecretStore")
+    everything = _loaded("from adyton import *\nSecretStore, Client, Limits")
+    assert {"apsw", "httpx"} <= set(everything)
+
+
+def test_what_does_not_exist_is_told():
+    """A name that the package has not is an AttributeError that names it."""
+    import adyton
+
+    with pytest.raises(AttributeError, match="nonsense"):
+        adyton.nonsense  # noqa: B018 - that is the test
