@@ -32,6 +32,7 @@ check: setup ## Format, lint, types, import contract, generated files, scripts/c
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/generate_faces.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
+	$(BIN)/python scripts/generate_openapi.py --check
 	@set -e; for script in scripts/check_*.py; do \
 		echo "$(BIN)/python $$script"; $(BIN)/python "$$script"; \
 	done
@@ -41,6 +42,7 @@ format: setup ## Format, and mend what the linter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/python scripts/generate_faces.py
 	$(BIN)/python scripts/generate_configuration.py
+	$(BIN)/python scripts/generate_openapi.py
 
 lock: setup ## Pin what pyproject.toml asks for (UPGRADE=--upgrade: the newest it allows)
 	$(COMPILE) $(UPGRADE) -o requirements/runtime.lock pyproject.toml

@@ -1,6 +1,8 @@
 """Puts the server's handlers together over one open store."""
 
 from adyton.server.http import Handler, Request, Response
+from adyton.server.native.api import NativeApi
+from adyton.server.refusals import NATIVE
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.api import VaultApi
 from adyton.server.vault.reply import errors
@@ -12,8 +14,11 @@ def build_handler(core: Core, telemetry: Telemetry | None = None) -> tuple[Handl
     """A handler for all of the server's paths, and the services that it calls."""
     services = Services(core, telemetry)
     vault = VaultApi(services)
+    native = NativeApi(services)
 
     async def handle(request: Request) -> Response:
+        if request.path.startswith(NATIVE):
+            return await core.commit.run_async(native.handle(request))
         if request.path.startswith("v1/"):
             return await core.commit.run_async(vault.handle(request))
         return errors(404)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from adyton.errors import AuditError, IntegrityError, InvalidDocument, InvalidInput
 from adyton.model import Action, AuditEntry, Caller, UserId
@@ -22,6 +22,16 @@ from adyton.values import ArchiveReport, VerifyReport, Watch, no_watch
 _PAGE: Final = 500
 
 Filter = Callable[[AuditEntry], bool]
+
+
+class AuditPage(NamedTuple):
+    """Records, and below which leaf there may be more."""
+
+    entries: list[AuditEntry]
+    below: int | None
+
+    def __repr__(self) -> str:
+        return f"<AuditPage of {len(self.entries)}>"
 
 
 class AuditLog:
@@ -52,9 +62,24 @@ class AuditLog:
             below: Only records with a leaf index below this one.
             wanted: Which of them.
         """
+        page = await self.page(caller, user, limit=limit, below=below, wanted=wanted)
+        return page.entries
+
+    async def page(
+        self,
+        caller: Caller,
+        user: UserId | None,
+        *,
+        limit: int,
+        below: int | None = None,
+        wanted: Filter | None = None,
+        scan: int | None = None,
+    ) -> AuditPage:
+        """As :meth:`entries`, looking at about ``scan`` records at the most."""
         core = self._core
         draft = Draft(caller, Action.AUDIT_READ)
         found: list[AuditEntry] = []
+        rest: int | None = None
         async with core.guard(draft):
             if limit < 1:
                 raise InvalidInput(f"the limit is {limit}", hint="Give 1 or more.")
@@ -66,9 +91,9 @@ class AuditLog:
                 keys = draft.keys = await core.keys(draft.user_id)
             if user is None or keys is not None:
                 async with core.storage.snapshot() as rows:
-                    await self._collect(rows, keys, found, limit, below, wanted)
+                    rest = await self._collect(rows, keys, found, limit, below, wanted, scan)
         await core.record(draft)
-        return found
+        return AuditPage(found, rest)
 
     async def _collect(
         self,
@@ -78,9 +103,12 @@ class AuditLog:
         limit: int,
         below: int | None,
         wanted: Filter | None,
-    ) -> None:
+        scan: int | None,
+    ) -> int | None:
+        """Collect records; returns below which leaf the rest is, or None where there is none."""
         first, size = await rows.log_range(LOG)
         at = size if below is None else min(below, size)
+        seen = 0
         opened: dict[bytes, UserKeys | None] = {SYSTEM_USER: self._core.ring.system}
         while at > first and len(found) < limit:
             if keys is None:
@@ -89,7 +117,8 @@ class AuditLog:
             else:
                 page = await rows.entries_of(LOG, keys.user, at, _PAGE)
             if not page:
-                return
+                return None
+            seen += len(page)
             for row in page:
                 owner = keys
                 if owner is None:
@@ -100,8 +129,11 @@ class AuditLog:
                 if entry is not None and (wanted is None or wanted(entry)):
                     found.append(entry)
                     if len(found) >= limit:
-                        return
+                        return row.leaf if row.leaf > first else None
             at = page[-1].leaf
+            if scan is not None and seen >= scan:
+                return at
+        return None
 
     def _entry(self, keys: UserKeys | None, row: EntryRow) -> AuditEntry | None:
         """An opened record; None where its user was purged."""

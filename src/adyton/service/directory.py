@@ -32,7 +32,10 @@ _PAGE: Final = 2_000
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What to change of a secret's metadata; UNSET keeps, None clears."""
+    """What to change of a secret's metadata; UNSET keeps, None clears.
+
+    What is merged is so key by key, and None removes a key (RFC 7396).
+    """
 
     tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     add_tags: tuple[str, ...] = ()
@@ -41,6 +44,11 @@ class Changes(msgspec.Struct, frozen=True):
     expires_us: int | None | msgspec.UnsetType = msgspec.UNSET
     max_versions: int | msgspec.UnsetType = msgspec.UNSET
     rotation: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    merge_attributes: Mapping[str, str | None] = {}
+    merge_rotation: Mapping[str, str | None] = {}
+
+    def __repr__(self) -> str:
+        return "<Changes>"
 
 
 class Directory:
@@ -86,8 +94,9 @@ class Directory:
         limit: int | None = None,
         cursor: str | None = None,
         include_deleted: bool = False,
+        visible: Callable[[str], bool] | None = None,
     ) -> SecretPage:
-        """Metadata of a user's secrets, in order of their names."""
+        """Metadata of a user's secrets, in order of their names; those that are ``visible``."""
         core = self._core
         draft = Draft(caller, Action.SECRET_LIST)
         async with core.guard(draft):
@@ -105,6 +114,8 @@ class Directory:
                 )
             )
             draft.keys = keys
+        if visible is not None:
+            found = [pair for pair in found if visible(pair[0].name)]
         found.sort(key=lambda pair: pair[0].name)
         page = found if limit is None else found[:limit]
         more = limit is not None and len(found) > limit
@@ -264,12 +275,16 @@ class Directory:
             meta.tags = list(tag_list(tags.union(changes.add_tags).difference(changes.remove_tags)))
             if changes.attributes is not msgspec.UNSET:
                 meta.attributes = attribute_map(changes.attributes)
+            if changes.merge_attributes:
+                meta.attributes = _merged(meta.attributes, changes.merge_attributes)
             if changes.expires_us is not msgspec.UNSET:
                 meta.expires_us = changes.expires_us
             if changes.max_versions is not msgspec.UNSET:
                 meta.max_versions = check_max_versions(changes.max_versions)
             if changes.rotation is not msgspec.UNSET:
                 meta.rotation = attribute_map(changes.rotation)
+            if changes.merge_rotation:
+                meta.rotation = _merged(meta.rotation, changes.merge_rotation)
 
         return await self._change(caller, user, name, action, change, None)
 
@@ -320,6 +335,11 @@ class Directory:
             return meta.public(core.accessed(keys.user, index, row.accessed_us))
 
         return await core.write(draft, work)
+
+
+def _merged(old: Mapping[str, str], patch: Mapping[str, str | None]) -> dict[str, str]:
+    merged = {**old, **patch}
+    return attribute_map({key: text for key, text in merged.items() if text is not None})
 
 
 async def _erase(scope: Scope, keys: UserKeys, index: bytes, meta: Meta, before: set[int]) -> None:

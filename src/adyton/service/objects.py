@@ -75,6 +75,15 @@ class Shelf(Generic[T]):
             after = page[-1].ident
         return dict(sorted(found, key=lambda pair: pair[0]))
 
+    async def some(self, rows: Rows, keys: UserKeys, limit: int, folder: str = "") -> dict[str, T]:
+        """The first objects of one folder, by id.
+
+        Raises:
+            IntegrityError: One was changed or moved.
+        """
+        page = await rows.objects(keys.user, self.bucket(keys, folder), b"", limit)
+        return dict(self._open(keys, row) for row in page)
+
     def _open(self, keys: UserKeys, row: ObjectRow) -> tuple[str, T]:
         try:
             number, ident, value = self._decode(keys.open_object(*row))

@@ -52,8 +52,12 @@ class Portability:
         names: Collection[str] | None = None,
         all_versions: bool = False,
         format_name: str = "bundle",
+        readable: Callable[[str], bool] | None = None,
     ) -> bytes:
-        """Open secrets and compose them into a document; released when its records are durable."""
+        """Open secrets and compose them into a document; released when its records are durable.
+
+        What is not ``readable`` is left out.
+        """
         core = self._core
         draft = Draft(caller, Action.SECRET_EXPORT)
         async with core.guard(draft):
@@ -63,7 +67,7 @@ class Portability:
             found: list[PortableSecret] = []
             if keys is not None:
                 async with core.storage.snapshot() as rows:
-                    found = await self._collect(rows, keys, prefix, wanted, all_versions)
+                    found = await self._collect(rows, keys, prefix, wanted, all_versions, readable)
             missing = set(wanted or ()).difference(secret.name for secret in found)
             if missing:
                 raise secretmeta.not_found()
@@ -90,6 +94,7 @@ class Portability:
         prefix: str,
         wanted: frozenset[str] | None,
         all_versions: bool,
+        readable: Callable[[str], bool] | None,
     ) -> list[PortableSecret]:
         now = self._core.clock.now_us()
         found: list[PortableSecret] = []
@@ -98,6 +103,8 @@ class Portability:
             for row in page:
                 meta = secretmeta.open_meta(keys, row)
                 if not meta.name.startswith(prefix) or not meta.live(now):
+                    continue
+                if readable is not None and not readable(meta.name):
                     continue
                 if wanted is None or meta.name in wanted:
                     found.append(await self._portable(rows, keys, row, meta, all_versions))

@@ -261,6 +261,30 @@ class Gate:
             decision,
         )
 
+    @staticmethod
+    def operator(session: Session, request: Request, decision: str) -> Caller:
+        """The caller of what has been allowed and concerns the whole store.
+
+        Args:
+            session: Who asks.
+            request: Where the request comes from.
+            decision: What has allowed it, as :meth:`decide` tells.
+
+        Raises:
+            AccessDenied: The token is not of the operator's namespace.
+        """
+        if session.space.user != OPERATOR_SPACE:
+            raise denied()
+        return Caller(
+            session.actor,
+            None,
+            request.address,
+            request.request_id,
+            session.method,
+            session.token.accessor,
+            decision,
+        )
+
     async def refuse(
         self, session: Session, user: str, path: str, operation: Capability, request: Request
     ) -> AccessDenied:

@@ -5,18 +5,14 @@ much as a wrong password.
 """
 
 import os
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from adyton.errors import InvalidInput, LimitExceeded
+from adyton.errors import InvalidInput
+from adyton.service.aside import Threads
 from adyton.service.ticket import Aside
-
-T = TypeVar("T")
 
 MEMORY_KIB: Final = 19 * 1024
 PASSES: Final = 2
@@ -68,8 +64,7 @@ class Hasher:
     """
 
     def __init__(self, threads: int = 2, waiting: int = 64) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="adyton-argon2")
-        self._room = threading.BoundedSemaphore(threads + waiting)
+        self._threads = Threads("argon2", threads, waiting, "too many logins at once")
         self._dummy = ""
 
     def hash(self, password: bytes) -> Aside[str]:
@@ -78,7 +73,7 @@ class Hasher:
         Raises:
             LimitExceeded: Too many wait already.
         """
-        return self._aside(lambda: hash_password(password))
+        return self._threads.run(lambda: hash_password(password))
 
     def verify(self, password: bytes, encoded: str | None) -> Aside[bool]:
         """Whether a password is right; False, after the same work, where there is no user.
@@ -95,25 +90,8 @@ class Hasher:
             matches(password, self._dummy)
             return False
 
-        return self._aside(check)
-
-    def _aside(self, work: Callable[[], T]) -> Aside[T]:
-        if not self._room.acquire(blocking=False):
-            raise LimitExceeded("too many logins at once", hint="Try again in a few seconds.")
-        ticket: Aside[T] = Aside()
-
-        def run() -> None:
-            try:
-                ticket.succeed(work())
-            except BaseException as error:  # noqa: BLE001 - told to whoever waits
-                ticket.error = error
-            finally:
-                self._room.release()
-                ticket.resolve()
-
-        self._pool.submit(run)
-        return ticket
+        return self._threads.run(check)
 
     def close(self) -> None:
         """End the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()

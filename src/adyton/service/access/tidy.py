@@ -1,4 +1,4 @@
-"""Removing what has ended: tokens with all they hold, and SecretIDs."""
+"""Removing what has ended: tokens with all they hold, SecretIDs, answers kept for repeats."""
 
 from typing import Final
 
@@ -15,6 +15,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
+from adyton.service.once import forget_answers
 from adyton.service.userkeys import UserKeys
 
 _PAGE: Final = 200
@@ -41,7 +42,7 @@ class Tidy:
         A token whose uses are over has ended too. Each removal is recorded.
 
         Returns:
-            How many tokens and SecretIDs were removed.
+            How many tokens, SecretIDs and answers were removed.
 
         Raises:
             AccessDenied: The caller is not the store's operator.
@@ -79,7 +80,7 @@ class Tidy:
         for mount in space.table.logins:
             if mount.type == "approle":
                 count += await self._secret_ids(caller, keys, mount.accessor)
-        return count
+        return count + await forget_answers(core, caller, keys.user_id)
 
     async def _end_tokens(self, caller: Caller, user: str, idents: list[str]) -> None:
         core = self._core

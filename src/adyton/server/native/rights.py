@@ -1,0 +1,109 @@
+"""What policies must allow for a route (``docs/spec/native-api.md``, section 2)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from adyton.errors import InvalidInput
+from adyton.server.native.call import Call
+from adyton.server.native.routes import Judge
+from adyton.server.native.shapes import (
+    BatchReadBody,
+    BatchWriteBody,
+    ListQuery,
+)
+from adyton.service.access.policy import Capability
+from adyton.service.kv import KeyValue, KvMount
+
+SECRETS = "secrets/"
+
+
+def right(capability: Capability) -> Judge:
+    """Needs a capability on the path; routes of the store need sudo as well."""
+
+    async def judge(call: Call) -> None:
+        path = call.path
+        if call.route.place == "store" and not call.may(path, Capability.SUDO):
+            raise await call.refusal(path, Capability.SUDO)
+        if not call.may(path, capability, call.members()):
+            raise await call.refusal(path, capability)
+        call.allow()
+
+    return judge
+
+
+async def anybody(_: Call) -> None:
+    """Needs nothing."""
+
+
+async def to_list(call: Call) -> None:
+    """Needs ``list`` on the folder of the prefix."""
+    folder = folder_of(call.query(ListQuery).prefix)
+    if not call.may(SECRETS + folder, Capability.LIST):
+        raise await call.refusal(SECRETS + folder, Capability.LIST)
+    call.allow()
+
+
+async def to_write(call: Call) -> None:
+    """Needs ``create`` or ``update``, by whether there is a secret of the name."""
+    await _to_write(call, call.name, call.members())
+    call.allow()
+
+
+async def to_read_each(call: Call) -> None:
+    """Needs ``read`` on each name."""
+    await to_read_names(call, call.body(BatchReadBody).names)
+    call.allow()
+
+
+async def to_write_each(call: Call) -> None:
+    """Needs ``create`` or ``update`` on each name."""
+    items = call.members().get("items", [])
+    for at, item in enumerate(call.body(BatchWriteBody).items):
+        members = dict(items[at]) if items else {}
+        members.pop("name", None)
+        members.pop("cas", None)
+        await _to_write(call, item.name, members)
+    call.allow()
+
+
+async def to_read_names(call: Call, names: Iterable[str]) -> None:
+    """Needs ``read`` on each name."""
+    for name in names:
+        if not call.may(SECRETS + name, Capability.READ):
+            raise await call.refusal(SECRETS + name, Capability.READ)
+
+
+async def to_import_names(call: Call, names: list[str], *, replacing: bool) -> None:
+    """Needs ``create`` on each name, and ``update`` where secrets may be changed."""
+    needed = Capability.CREATE | Capability.UPDATE if replacing else Capability.CREATE
+    for name in names:
+        if not call.may(SECRETS + name, needed):
+            raise await call.refusal(SECRETS + name, needed)
+
+
+def folder_of(name: str) -> str:
+    """The folder that a name or a prefix is in, with its slash; empty at the top."""
+    return name[: name.rfind("/") + 1]
+
+
+async def _to_write(call: Call, name: str, members: Mapping[str, Any]) -> None:
+    path = SECRETS + name
+    create = call.may(path, Capability.CREATE, members)
+    update = call.may(path, Capability.UPDATE, members)
+    if create and update:
+        return
+    needed = Capability.UPDATE
+    if create or update:
+        if call.once is not None and await call.once.seen():
+            return  # whichever it was the first time, it is only told again
+        if not await _is_there(call, name):
+            needed = Capability.CREATE
+    if not call.may(path, needed, members):
+        raise await call.refusal(path, needed)
+
+
+async def _is_there(call: Call, name: str) -> bool:
+    try:
+        return await KeyValue(call.core).exists(call.user, KvMount(), name)
+    except InvalidInput:
+        return False  # it is no name, which the service will say

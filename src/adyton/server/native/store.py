@@ -1,0 +1,142 @@
+"""Routes of the store as a whole, for its operator, and those that everybody may ask."""
+
+from typing import Final
+
+from adyton.errors import InvalidInput
+from adyton.model import Action
+from adyton.server.native import rights, shapes
+from adyton.server.native.call import ME, Call
+from adyton.server.native.rights import right
+from adyton.server.native.routes import Reply, Route
+from adyton.service.access.policy import Capability
+from adyton.service.access.spaces import OPERATOR_SPACE
+from adyton.service.keyadmin import KeyAdmin
+from adyton.service.pages import Pages
+from adyton.service.users import Users
+from adyton.values import RewrapReport
+
+
+async def health(_: Call) -> Reply:
+    """That requests are answered."""
+    return Reply(shapes.HealthShown(status="ok"))
+
+
+async def store_health(call: Call) -> Reply:
+    """The state of the store."""
+    found = await call.beside(lambda: Users(call.core).health(call.caller))
+    return Reply(shapes.StoreShown(**found._asdict()))
+
+
+async def list_users(call: Call) -> Reply:
+    """A page of namespaces."""
+    query = call.query(shapes.PageQuery)
+    pages = Pages(call.core, "users", "", "")
+    after = await call.checked(lambda: pages.position(query.cursor))
+    found = await call.beside(lambda: Users(call.core).list_users(call.caller))
+    rest = [info for info in found if after is None or info.user > after]
+    page = rest[: query.limit]
+    return Reply(
+        shapes.UserPage(
+            items=[shapes.UserShown(**info._asdict()) for info in page],
+            next_cursor=pages.cursor(page[-1].user) if len(rest) > len(page) else None,
+        )
+    )
+
+
+async def purge_user(call: Call) -> Reply:
+    """A user's keys and secrets, destroyed."""
+    user = call.args["user"]
+
+    def check() -> None:
+        if user in {ME, OPERATOR_SPACE}:
+            raise InvalidInput(
+                "the operator's own namespace can't be purged by its tokens, which would go too",
+                hint="Use 'adyton user purge' while no server runs.",
+            )
+
+    await call.checked(check)
+    reply = await call.write(
+        lambda core: KeyAdmin(core).purge(call.caller, user),
+        lambda count: Reply(shapes.PurgeShown(secrets=count)),
+    )
+    call.services.spaces.forget(user)  # and with it the sessions of the user's tokens
+    return reply
+
+
+async def list_keys(call: Call) -> Reply:
+    """All keys."""
+    found = await call.beside(lambda: KeyAdmin(call.core).list_keys(call.caller))
+    return Reply(shapes.KeyList(items=[shapes.KeyShown(**info._asdict()) for info in found]))
+
+
+async def rotate_keys(call: Call) -> Reply:
+    """New current keys."""
+    body = call.body(shapes.RotateBody)
+
+    def check() -> None:
+        if body.master and body.user is not None:
+            raise InvalidInput("the master key is of no user", hint="Leave one of both out.")
+
+    await call.checked(check)
+    if body.master:
+        return await call.write_much(
+            lambda core: KeyAdmin(core).rotate_master(call.caller),
+            lambda version: Reply(shapes.RotateShown(rotated=0, master_version=version)),
+        )
+    return await call.write_much(
+        lambda core: KeyAdmin(core).rotate(call.caller, body.user),
+        lambda count: Reply(shapes.RotateShown(rotated=count, master_version=None)),
+    )
+
+
+async def rewrap_keys(call: Call) -> Reply:
+    """Everything moved to the current keys."""
+    body = call.body(shapes.RewrapBody)
+
+    def show(report: RewrapReport) -> Reply:
+        return Reply(shapes.RewrapShown(**report._asdict()))
+
+    return await call.write_much(
+        lambda core: KeyAdmin(core).rewrap(call.caller, body.user, deep=body.deep), show
+    )
+
+
+ROUTES: Final = [
+    Route(
+        "GET", "health", "health", "Whether requests are answered.",
+        health, rights.anybody, "none", "public",
+        Action.STORE_HEALTH, shapes.HealthShown,
+    ),
+    Route(
+        "GET", "health/store", "store_health", "The state of storage, root of trust, log, keys.",
+        store_health, right(Capability.READ), "read and sudo", "store",
+        Action.STORE_HEALTH, shapes.StoreShown,
+    ),
+    Route(
+        "GET", "users", "list_users", "All namespaces of the store.",
+        list_users, right(Capability.LIST), "list and sudo", "store",
+        Action.USER_LIST, shapes.UserPage, query=shapes.PageQuery,
+    ),
+    Route(
+        "DELETE", "users/{user}", "purge_user", "Destroy a user's keys and secrets for good.",
+        purge_user, right(Capability.DELETE), "delete and sudo", "store",
+        Action.USER_PURGE, shapes.PurgeShown, once=True, errors=(404,),
+    ),
+    Route(
+        "GET", "keys", "list_keys", "Versions of the master key and of users' keys.",
+        list_keys, right(Capability.READ), "read and sudo", "store",
+        Action.KEYS_LIST, shapes.KeyList,
+    ),
+    Route(
+        "POST", "keys/rotate", "rotate_keys", "Make new current keys.",
+        rotate_keys, right(Capability.UPDATE), "update and sudo", "store",
+        Action.KEYS_ROTATE, shapes.RotateShown, body=shapes.RotateBody, once=True,
+        errors=(404, 409),
+    ),
+    Route(
+        "POST", "keys/rewrap", "rewrap_keys", "Move everything to the current keys.",
+        rewrap_keys, right(Capability.UPDATE), "update and sudo", "store",
+        Action.KEYS_REWRAP, shapes.RewrapShown, body=shapes.RewrapBody, once=True,
+        errors=(404, 409),
+    ),
+]  # fmt: skip

@@ -1,0 +1,36 @@
+"""All routes of the native API."""
+
+from functools import cache
+from typing import Final
+
+from adyton.model import Action
+from adyton.server.native import history, rights, secrets, shapes, store, transfer
+from adyton.server.native.call import Call
+from adyton.server.native.openapi import description
+from adyton.server.native.routes import Reply, Route, Table
+
+
+@cache
+def document() -> bytes:
+    """The description for machines, as JSON."""
+    return description(TABLE.routes)
+
+
+async def openapi(_: Call) -> Reply:
+    """The description for machines."""
+    return Reply(document())
+
+
+TABLE: Final = Table(
+    [
+        Route(
+            "GET", "openapi.json", "openapi", "This description.",
+            openapi, rights.anybody, "none", "public",
+            Action.STORE_HEALTH, shapes.OpenApiShown,
+        ),
+        *store.ROUTES,
+        *history.ROUTES,
+        *secrets.ROUTES,
+        *transfer.ROUTES,
+    ]
+)  # fmt: skip
