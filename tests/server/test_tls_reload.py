@@ -244,6 +244,12 @@ def test_what_does_not_fit_is_refused_whole(tmp_path, spoil, told):
         assert "the former certificate stays" in (tmp_path / "log").read_text()
         server.put("good")
         server.until("good")
+        with contextlib.closing(server.connect()) as connection:
+            headers = {"x-vault-token": TOKEN}
+            connection.request("GET", "/v1/sys/metrics?format=prometheus", headers=headers)
+            shown = connection.getresponse().read().decode()
+        assert 'certificate_reloads_total{result="taken"} 1.0' in shown
+        assert 'certificate_reloads_total{result="refused"} 0.0' not in shown
 
 
 def test_a_swapped_symlink_is_seen(tmp_path):

@@ -1,24 +1,41 @@
 """The development server: a fresh store on disk that is thrown away, and what to try on it."""
 
+import os
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
+from adyton.cli.ui import Ui
 from adyton.config import Configuration
+from adyton.config.settings import split_address
+from adyton.errors import ConfigurationError
 from adyton.server.run import Up
 from adyton.server.run import serve as run
+from adyton.server.selfsigned import SelfSigned, make_self_signed
 from adyton.wiring import Options, open_store
 
 
-def serve_dev(configuration: Configuration, token: str) -> None:
+def serve_dev(ui: Ui, configuration: Configuration, token: str, *, tls: bool) -> None:
     """Serve a fresh store until a signal; its root token is shown.
 
+    Args:
+        ui: Where it is shown.
+        configuration: Everything but the store.
+        token: The root token's text; empty for a random one.
+        tls: Whether to make a certificate and serve by it.
+
     Raises:
-        ConfigurationError: The address can't be listened on.
+        ConfigurationError: The address can't be listened on, or there is a certificate already.
     """
     folder = Path(tempfile.mkdtemp(prefix="adyton-dev-"))
     try:
+        made = None
+        if tls:
+            configuration, made = _with_certificate(configuration, folder)
         opened = open_store(
             Options(
                 str(folder / "dev.db"),
@@ -30,29 +47,61 @@ def serve_dev(configuration: Configuration, token: str) -> None:
                 reveal_to_sinks=configuration.audit.reveal,
             )
         )
-
-        def ready(up: Up) -> None:
-            sys.stdout.write(_welcome(up, folder))
-            sys.stdout.flush()
-
-        run(opened, configuration, root_token=token, ready=ready)
+        run(
+            opened,
+            configuration,
+            root_token=token,
+            ready=lambda up: _tell(ui, up, folder / "dev.db", made),
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _welcome(up: Up, folder: Path) -> str:
-    address, token = up.address, up.root_token
-    return (
-        "Adyton development server. Its store is thrown away at the end: never for real secrets.\n"
-        "\n"
-        f"  address     {address}\n"
-        f"  root token  {token}\n"
-        f"  store       {folder / 'dev.db'} (unsealed, KV version 2 at secret/)\n"
-        "\n"
-        "Try, with bao, vault or any client of theirs:\n"
-        "\n"
-        f"  export VAULT_ADDR={address} VAULT_TOKEN={token} BAO_ADDR={address} BAO_TOKEN={token}\n"
-        "  bao kv put secret/hello name=world\n"
-        "  bao kv get secret/hello\n"
-        "\n"
+def _with_certificate(
+    configuration: Configuration, folder: Path
+) -> tuple[Configuration, SelfSigned]:
+    if configuration.tls.cert is not None:
+        raise ConfigurationError(
+            "--dev-tls makes a certificate, and tls.cert names one", hint="Leave one of them out."
+        )
+    found = split_address(configuration.server.listen)
+    host = found[0] if found is not None else ""
+    made = make_self_signed(folder, [] if host in {"0.0.0.0", "::"} else [host])  # noqa: S104
+    settings = replace(configuration.tls, cert=made.cert, key=made.key)
+    return replace(configuration, tls=settings), made
+
+
+def _tell(ui: Ui, up: Up, store: Path, made: SelfSigned | None) -> None:
+    if ui.json:
+        line = {
+            "address": up.address,
+            "root_token": up.root_token,
+            "store": str(store),
+            "ca_cert": None if made is None else str(made.cert),
+            "ca_cert_sha256": None if made is None else made.fingerprint,
+            "pid": os.getpid(),
+        }
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+        sys.stdout.flush()
+        return
+    exports = {"ADDR": up.address, "TOKEN": up.root_token}
+    facts = [
+        ("address", up.address),
+        ("root token", up.root_token),
+        ("store", f"{store} (unsealed, KV version 2 at secret/)"),
+    ]
+    if made is not None:
+        exports["CACERT"] = str(made.cert)
+        facts.append(("certificate", f"{made.cert}\nSHA-256 {made.fingerprint}"))
+    ui.card(
+        "Adyton development server",
+        facts,
+        "Its store is thrown away at the end: never for real secrets.",
     )
+    ui.line("Try, with bao, vault or any client of theirs:")
+    for prefix in ("BAO", "VAULT"):
+        values = " ".join(f"{prefix}_{name}={value}" for name, value in exports.items())
+        ui.command(f"export {values}")
+    ui.command("bao kv put secret/hello name=world")
+    ui.command("bao kv get secret/hello")
+    sys.stdout.flush()

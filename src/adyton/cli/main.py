@@ -26,7 +26,7 @@ from typing import Annotated, Final
 import typer
 
 from adyton import errors
-from adyton.cli import audit, config, doctor, keys, running, secrets, serve, transfer, users
+from adyton.cli import audit, config, doctor, keys, running, secrets, serve, tls, transfer, users
 from adyton.cli.state import State, flag, set_state
 from adyton.cli.ui import Ui
 
@@ -125,6 +125,7 @@ app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove,
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")
 app.add_typer(config.app, name="config", help="The configuration: check, show.")
+app.add_typer(tls.app, name="tls", help="Certificates for development.")
 doctor.register(app)
 
 

@@ -28,16 +28,24 @@ def serve(
     dev_root_token_id: Annotated[
         str, typer.Option(envvar="ADYTON_DEV_ROOT_TOKEN_ID", help="The root token with --dev.")
     ] = "",
+    dev_tls: Annotated[
+        bool, typer.Option("--dev-tls", help="Like --dev, with a certificate that is made for it.")
+    ] = False,
     tls_cert: Annotated[str | None, flag("tls.cert")] = None,
     tls_key: Annotated[str | None, flag("tls.key")] = None,
     tls_client_ca: Annotated[str | None, flag("tls.client_ca")] = None,
 ) -> None:
     """Serve the store over HTTP, with the API of Vault."""
+    dev = dev or dev_tls
     if dev_root_token_id and not dev:
         raise ConfigurationError(
             "a root token is given, but this is not a development server", hint=_DEV_TOKEN_HINT
         )
     at = state()
+    if dev and (at.flags.keys() & {"store.url", "store.root"}):
+        raise ConfigurationError(
+            "--dev makes a store of its own", hint="Leave out --store and --root, or --dev."
+        )
     configuration = at.configure(
         {
             "server.listen": listen,
@@ -50,7 +58,7 @@ def serve(
     if dev:
         from adyton.cli.dev import serve_dev  # noqa: PLC0415 - loaded on use
 
-        serve_dev(configuration, dev_root_token_id)
+        serve_dev(at.ui, configuration, dev_root_token_id, tls=dev_tls)
         return
     from adyton.server.run import serve as run  # noqa: PLC0415 - loaded on use
     from adyton.wiring import open_store  # noqa: PLC0415 - idem

@@ -71,6 +71,25 @@ class Ui:
         """Write one line to standard output."""
         self._out.print(Text(text, style=style))
 
+    def card(self, title: str, facts: Sequence[tuple[str, str]], note: str) -> None:
+        """Write facts with a title and a remark; lines to be copied are not broken."""
+        width = max(len(name) for name, _ in facts)
+        text = Text()
+        for name, value in facts:
+            for number, line in enumerate(value.splitlines()):
+                text.append(f"  {'' if number else name:{width}}  ", style="dim")
+                text.append(f"{line}\n", style="bold" if not number else "")
+        text.append(f"\n{note}\n", style="yellow")
+        if sys.stdout.isatty():
+            self._out.rule(Text(title, style="bold"), align="left")
+        else:
+            self._out.print(Text(f"{title}\n"))
+        self._out.print(text, soft_wrap=True)
+
+    def command(self, text: str) -> None:
+        """Write a command to be copied: on one line, however long."""
+        self._out.print(Text(f"  {text}", style="cyan"), soft_wrap=True)
+
     def raw(self, data: "bytes | memoryview") -> None:
         """Write bytes to standard output as they are; on a terminal, end the line."""
         sys.stdout.flush()

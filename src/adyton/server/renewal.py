@@ -59,6 +59,10 @@ class Renewal:
         """When the serving certificate ends, in seconds since the epoch."""
         return self.status.not_after.timestamp()
 
+    def reloads(self) -> tuple[int, int]:
+        """How often other certificates were taken, and refused."""
+        return self.status.reloads, self.status.failures
+
     def look_now(self) -> None:
         """Read the files again, whether they seem to have changed or not."""
         self._asked.set()

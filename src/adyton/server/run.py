@@ -99,6 +99,7 @@ async def _serve(
         renewal = Renewal(front, configuration.tls, certificates, seen)
         background.append(asyncio.create_task(renewal.run()))
         telemetry.certificate_expires = renewal.expires
+        telemetry.certificate_reloads = renewal.reloads
     stopping = _handle_signals(renewal)
     _tune_interpreter()
     ready(Up(front.url, text))

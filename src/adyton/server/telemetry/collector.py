@@ -52,6 +52,11 @@ class ServerCollector(Collector):
         expires = self._telemetry.certificate_expires()
         if expires is not None:
             yield _one("adyton_tls_certificate_expiry_timestamp_seconds", expires)
+            taken, refused = self._telemetry.certificate_reloads()
+            yield _many(
+                "adyton_tls_certificate_reloads_total",
+                [(["taken"], taken), (["refused"], refused)],
+            )
 
     def _requests(self) -> Iterator[Family]:
         stats = self._telemetry.requests

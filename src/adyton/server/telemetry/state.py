@@ -46,6 +46,7 @@ class Telemetry:
         requests: Counts of requests.
         in_flight: How many requests are being answered.
         certificate_expires: When the server's certificate expires, in seconds since the epoch.
+        certificate_reloads: How often other certificates were taken, and refused.
         store: The open store; None while it is sealed.
     """
 
@@ -53,4 +54,5 @@ class Telemetry:
     requests: RequestStats = field(default_factory=RequestStats)
     in_flight: Callable[[], int] = _none
     certificate_expires: Callable[[], float | None] = lambda: None
+    certificate_reloads: Callable[[], tuple[int, int]] = lambda: (0, 0)
     store: StoreState | None = None

@@ -80,6 +80,11 @@ METRICS: Final = (
         "adyton_tls_certificate_expiry_timestamp_seconds", "gauge",
         "When the server's certificate expires.",
     ),
+    Metric(
+        "adyton_tls_certificate_reloads_total", "counter",
+        "Other certificates that were taken, or refused so that the former ones stayed.",
+        ("result",),
+    ),
     Metric("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes."),
     Metric("process_resident_memory_bytes", "gauge", "Resident memory size in bytes."),
     Metric(
