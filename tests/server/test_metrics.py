@@ -197,7 +197,7 @@ def test_areas(path, area):
 def test_every_metric_that_is_listed_is_served_and_no_other(tmp_path):
     """A server with a sink and a certificate's expiry serves exactly the metrics of the table."""
     served = Server(
-        "--store", str(tmp_path / "s.db"), "serve", "--dev", "--dev-root-token-id", "dev-root-x",
+        "serve", "--dev", "--dev-root-token-id", "dev-root-x",
         env={"ADYTON_AUDIT_SINK": f"file:{tmp_path}/sink.jsonl"},
     )  # fmt: skip
     served.token = "dev-root-x"
