@@ -298,7 +298,7 @@ class Transaction(Rows, Protocol):
     async def put_accessed(self, times: Iterable[tuple[bytes, bytes, int]]) -> None:
         """Set times of last access: (user, name, microseconds)."""
 
-    async def append_entries(self, log: int, rows: Iterable[EntryRow]) -> None:
+    async def append_entries(self, log: int, rows: Sequence[EntryRow]) -> None:
         """Append leaves to a log; an index that exists already is an error."""
 
     async def put_tiles(self, log: int, tiles: Iterable[tuple[int, int, bytes]]) -> None:

@@ -372,17 +372,19 @@ def test_a_store_with_records_of_format_1_goes_on(tmp_path, monkeypatch):
 
     sealed_now = Journal.seal
 
-    def seal_as_before(journal, draft, leaf, time_us):
-        """What this file makes of the same draft, in format 1."""
-        row = sealed_now(journal, draft, leaf, time_us)
-        keys = draft.keys or journal._system
-        body, plain = journal.open(keys, leaf, row.record)
-        old = seal_record(
-            keys.audit._key.reveal(), store_id, leaf, keys.user,
-            list(msgspec.structs.astuple(body)[:12]),
-            salt=plain[:16], nonce=row.record[53:65],
-        )  # fmt: skip
-        return EntryRow(leaf, keys.user, old)
+    def seal_as_before(journal, drafts, leaf, time_us):
+        """What this file makes of the same drafts, in format 1."""
+        rows = []
+        for draft, row in zip(drafts, sealed_now(journal, drafts, leaf, time_us), strict=True):
+            keys = draft.keys or journal._system
+            body, plain = journal.open(keys, row.leaf, row.record)
+            old = seal_record(
+                keys.audit._key.reveal(), store_id, row.leaf, keys.user,
+                list(msgspec.structs.astuple(body)[:12]),
+                salt=plain[:16], nonce=row.record[53:65],
+            )  # fmt: skip
+            rows.append(EntryRow(row.leaf, keys.user, old))
+        return rows
 
     place = Place(tmp_path)
     place.open().close()

@@ -60,6 +60,16 @@ class AeadKey:
         nonce = nonce or urandom(NONCE_BYTES)
         return _V1 + nonce + self._encrypt(nonce, plaintext, context)
 
+    def seal_parts(self, nonce: bytes, plaintext: bytes, context: bytes) -> bytes:
+        """Seal where the nonce is kept beside the ciphertext, not in a box.
+
+        Args:
+            nonce: Fresh and random; whoever seals many at once draws it for all of them.
+            plaintext: What to seal.
+            context: Associated data, made by :mod:`adyton.crypto.context`.
+        """
+        return self._encrypt(nonce, plaintext, context)
+
     def open(self, box: bytes, context: bytes) -> bytes:
         """Open a box of metadata, not of a value or key, into ordinary bytes.
 

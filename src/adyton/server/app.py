@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from adyton.config import HttpLimits
 from adyton.errors import InvalidInput
+from adyton.server import driver
 from adyton.server.admission import Admission
 from adyton.server.http import Handler, Request, Response
 from adyton.server.paths import canonical
@@ -63,6 +64,10 @@ class Application:
         limits: The limits.
         stats: Counts what was answered.
         admission: Lets requests in; by default one that knows nobody.
+
+    Attributes:
+        in_flight: Requests under way.
+        idle: Set once no request is under way after :meth:`stop`.
     """
 
     def __init__(
@@ -78,7 +83,6 @@ class Application:
         self._limits = limits
         self.in_flight = 0
         self.idle = asyncio.Event()
-        self.idle.set()
         self._stopping = False
         self._id_prefix = os.urandom(8).hex()
         self._requests = 0
@@ -86,9 +90,17 @@ class Application:
     def stop(self) -> None:
         """Refuse what comes from now on."""
         self._stopping = True
+        if not self.in_flight:
+            self.idle.set()
 
     async def __rsgi__(self, scope: Scope, protocol: Exchange) -> None:
         """Answer one request."""
+        if asyncio.current_task() is None:
+            await self._exchange(scope, protocol)
+        else:  # the loop makes tasks of requests: see driver.install()
+            await driver.in_task(self._exchange(scope, protocol))
+
+    async def _exchange(self, scope: Scope, protocol: Exchange) -> None:
         if scope.proto != "http":
             protocol.response_empty(400, [])
             return
@@ -98,7 +110,6 @@ class Application:
             return
         started = perf_counter()
         self.in_flight += 1
-        self.idle.clear()
         try:
             response = await self._respond(scope, protocol)
         except Exception:  # noqa: BLE001 - the last resort; the text may hold anything
@@ -106,7 +117,7 @@ class Application:
             response = self._refuse(scope, 500, "internal error")
         finally:
             self.in_flight -= 1
-            if not self.in_flight:
+            if self._stopping and not self.in_flight:
                 self.idle.set()
         self._send(scope, protocol, response, perf_counter() - started)
 
@@ -156,16 +167,20 @@ class Application:
             return self._refuse(scope, 413, "request body too large")
         if length == "0" or (not length and "transfer-encoding" not in headers):
             return b""
+        ends = asyncio.get_running_loop().time() + self._limits.body_seconds
         try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                if length.isdigit() and int(length) <= 65_536:
-                    return await protocol()
-                body = bytearray()
-                async for part in protocol:
-                    body += part
-                    if len(body) > limit:
-                        return self._refuse(scope, 413, "request body too large")
-                return bytes(body)
+            if length.isdigit() and int(length) <= 65_536:
+                return await _arrived(protocol(), ends)
+            body = bytearray()
+            parts = aiter(protocol)
+            while True:
+                try:
+                    part = await _arrived(anext(parts), ends)
+                except StopAsyncIteration:
+                    return bytes(body)
+                body += part
+                if len(body) > limit:
+                    return self._refuse(scope, 413, "request body too large")
         except TimeoutError:
             return self._refuse(scope, 408, "the body did not arrive in time")
 
@@ -193,3 +208,19 @@ class Application:
         else:
             protocol.response_empty(response.status, headers)
         self._stats.done(scope.method, scope.path, response.status, len(response.body), seconds)
+
+
+async def _arrived(part: "Awaitable[bytes]", ends: float) -> bytes:
+    """What is awaited of a body, by a time of the loop.
+
+    Raises:
+        TimeoutError: It has not come by then.
+    """
+    # Not asyncio.timeout(), which needs a task.
+    timer = asyncio.get_running_loop().call_at(ends, part.cancel)  # type: ignore[attr-defined]
+    try:
+        return await part
+    except asyncio.CancelledError:
+        raise TimeoutError from None
+    finally:
+        timer.cancel()

@@ -20,7 +20,7 @@ def build_handler(core: Core, telemetry: Telemetry | None = None) -> tuple[Handl
         if request.path.startswith(NATIVE):
             return await core.commit.run_async(native.handle(request))
         if request.path.startswith("v1/"):
-            return await core.commit.run_async(vault.handle(request))
+            return await vault.handle(request)
         return errors(404)
 
     return handle, services

@@ -1,7 +1,7 @@
 """Requests and responses between the shell of the server and its handlers."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
 
 from adyton.service.access.gate import Session
 
@@ -79,7 +79,8 @@ class Response:
         return Response(self.status, self.body, self.content_type, headers)
 
 
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+"""Answers a request; waits for commit tickets and futures (``server/driver.py``)."""
 
 
 def token_text(headers: Mapping[str, str]) -> str:

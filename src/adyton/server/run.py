@@ -14,6 +14,7 @@ import uvloop
 from adyton.config import Configuration
 from adyton.errors import AdytonError
 from adyton.model import Caller
+from adyton.server import driver
 from adyton.server.admission import Admission
 from adyton.server.app import Application
 from adyton.server.build import build_handler
@@ -91,6 +92,7 @@ async def _serve(
         try_out(certificates)
     front = Front(application, configuration, certificates)
     text = "" if root_token is None else make_root_token(opened, root_token)
+    driver.install(asyncio.get_running_loop())
     await front.start()
     background = [asyncio.create_task(_tidy(opened, services, configuration.server.tidy))]
     roots.start()

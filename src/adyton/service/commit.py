@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from math import inf
 from typing import Any, Final, Literal, TypeVar
 
 from adyton.errors import (
@@ -21,7 +22,7 @@ from adyton.errors import (
     StorageReadOnly,
     StoreClosed,
 )
-from adyton.ports import Clock, EntryRow, Storage, Transaction
+from adyton.ports import Clock, Storage, Transaction
 from adyton.service.journal import Draft, Journal
 from adyton.service.logstate import LogState
 from adyton.service.stats import CommitStats
@@ -31,6 +32,7 @@ from adyton.service.ticket import (
     Ticket,
     Work,
     future_of,
+    resolve,
     run_now,
     wait_in_thread,
 )
@@ -41,8 +43,12 @@ CommitMode = Literal["auto", "inline", "thread"]
 
 MAX_GROUP: Final = 1024
 """Units in one transaction."""
-INLINE_LIMIT: Final = 0.001
-"""Seconds that a commit may take for an event loop to wait for it itself."""
+INLINE_LIMIT: Final = 0.004
+"""Seconds that a commit may take for an event loop to wait for it itself.
+
+While it waits, the next requests arrive without contending for the interpreter, and all of them
+share the next commit.
+"""
 
 
 class Scope:
@@ -103,12 +109,13 @@ class GroupCommit:
         self._queue: deque[Ticket[Any]] = deque()
         self._leading = threading.Lock()
         self._wake = threading.Semaphore(0)
+        self._woken = False
         self._thread: threading.Thread | None = None
         self._scheduled: set[asyncio.AbstractEventLoop] = set()
         self._closed = False
         self._last_us = state.last_us
         self.stats: Final = CommitStats()
-        self.commit_seconds = 1.0 if mode == "auto" else 0.0  # measured before it is trusted
+        self.commit_seconds = inf if mode == "auto" else 0.0  # measured before it is trusted
 
     # -- waiting --------------------------------------------------------------------------------
 
@@ -125,7 +132,7 @@ class GroupCommit:
         """
         if self._closed:
             raise StoreClosed("the store has been closed")
-        ticket: Ticket[T] = Ticket(work, drafts or [], failure)
+        ticket: Ticket[T] = Ticket(work, drafts or [], failure, self._see_to_it)
         self._queue.append(ticket)
         return ticket
 
@@ -150,7 +157,7 @@ class GroupCommit:
             ticket = operation.send(None)
             while True:
                 try:
-                    await self._future(ticket, loop)
+                    await future_of(ticket, loop)
                 except BaseException as error:  # noqa: BLE001 - a cancellation ends the operation
                     ticket = operation.throw(error)
                 else:
@@ -164,41 +171,26 @@ class GroupCommit:
             return
         while not ticket.done:
             if self._leading.acquire(blocking=False):
-                try:
-                    while self._queue and not ticket.done:
-                        self._lead()
-                finally:
-                    self._leading.release()
-                if self._queue:  # others came while this thread led: it has waited enough
+                self._lead()
+                if self._queue and ticket.done:  # others came while this thread led
                     self._wake_thread()
             else:
                 wait_in_thread(ticket)
 
-    def _future(
-        self, ticket: Ticket[Any], loop: asyncio.AbstractEventLoop
-    ) -> "asyncio.Future[None]":
-        future = future_of(ticket, loop)
-        if isinstance(ticket, Aside):
-            return future
+    def _see_to_it(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A task of this loop waits for what is queued: somebody is to lead."""
         if self._mode == "thread" or self.commit_seconds > INLINE_LIMIT:
             self._wake_thread()
         elif loop not in self._scheduled:
             self._scheduled.add(loop)
-            # Behind all tasks that are ready now, so that their records join the group.
+            # Behind all that is ready now, so that its records join the group.
             loop.call_soon(self._lead_inline, loop)
-        return future
 
     def _lead_inline(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled.discard(loop)
-        if not self._leading.acquire(blocking=False):
-            self._wake_thread()
-            return
-        try:
-            if self._queue:
-                self._lead()
-        finally:
-            self._leading.release()
-        if self._queue:
+        if self._queue and self._leading.acquire(blocking=False):
+            self._lead(loop)
+        if self._queue and loop not in self._scheduled:
             self._wake_thread()
 
     def _wake_thread(self) -> None:
@@ -209,34 +201,42 @@ class GroupCommit:
                         target=self._run_thread, name="adyton-commit", daemon=True
                     )
                     self._thread.start()
-        self._wake.release()
+        if not self._woken:
+            self._woken = True
+            self._wake.release()
 
     def _run_thread(self) -> None:
         while True:
             self._wake.acquire()
+            self._woken = False  # before the queue is looked at: what comes later wakes again
             while self._queue:
-                with self._leading:
-                    if self._queue:
-                        self._lead()
+                self._leading.acquire()
+                self._lead()
             if self._closed:
                 return
 
     # -- leading --------------------------------------------------------------------------------
 
-    def _lead(self) -> None:
+    def _lead(self, here: asyncio.AbstractEventLoop | None = None) -> None:
+        """Carry out what is queued as one group, with the lock held; gives it up.
+
+        Args:
+            here: The loop that this thread runs, or None.
+        """
         group: list[Ticket[Any]] = []
         queue = self._queue
-        while queue and len(group) < MAX_GROUP:
-            group.append(queue.popleft())
         try:
-            run_now(self._carry_out(group))
+            while queue and len(group) < MAX_GROUP:
+                group.append(queue.popleft())
+            if group:
+                run_now(self._carry_out(group))
         except BaseException as error:  # noqa: BLE001 - nobody may be left waiting
             self.stats.failed += 1
             for ticket in group:
                 ticket.error = _refusal(error, reading=ticket.work is None)
         finally:
-            for ticket in group:
-                ticket.resolve()
+            self._leading.release()
+        resolve(group, here)
 
     async def _carry_out(self, group: list[Ticket[Any]]) -> None:
         state = self.state
@@ -245,19 +245,15 @@ class GroupCommit:
         try:
             scope = Scope(tx, now_us)
             stage = state.stage()
-            rows: list[EntryRow] = []
-            touched: list[tuple[bytes, bytes]] = []
+            drafts: list[Draft] = []
             for ticket in group:
                 await self._unit(scope, ticket)
-                for draft in ticket.drafts:
-                    row = self._journal.seal(draft, stage.size, now_us)
-                    stage.append(row.record)
-                    rows.append(row)
-                    if draft.touch and draft.keys is not None:
-                        touched.append((draft.keys.user, draft.touch))
+                drafts += ticket.drafts
+            rows = self._journal.seal(drafts, stage.size, now_us)
+            stage.extend(rows)
             await tx.append_entries(self._journal.log, rows)
             stage.sign = stage.flush = scope.sign
-            await stage.write(tx, touched, now_us)
+            await stage.write(tx, drafts, now_us)
             started = time.perf_counter()
             await tx.commit()
         except BaseException:
@@ -308,8 +304,10 @@ class GroupCommit:
 
     def _measure(self, seconds: float) -> None:
         if self._mode == "auto":
+            if self.commit_seconds == inf:
+                self.commit_seconds = seconds
             # Follows a change of the disk within some ten commits, and forgets one slow commit.
-            self.commit_seconds += (min(seconds, 1.0) - self.commit_seconds) * 0.2
+            self.commit_seconds += (min(seconds, 4 * INLINE_LIMIT) - self.commit_seconds) * 0.2
 
     def disown(self) -> None:
         """In a forked child: refuse everything; the parent goes on."""

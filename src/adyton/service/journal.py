@@ -1,5 +1,6 @@
 """Sealing audit records and appending them to the tree (``docs/spec/audit.md``)."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 from hmac import compare_digest
 from os import urandom
@@ -36,6 +37,7 @@ COMMIT_LABEL: Final = b"adyton.audit-commit.v1\x00"
 HEADER_BYTES: Final = 53
 """Format (1), user index (16), epoch (4), commitment (32)."""
 SEALED_AT: Final = HEADER_BYTES + NONCE_BYTES
+_RANDOM_BYTES: Final = SALT_BYTES + NONCE_BYTES
 MAX_RECORD_BYTES: Final = 65_535
 """The limit of one entry of a tlog-tiles bundle."""
 
@@ -182,38 +184,27 @@ class Journal:
         self._prefix = ctx.encode(ctx.LABEL_AUDIT_RECORD, store_id, _u64(log)) + ctx.LEN8
         self._header_length = HEADER_BYTES.to_bytes(4, "big")
 
-    def seal(self, draft: Draft, leaf: int, time_us: int) -> EntryRow:
-        """Seal a draft as the record of one leaf."""
-        caller = draft.caller
-        keys = draft.keys or self._system
-        body = _encode(
-            Body(
-                time_us,
-                caller.actor,
-                draft.user_id,
-                draft.name,
-                draft.version,
-                draft.action.value,
-                draft.success,
-                draft.reason,
-                caller.request_id,
-                caller.address,
-                draft.name_index,
-                draft.digest,
-                caller.method,
-                caller.accessor,
-                caller.decision,
-                draft.outcome,
-            )
-        )
-        salt = urandom(SALT_BYTES)
-        epoch = leaf >> EPOCH_BITS
-        header = _header.pack(
-            RECORD_V2, keys.user, epoch, sha256(COMMIT_LABEL + salt + body).digest()
-        )
-        box = keys.audit.epoch(epoch).seal(salt + body, self._context(leaf, header))
-        # The box's own format byte is implied by the record's.
-        return EntryRow(leaf, keys.user, header + box[1:])
+    def seal(self, drafts: Sequence[Draft], leaf: int, time_us: int) -> list[EntryRow]:
+        """Seal drafts as the records of consecutive leaves, the first of which is given."""
+        # Every operation passes here: one pass, and no calls that can be spared.
+        rows = []
+        random = urandom(_RANDOM_BYTES * len(drafts))
+        at = 0
+        for draft in drafts:
+            caller = draft.caller
+            keys = draft.keys or self._system
+            salt = random[at : at + SALT_BYTES]
+            nonce = random[at + SALT_BYTES : at + _RANDOM_BYTES]
+            content = salt + _encode(_fields(draft, caller, time_us))
+            epoch = leaf >> EPOCH_BITS
+            commitment = sha256(COMMIT_LABEL + content).digest()
+            header = _header.pack(RECORD_V2, keys.user, epoch, commitment)
+            context = self._prefix + _u64(leaf) + self._header_length + header
+            sealed = keys.audit.epoch(epoch).seal_parts(nonce, content, context)
+            rows.append(EntryRow(leaf, keys.user, header + nonce + sealed))
+            at += _RANDOM_BYTES
+            leaf += 1
+        return rows
 
     def open(self, keys: UserKeys, leaf: int, record: bytes) -> tuple[Body, bytes]:
         """Open a record of a user (or of the store, with its own keys).
@@ -240,8 +231,27 @@ class Journal:
         except msgspec.MsgspecError:
             raise IntegrityError("an audit record's content does not parse") from None
 
-    def _context(self, leaf: int, header: bytes) -> bytes:
-        return self._prefix + _u64(leaf) + self._header_length + header
+
+def _fields(draft: Draft, caller: Caller, time_us: int) -> tuple[object, ...]:
+    """The fields of :class:`Body`, which a tuple is encoded like, at a fraction of the time."""
+    return (
+        time_us,
+        caller.actor,
+        draft.user_id,
+        draft.name,
+        draft.version,
+        draft.action.value,
+        draft.success,
+        draft.reason,
+        caller.request_id,
+        caller.address,
+        draft.name_index,
+        draft.digest,
+        caller.method,
+        caller.accessor,
+        caller.decision,
+        draft.outcome,
+    )
 
 
 def decode_body(body: bytes, leaf: int) -> AuditEntry:

@@ -7,7 +7,8 @@ import time
 from typing import Final
 
 from adyton.errors import AuditError, InvalidDocument
-from adyton.ports import CheckpointRow, Rows, Transaction
+from adyton.ports import CheckpointRow, EntryRow, Rows, Transaction
+from adyton.service.journal import Draft
 from adyton.translog import (
     Checkpoint,
     NoteSigner,
@@ -141,18 +142,25 @@ class Stage:
         """The next record's leaf index."""
         return self.builder.size
 
-    def append(self, record: bytes) -> None:
-        """Add a record to the tree."""
-        self.builder.append(leaf_hash(record))
+    def extend(self, rows: list[EntryRow]) -> None:
+        """Add records to the tree."""
+        self.builder.extend([leaf_hash(row.record) for row in rows])
 
-    async def write(self, tx: Transaction, touched: list[tuple[bytes, bytes]], now_us: int) -> None:
-        """Write full tiles, and whatever else is due."""
+    async def write(self, tx: Transaction, drafts: list[Draft], now_us: int) -> None:
+        """Write full tiles, and whatever else is due.
+
+        Args:
+            tx: The group's transaction.
+            drafts: What the group has recorded.
+            now_us: The group's time.
+        """
         state = self._state
         tiles = self.builder.take_full()
         if tiles:
             await tx.put_tiles(state.log, tiles)
-        for place in touched:
-            self.touched[place] = now_us
+        for draft in drafts:
+            if draft.touch and draft.keys is not None:
+                self.touched[draft.keys.user, draft.touch] = now_us
         now = time.monotonic()
         if (
             self.flush

@@ -7,7 +7,8 @@ neither the operation nor the commit knows which.
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -30,13 +31,21 @@ class Ticket(Generic[T]):
         drafts: Records to append when the work is done.
         failure: The record to append instead when the work raises.
         error: Why it was not done.
+        done: Whether it is resolved.
     """
 
-    __slots__ = ("_result", "_waiter", "done", "drafts", "error", "failure", "work")
+    __slots__ = (
+        "_loop", "_result", "_see_to_it", "_waiter", "done", "drafts", "error", "failure", "work",
+    )  # fmt: skip
 
     def __init__(
-        self, work: Work[T] | None, drafts: "list[Draft]", failure: "Draft | None" = None
+        self,
+        work: Work[T] | None,
+        drafts: "list[Draft]",
+        failure: "Draft | None" = None,
+        see_to_it: Callable[[asyncio.AbstractEventLoop], None] | None = None,
     ) -> None:
+        self._see_to_it = see_to_it
         self.work = work
         self.drafts = drafts
         self.failure = failure
@@ -44,6 +53,7 @@ class Ticket(Generic[T]):
         self.error: BaseException | None = None
         self._result: T | None = None
         self._waiter: Callable[[], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __await__(self) -> "Generator[Ticket[Any], None, T]":
         yield self
@@ -52,21 +62,66 @@ class Ticket(Generic[T]):
         return self._result  # type: ignore[return-value] # set by whoever resolved the ticket
 
     def succeed(self, result: T) -> None:
-        """Keep the result; it is released by :meth:`resolve`, after the commit."""
+        """Keep the result; it is released by :func:`resolve`, after the commit."""
         self._result = result
 
-    def resolve(self) -> None:
-        """Let the waiter go on."""
-        # Written in this order, and read in the other order by attach(): whichever thread is
-        # second sees what the first has written.
-        self.done = True
-        if self._waiter is not None:
-            self._waiter()
+    def attach(
+        self, waiter: Callable[[], None], loop: asyncio.AbstractEventLoop | None = None
+    ) -> bool:
+        """Set who is told; False if the ticket is resolved already.
 
-    def attach(self, waiter: Callable[[], None]) -> bool:
-        """Set who is told; False if the ticket is resolved already."""
+        A waiter may be told although this says False: of what it waits for, it looks at ``done``.
+
+        Args:
+            waiter: Called once the ticket is resolved.
+            loop: Where it is called; None for any thread.
+        """
+        # Written in this order, and read in the other order by resolve(): whichever thread is
+        # second sees what the first has written.
+        self._loop = loop
         self._waiter = waiter
         return not self.done
+
+    def call_back(self, loop: asyncio.AbstractEventLoop, waiter: Callable[[], None]) -> bool:
+        """See to it that the ticket is carried out, and set who is told, on the running loop.
+
+        Returns:
+            As :meth:`attach`.
+        """
+        if not self.attach(waiter, loop):
+            return False
+        if self._see_to_it is not None:
+            self._see_to_it(loop)
+        return True
+
+
+def resolve(
+    tickets: "Iterable[Ticket[Any]]", here: asyncio.AbstractEventLoop | None = None
+) -> None:
+    """Let those go on who wait for these tickets: one call for each loop, not for each ticket.
+
+    Args:
+        tickets: What has been carried out.
+        here: The loop that this thread runs, or None.
+    """
+    elsewhere: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+    for ticket in tickets:
+        ticket.done = True
+        waiter = ticket._waiter  # noqa: SLF001 - two halves of one mechanism
+        if waiter is not None:
+            loop = ticket._loop  # noqa: SLF001 - idem
+            if loop is None or loop is here:
+                waiter()
+            else:
+                elsewhere.setdefault(loop, []).append(waiter)
+    for loop, waiters in elsewhere.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_call_all, waiters)
+
+
+def _call_all(waiters: list[Callable[[], None]]) -> None:
+    for waiter in waiters:
+        waiter()
 
 
 class Aside(Ticket[T]):
@@ -74,6 +129,10 @@ class Aside(Ticket[T]):
 
     def __init__(self) -> None:
         super().__init__(None, [])
+
+    def resolve(self) -> None:
+        """Let the waiter go on."""
+        resolve([self])
 
 
 class Pause(Ticket[None]):
@@ -103,19 +162,12 @@ def wait_in_thread(ticket: Ticket[Any]) -> None:
 def future_of(ticket: Ticket[Any], loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
     """A future of this loop that is done when the ticket is."""
     future: asyncio.Future[None] = loop.create_future()
-    own = threading.get_ident()
 
     def set_done() -> None:
         if not future.done():
             future.set_result(None)
 
-    def notify() -> None:
-        if threading.get_ident() == own:
-            set_done()
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(set_done)
-
-    if not ticket.attach(notify):
+    if not ticket.call_back(loop, set_done):
         set_done()
     return future
 

@@ -40,6 +40,12 @@ SELECT_CURRENT: Final = (
 )
 
 
+_ROWS: Final = 32
+"""Rows in one statement at the most; each number of rows is a statement that stays prepared."""
+_INSERT_ENTRIES: Final = [
+    f"INSERT INTO audit_entries VALUES {','.join(['(?,?,?,?)'] * rows)}"  # noqa: S608 - no values
+    for rows in range(_ROWS + 1)
+]
 FAILURES: Final = (apsw.Error, UnicodeDecodeError)
 """What reading can raise: a blob that was made text by a tamperer does not decode."""
 
@@ -438,8 +444,11 @@ class SqliteTransaction(SqliteRows):
             ((time, user, name) for user, name, time in times),
         )
 
-    async def append_entries(self, log: int, rows: Iterable[EntryRow]) -> None:
-        self._many("INSERT INTO audit_entries VALUES (?,?,?,?)", ((log, *row) for row in rows))
+    async def append_entries(self, log: int, rows: Sequence[EntryRow]) -> None:
+        # Many rows in one statement: the interpreter is given up, and contended for, once for each.
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            self._run(_INSERT_ENTRIES[len(part)], [cell for row in part for cell in (log, *row)])
 
     async def put_tiles(self, log: int, tiles: Iterable[tuple[int, int, bytes]]) -> None:
         self._many("INSERT INTO audit_tiles VALUES (?,?,?,?)", ((log, *tile) for tile in tiles))
