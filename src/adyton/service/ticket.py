@@ -145,9 +145,9 @@ class Pause(Ticket[None]):
         super().__init__(None, [])
         self.done = True
 
-    def attach(self, waiter: Callable[[], None]) -> bool:
-        """Called by tasks alone, in their event loop: a thread sees that there is nothing to do."""
-        asyncio.get_running_loop().call_soon(waiter)
+    def call_back(self, loop: asyncio.AbstractEventLoop, waiter: Callable[[], None]) -> bool:
+        """Called in event loops alone: a thread sees that there is nothing to do."""
+        loop.call_soon(waiter)
         return True
 
 
