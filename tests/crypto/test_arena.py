@@ -153,7 +153,7 @@ def test_memory_that_cannot_be_locked_is_used_with_one_clear_warning():
             os.setresuid(65534, 65534, 65534)  # root may lock whatever the limit says
         first, second = arena.acquire(1 << 20), arena.acquire(1 << 20)
         first[:3] = b"yes"
-        print(len(seen), *arena.status(), bytes(first[:3]).decode())
+        print(len(seen), *arena.status()[:2], bytes(first[:3]).decode())
         print(seen[0])
         """
     )
@@ -162,3 +162,87 @@ def test_memory_that_cannot_be_locked_is_used_with_one_clear_warning():
     assert message.startswith("adyton.memory:can't lock secret memory (")
     assert "RLIMIT_MEMLOCK" in message
     assert "ulimit -l" in message
+
+
+def test_hidden_memory_is_out_of_reach_of_other_processes_even_for_root():
+    """What memfd_secret has given holds its bytes, and /proc/PID/mem refuses to read it."""
+    out = run_isolated(
+        """
+        import ctypes, os
+        from adyton.crypto import arena
+
+        if not arena.use_memfd_secret():
+            print("absent")
+            raise SystemExit
+        slot = arena.acquire(64)
+        slot[:] = b"s" * 64
+        address = ctypes.addressof(ctypes.c_char.from_buffer(slot))
+        memory = os.open("/proc/self/mem", os.O_RDONLY)
+        try:
+            os.pread(memory, 64, address)
+        except OSError as error:
+            print(bytes(slot) == b"s" * 64, error.errno, arena.status().hidden)
+        fds = len(os.listdir("/proc/self/fd"))
+        held = [arena.acquire(1 << 20) for _ in range(3)]
+        print(len(os.listdir("/proc/self/fd")) - fds)
+        """
+    )
+    if out.strip() == "absent":
+        pytest.skip("the kernel has no memfd_secret")
+    assert out.split() == ["True", "5", str(64 * 1024), "0"]
+
+
+def test_a_child_has_zeros_of_its_own_where_memory_was_hidden():
+    """A child neither sees nor wipes the parent's hidden memory, and can go on with its own."""
+    out = run_isolated(
+        """
+        import os
+        from adyton.crypto import arena
+        from adyton.crypto.secretbytes import SecretBytes
+        from adyton.errors import SecretWiped
+
+        if not arena.use_memfd_secret():
+            print("absent")
+            raise SystemExit
+        slot = arena.acquire(64)
+        slot[:] = b"k" * 64
+        secret = SecretBytes(b"parent")
+        child = os.fork()
+        if child == 0:
+            try:
+                secret.reveal()
+                refused = False
+            except SecretWiped:
+                refused = True
+            secret.wipe()
+            good = refused and not any(slot) and arena.status().locked >= 64 * 1024
+            slot[:] = b"c" * 64
+            with SecretBytes(b"child") as own:
+                good = good and own.equals(b"child")
+            os._exit(0 if good else 1)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(code, bytes(slot) == b"k" * 64, secret.equals(b"parent"))
+        """
+    )
+    if out.strip() == "absent":
+        pytest.skip("the kernel has no memfd_secret")
+    assert out.split() == ["0", "True", "True"]
+
+
+def test_where_the_limit_forbids_hidden_memory_ordinary_memory_is_used():
+    """Over RLIMIT_MEMLOCK the arena falls back, and its slots work."""
+    out = run_isolated(
+        """
+        import os, resource
+        from adyton.crypto import arena
+
+        arena.use_memfd_secret()
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+        if os.geteuid() == 0:
+            os.setresuid(65534, 65534, 65534)
+        slot = arena.acquire(64)
+        slot[:3] = b"yes"
+        print(bytes(slot[:3]).decode(), arena.status().hidden)
+        """
+    )
+    assert out.split() == ["yes", "0"]

@@ -14,6 +14,7 @@ import pytest
 
 from adyton import Caller
 from adyton.errors import AdytonError
+from memory import scan
 from support import Place
 
 CHILD = r"""
@@ -127,24 +128,6 @@ def test_nothing_private_is_in_files_logs_or_errors(tmp_path, caplog, monkeypatc
     assert sink.stat().st_size > 1000
     canaries.assert_absent("\n".join(shown).encode(), "an error, repr or traceback")
     canaries.assert_absent(caplog.text.encode(), "a log")
-
-
-def scan(pid, wanted):
-    """Which of the wanted byte strings are in another process's memory."""
-    found = set()
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
-            span, permissions, *_ = line.split()
-            if "r" not in permissions or line.rstrip().endswith(("[vvar]", "[vsyscall]")):
-                continue
-            start, end = (int(part, 16) for part in span.split("-"))
-            try:
-                memory.seek(start)
-                data = memory.read(end - start)
-            except (OSError, ValueError, OverflowError):
-                continue
-            found |= {canary for canary in wanted if canary in data}
-    return found
 
 
 @pytest.mark.parametrize("keep", ["keep", "drop"])

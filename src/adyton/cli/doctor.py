@@ -80,7 +80,7 @@ def _memory() -> Iterator[Finding]:
     from adyton.crypto.secretbytes import SecretBytes  # noqa: PLC0415 - idem
 
     with SecretBytes.random(32):
-        locked, unlocked = arena.status()
+        locked, unlocked, _ = arena.status()
     if unlocked:
         yield Finding("warn", "secret memory can't be locked", "raise RLIMIT_MEMLOCK (ulimit -l)")
     else:

@@ -8,6 +8,7 @@ import typer
 
 from adyton.cli.state import OutFile, flag, state
 from adyton.errors import ConfigurationError
+from adyton.hardening import forget_variable, harden_process
 
 _DEV_TOKEN_HINT: Final = "Give --dev-root-token-id together with --dev."  # noqa: S105 - a hint
 
@@ -36,6 +37,8 @@ def serve(
     tls_client_ca: Annotated[str | None, flag("tls.client_ca")] = None,
 ) -> None:
     """Serve the store over HTTP, with the API of Vault."""
+    harden_process()  # before the HTTP server's library is loaded
+    forget_variable("ADYTON_DEV_ROOT_TOKEN_ID")
     dev = dev or dev_tls
     if dev_root_token_id and not dev:
         raise ConfigurationError(

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from adyton import durable
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import ConfigurationError, InvalidInput, RootUnavailable
+from adyton.hardening import forget_variable
 
 Ask: TypeAlias = Callable[[str], SecretBytes]
 """Asks a person for a secret; the argument is the prompt. The root wipes what it gets."""
@@ -50,8 +51,8 @@ def from_person(ask: Ask | None, *, confirm: bool) -> SecretBytes:
 def from_environment(name: str) -> SecretBytes:
     """Take a passphrase out of an environment variable, so that child processes don't get it.
 
-    The kernel still shows the environment a process was started with in ``/proc/PID/environ``,
-    to the same user and root; a file is the better way.
+    It is overwritten where the kernel shows it, in ``/proc/PID/environ``; whoever looked there
+    before has seen it, so that a file is the better way.
 
     Raises:
         ConfigurationError: The name can't be a variable's name, or the variable is not set.
@@ -62,7 +63,7 @@ def from_environment(name: str) -> SecretBytes:
             "what follows 'passphrase:env=' can't be the name of an environment variable",
             hint="Write 'passphrase:env=NAME', and put the passphrase into the variable NAME.",
         )
-    value = os.environb.pop(name.encode(), None)
+    value = forget_variable(name)
     if value is None:
         raise ConfigurationError(
             f"the environment variable {name} with the passphrase is not set",
