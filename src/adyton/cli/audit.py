@@ -172,7 +172,7 @@ def archive(
 ) -> None:
     """Move old records to files; 'verify --archive' reads them there."""
     at = state()
-    with at.open() as store:
+    with at.local() as store:
         report = store.audit.archive(folder, keep=keep)
     if at.ui.json:
         at.ui.document({"first": report.first, "end": report.end, "folder": str(report.folder)})

@@ -32,7 +32,8 @@ def register(app: typer.Typer) -> None:
 def doctor() -> None:
     """Look for trouble: files, root, storage, keys, log, memory; ends with 6 if there is some."""
     at = state()
-    found = [*_files(at), *_memory(), *_store(at)]
+    here = () if at.addr else (*_files(at), *_memory())
+    found = [*here, *_store(at)]
     if at.ui.json:
         at.ui.document([finding._asdict() for finding in found])
     else:

@@ -11,7 +11,8 @@ code meaning
 5    access denied
 6    the store: missing, there already, locked, full, read-only, closed
 7    integrity or audit: what is stored, or a proof, is not what was written
-8    the root of trust: wrong, locked or away
+8    the root of trust: wrong, locked or away; a server that is sealed
+9    a server that can't be reached, is busy, or fails
 ==== =====================================================================
 
 ``adyton run`` ends with the exit code of the program it ran.
@@ -26,7 +27,21 @@ from typing import Annotated, Final
 import typer
 
 from adyton import errors
-from adyton.cli import audit, config, doctor, keys, running, secrets, serve, tls, transfer, users
+from adyton.cli import (
+    audit,
+    config,
+    doctor,
+    keys,
+    login,
+    policies,
+    running,
+    secrets,
+    serve,
+    tls,
+    tokens,
+    transfer,
+    users,
+)
 from adyton.cli.state import State, flag, set_state
 from adyton.cli.ui import Ui
 
@@ -44,6 +59,7 @@ EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
     (errors.IntegrityError, 7),
     (errors.AuditError, 7),
     (errors.RootError, 8),
+    (errors.ServerUnavailable, 9),
 )
 
 app = typer.Typer(
@@ -56,6 +72,7 @@ app = typer.Typer(
 )
 
 _VALUED: Final = (
+    "--addr",
     "--config",
     "--store",
     "--root",
@@ -79,10 +96,14 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     config_file: Annotated[
         Path | None,
         typer.Option("--config", envvar="ADYTON_CONFIG", help="Configuration file, TOML."),
     ] = None,
+    addr: Annotated[
+        str, typer.Option("--addr", envvar="ADYTON_ADDR", help="A server, instead of a store.")
+    ] = "",
     store: Annotated[str | None, flag("store.url")] = None,
     root: Annotated[str | None, flag("store.root")] = None,
     user: Annotated[
@@ -114,15 +135,34 @@ def options(
         "audit.sinks": audit_sink or None,
     }
     given = {key: value for key, value in flags.items() if value is not None}
-    set_state(State(user, debug, ui, config_file, given))
+    set_state(State(user, debug, ui, config_file, given, _server(context, addr, given)))
+
+
+def _server(context: typer.Context, addr: str, flags: dict[str, object]) -> str:
+    """The server that is meant; a store that is named beside the command comes before ADYTON_ADDR.
+
+    Raises:
+        InvalidInput: Options of a store stand beside one that names a server.
+    """
+    source = context.get_parameter_source("addr")
+    explicit = source is not None and source.name == "COMMANDLINE"
+    if explicit and addr and flags:
+        raise errors.InvalidInput(
+            "--store, --root, --wait and --audit-sink are for a store that is opened here",
+            hint="A server has settings of its own; leave them out, or leave out --addr.",
+        )
+    return "" if "store.url" in flags and not explicit else addr
 
 
 secrets.register(app)
 transfer.register(app)
 running.register(app)
 serve.register(app)
+login.register(app)
 app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove, archive.")
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
+app.add_typer(tokens.app, name="token", help="Tokens of a server.")
+app.add_typer(policies.app, name="policy", help="Policies of a server.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")
 app.add_typer(config.app, name="config", help="The configuration: check, show.")
 app.add_typer(tls.app, name="tls", help="Certificates for development.")

@@ -3,14 +3,16 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from adyton.cli.secrets import json_field
 from adyton.cli.state import OutFile, read_private, state
 from adyton.errors import InvalidInput
-from adyton.library import SecretStore
+
+if TYPE_CHECKING:
+    from adyton.cli.state import Store
 
 _REFERENCE: Final = re.compile(r"\{\{\s*adyton:(.*?)\s*\}\}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -32,7 +34,7 @@ def variable(name: str, prefix: str) -> str:
 
 
 def _environment(
-    store: SecretStore, user: str, prefix: str, tags: list[str], named: list[str]
+    store: "Store", user: str, prefix: str, tags: list[str], named: list[str]
 ) -> dict[str, str]:
     wanted: dict[str, str] = {}
     if not named or prefix or tags:
@@ -132,7 +134,7 @@ def render(
         at.ui.done(f"written to {out}")
 
 
-def _fill(store: SecretStore, user: str, text: str, references: set[str]) -> str:
+def _fill(store: "Store", user: str, text: str, references: set[str]) -> str:
     split = {reference: reference.rpartition("#") for reference in references}
     names = {reference: parts[0] if parts[1] else reference for reference, parts in split.items()}
     found = store.get_secrets(user, names.values())

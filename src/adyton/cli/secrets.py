@@ -110,7 +110,7 @@ def init() -> None:
     root = at.root or f"keyfile:{at.store.removeprefix('sqlite:///')}.key"
     at.configure({"store.root": root})
     made_key = root.startswith("keyfile:") and not Path(root[8:]).exists()
-    with at.open(create=True) as store:
+    with at.local(create=True) as store:
         vkey = store.audit.vkey
     if at.ui.json:
         at.ui.document({"store": at.store, "root": root.partition(":")[0], "vkey": vkey})

@@ -1,12 +1,10 @@
-"""The commands that serve the store over HTTP, and that make a first token for it."""
+"""The command that serves the store over HTTP."""
 
-import os
-import sys
 from typing import Annotated, Final
 
 import typer
 
-from adyton.cli.state import OutFile, flag, state
+from adyton.cli.state import flag, state
 from adyton.errors import ConfigurationError
 from adyton.hardening import forget_variable, harden_process
 
@@ -14,11 +12,8 @@ _DEV_TOKEN_HINT: Final = "Give --dev-root-token-id together with --dev."  # noqa
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command(name="serve")(serve)
-    tokens = typer.Typer(no_args_is_help=True)
-    tokens.command(name="root")(root_token)
-    app.add_typer(tokens, name="token", help="Tokens of the server.")
 
 
 def serve(
@@ -72,21 +67,3 @@ def serve(
         configuration,
         ready=lambda up: at.ui.note(f"serving {at.store} at {up.address}"),
     )
-
-
-def root_token(out: OutFile = None) -> None:
-    """Make a root token of the store's server; the store must not be open elsewhere."""
-    from adyton.server.tokens import make_root_token  # noqa: PLC0415 - loaded on use
-
-    at = state()
-    with at.open() as store:
-        text = make_root_token(store._opened)  # noqa: SLF001 - both are faces of it
-    if out is None:
-        if at.ui.json:
-            at.ui.document({"token": text})
-        else:
-            sys.stdout.write(text + "\n")
-        return
-    fd = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(text + "\n")

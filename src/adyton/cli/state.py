@@ -1,11 +1,12 @@
-"""What the options in front of a command say, and how its store is opened."""
+"""What the options in front of a command say, and how its store or its server is opened."""
 
 import os
+import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,9 +16,14 @@ from adyton.config.fields import help_of, settings_of
 from adyton.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:
+    from adyton.client import Client
     from adyton.crypto.secretbytes import SecretBytes
     from adyton.library import SecretStore
     from adyton.wiring import Options
+
+    Store = SecretStore | Client
+
+_MAX_LINE: Final = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -29,6 +35,7 @@ class State:
     ui: Ui = field(default_factory=Ui)
     config_file: Path | None = None
     flags: dict[str, object] = field(default_factory=dict)
+    addr: str = ""
     _configuration: Configuration | None = None
 
     def loaded(self, flags: Mapping[str, object] | None = None, *, files: bool = False) -> Loaded:
@@ -66,11 +73,13 @@ class State:
         return self.configuration().store.root
 
     def who(self) -> str:
-        """The user whose secrets are meant.
+        """The user whose secrets are meant; on a server, by default the token's own.
 
         Raises:
             InvalidInput: None was named.
         """
+        if not self.user and self.addr:
+            return "me"
         if not self.user:
             raise InvalidInput("no user is named", hint="Give --user ID, or set ADYTON_USER.")
         return self.user
@@ -101,12 +110,39 @@ class State:
             ask=self.ask,
         )
 
-    def open(self, *, create: bool = False, upkeep: bool = False) -> "SecretStore":
-        """Open the store.
+    def open(self) -> "Store":
+        """The server that is named, or else the store.
 
         Raises:
             AdytonError: It can't be opened; the text says why.
         """
+        return self.client() if self.addr else self.local()
+
+    def client(self, *, token: str | None = None, namespace: str = "") -> "Client":
+        """The server that is named.
+
+        Args:
+            token: Instead of the one in the environment, or in the token file.
+            namespace: Whose log-ins, tokens and policies are meant; empty: the operator's.
+
+        Raises:
+            AdytonError: None is named, or it can't be used.
+        """
+        from adyton.client import Client  # noqa: PLC0415 - loaded on use
+
+        return Client(self.addr or None, token, user=namespace or None)
+
+    def local(self, *, create: bool = False, upkeep: bool = False) -> "SecretStore":
+        """The store itself, for what no server offers.
+
+        Raises:
+            AdytonError: It can't be opened, or a server is named; the text says why.
+        """
+        if self.addr:
+            raise InvalidInput(
+                "this works on a store itself, and a server is named by --addr or ADYTON_ADDR",
+                hint="Run it where the store is, with --store PATH or without ADYTON_ADDR.",
+            )
         from adyton.library import SecretStore  # noqa: PLC0415 - loaded on use
         from adyton.wiring import open_store  # noqa: PLC0415 - idem
 
@@ -182,6 +218,47 @@ def read_stdin(limit: int) -> bytearray:
     return data
 
 
+def read_secret_line(prompt: str, file: Path | None) -> str:
+    """A password, token or the like: from a file, a prompt, or standard input; never an argument.
+
+    Raises:
+        InvalidInput: It can't be read, is empty, or no text.
+    """
+    if file is not None and str(file) != "-":
+        data = read_private(file)
+    elif file is None and sys.stdin.isatty():
+        with state().ui.ask_secret(prompt) as typed:
+            data = bytearray(typed.writable())
+    else:
+        data = read_stdin(_MAX_LINE)
+    try:
+        text = data.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        text = ""
+    finally:
+        data[:] = bytes(len(data))
+    if not text:
+        raise InvalidInput(f"the {prompt} is empty, or no text")
+    return text
+
+
+def write_secret_line(text: str, out: Path | None) -> None:
+    """Write a token to standard output, or to a new file that its owner alone can read.
+
+    Raises:
+        InvalidInput: The file is there already, or can't be made.
+    """
+    if out is None:
+        sys.stdout.write(text + "\n")
+        return
+    from adyton import durable  # noqa: PLC0415 - loaded on use
+
+    try:
+        durable.create(out, f"{text}\n".encode())
+    except OSError as error:
+        raise InvalidInput(f"the file can't be written ({error.strerror})") from None
+
+
 Name = Annotated[str, typer.Argument(help="Name of the secret, such as db/password.")]
 Versions = Annotated[
     list[int] | None, typer.Option("--version", "-V", help="A version; may be repeated.")
@@ -189,4 +266,13 @@ Versions = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 OutFile = Annotated[
     Path | None, typer.Option("--out", help="Write to this file, readable by you alone.")
+]
+Namespace = Annotated[
+    str,
+    typer.Option(
+        envvar="ADYTON_NAMESPACE", help="Whose namespace on the server; else the operator's."
+    ),
+]
+SecretFile = Annotated[
+    Path | None, typer.Option("--file", help="Read it from this file, instead of being asked.")
 ]
