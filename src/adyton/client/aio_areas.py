@@ -112,7 +112,7 @@ class AsyncAudit:
 
     async def checkpoint(self) -> bytes:
         """A signed checkpoint of the log as it is now; keep it outside the store."""
-        answer = await self._client._call(read("adyton/audit/checkpoint", {}, method="POST"))
+        answer = await self._client._call(read("adyton/audit/checkpoint", method="POST"))
         return answer.parse(Checkpoint).checkpoint.encode()
 
     async def prove(self, index: int, *, user: UserId | None = None) -> bytes:

@@ -113,7 +113,7 @@ class Audit:
 
     def checkpoint(self) -> bytes:
         """A signed checkpoint of the log as it is now; keep it outside the store."""
-        answer = self._client._call(read("adyton/audit/checkpoint", {}, method="POST"))
+        answer = self._client._call(read("adyton/audit/checkpoint", method="POST"))
         return answer.parse(Checkpoint).checkpoint.encode()
 
     def prove(self, index: int, *, user: UserId | None = None) -> bytes:

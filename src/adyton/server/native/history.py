@@ -23,7 +23,7 @@ _SCAN: Final = 20_000
 async def read_log(call: Call) -> Reply:
     """A page of records, newest first."""
     query = call.query(shapes.AuditQuery)
-    asked = msgspec.json.encode([query.name, query.action, query.success]).decode()
+    asked = msgspec.json.encode([query.name, query.action, query.success, query.below]).decode()
     user = _whose(call)
     pages = Pages(call.core, "audit", user or "", asked)
     position = await call.checked(lambda: pages.position(query.cursor))
@@ -33,7 +33,7 @@ async def read_log(call: Call) -> Reply:
             call.caller,
             user,
             limit=query.limit,
-            below=None if position is None else int(position),
+            below=query.below if position is None else int(position),
             wanted=arguments.audit_filter(query.name, query.action, query.success),
             scan=_SCAN,
         )

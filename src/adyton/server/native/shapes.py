@@ -146,6 +146,7 @@ class AuditQuery(PageQuery, kw_only=True):
     name: Prefix | None = None
     action: Annotated[str, Meta(max_length=64)] | None = None
     success: bool | None = None
+    below: Annotated[int, Meta(ge=0, le=MAX_NUMBER)] | None = None
 
 
 class WriteBody(Shape, kw_only=True):
