@@ -27,13 +27,17 @@ class Server:
 
     def __init__(self, *options, env=None):
         self.port = free_port()
+        command = [BIN / "adyton", *options, "--listen", f"127.0.0.1:{self.port}"]
+        self._start(command, env)
+
+    def _start(self, command, env, out=subprocess.PIPE, err=subprocess.PIPE):
         self.addr = f"http://127.0.0.1:{self.port}"
         self.token = TOKEN
         started = time.monotonic()
         self.process = subprocess.Popen(
-            [BIN / "adyton", *options, "--listen", f"127.0.0.1:{self.port}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            command,
+            stdout=out,
+            stderr=err,
             text=True,
             env={**os.environ, **(env or {})},
         )
@@ -104,3 +108,28 @@ class Server:
         self.process.terminate()
         out, err = self.process.communicate(timeout=30)
         return self.process.returncode, out, err
+
+
+class WatchedServer(Server):
+    """A server over a disk that can fail, with telemetry as given; see ``watched_server.py``."""
+
+    def __init__(self, folder, **settings):
+        self.port = free_port()
+        self.folder = folder
+        child = Path(__file__).with_name("watched_server.py")
+        command = [sys.executable, child, folder, str(self.port), TOKEN, json.dumps(settings)]
+        self.outputs = folder / "stdout", folder / "stderr"
+        # Files: nobody reads a pipe while the server runs.
+        with self.outputs[0].open("w") as out, self.outputs[1].open("w") as err:
+            self._start(command, {"PYTHONPATH": str(child.parent)}, out, err)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(30)
+        return self.process.returncode, *(path.read_text() for path in self.outputs)
+
+    def fail_disk(self, how):
+        """Let the disk fail from now on, or heal it."""
+        fault = self.folder / "fault"
+        fault.write_text(how) if how else fault.unlink()
+        time.sleep(0.1)

@@ -1,10 +1,8 @@
 """A thief of the files, logs and error texts learns no value, name, tag or user id."""
 
-import base64
 import gc
 import logging
 import os
-import secrets
 import subprocess
 import sys
 import traceback
@@ -14,6 +12,7 @@ import pytest
 
 from adyton import Caller
 from adyton.errors import AdytonError
+from canaries import Canaries
 from memory import scan
 from support import Place
 
@@ -31,31 +30,6 @@ store.list_secrets("u")
 print("ready", flush=True)
 sys.stdin.read()
 """
-
-
-def forms(canary):
-    """A canary as it could be written: plain, hex, base64 at each offset."""
-    raw = canary.encode()
-    yield raw
-    yield raw.hex().encode()
-    for offset in range(3):
-        encoded = base64.b64encode(b"x" * offset + raw)
-        yield encoded[4:-4]
-
-
-class Canaries:
-    def __init__(self):
-        self.all = {}
-
-    def new(self, kind):
-        canary = f"{kind}{secrets.token_hex(12)}"
-        self.all[canary] = kind
-        return canary
-
-    def assert_absent(self, data, where):
-        for canary, kind in self.all.items():
-            for form in forms(canary):
-                assert form not in data, f"a {kind} is in {where}"
 
 
 def test_nothing_private_is_in_files_logs_or_errors(tmp_path, caplog, monkeypatch):

@@ -16,6 +16,8 @@ from adyton.server.http import Handler, Request, Response
 from adyton.server.paths import canonical
 from adyton.server.refusals import refusal
 from adyton.server.telemetry.counters import RequestStats
+from adyton.server.telemetry.describe import describe, frames
+from adyton.server.telemetry.seen import RequestLog
 
 _log = logging.getLogger("adyton.server")
 
@@ -68,6 +70,7 @@ class Application:
     Attributes:
         in_flight: Requests under way.
         idle: Set once no request is under way after :meth:`stop`.
+        log: Writes a line for each request that was answered; None for no lines.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Application:
     ) -> None:
         self._admission = admission or Admission(lambda _: None)
         self._stats = stats or RequestStats()
+        self.log: RequestLog | None = None
         self._handler = handler
         self._limits = limits
         self.in_flight = 0
@@ -112,8 +116,8 @@ class Application:
         self.in_flight += 1
         try:
             response = await self._respond(scope, protocol)
-        except Exception:  # noqa: BLE001 - the last resort; the text may hold anything
-            _log.exception("a request failed", exc_info=False)
+        except Exception as error:  # noqa: BLE001 - the last resort; the text may hold anything
+            _log.error("a request failed: %s at %s", describe(error), frames(error))
             response = self._refuse(scope, 500, "internal error")
         finally:
             self.in_flight -= 1
@@ -208,6 +212,8 @@ class Application:
         else:
             protocol.response_empty(response.status, headers)
         self._stats.done(scope.method, scope.path, response.status, len(response.body), seconds)
+        if self.log is not None:
+            self.log.answered(scope, response, seconds)
 
 
 async def _arrived(part: "Awaitable[bytes]", ends: float) -> bytes:

@@ -15,12 +15,13 @@ def build_handler(core: Core, telemetry: Telemetry | None = None) -> tuple[Handl
     services = Services(core, telemetry)
     vault = VaultApi(services)
     native = NativeApi(services)
+    run = services.telemetry.run
 
     async def handle(request: Request) -> Response:
         if request.path.startswith(NATIVE):
-            return await core.commit.run_async(native.handle(request))
+            return await core.commit.run_async(run(native.handle(request)))
         if request.path.startswith("v1/"):
-            return await vault.handle(request)
+            return await run(vault.handle(request))
         return errors(404)
 
-    return handle, services
+    return services.telemetry.watched(handle, services.spaces.cached), services

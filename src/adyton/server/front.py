@@ -22,6 +22,7 @@ from typing import Any, Final
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
 from granian.server.embed import Server
 
 from adyton.config import Configuration
@@ -29,6 +30,7 @@ from adyton.errors import ConfigurationError
 from adyton.server.app import Application, Exchange, Scope
 from adyton.server.certificates import Certificates
 from adyton.server.listening import listen_on, share, url_of
+from adyton.server.telemetry.logs import LOGGERS_OF_GRANIAN
 
 _log = logging.getLogger("adyton.server")
 
@@ -100,7 +102,8 @@ class _Granian(Server):
             websockets=False,
             backlog=_BACKLOG,
             http1_settings=HTTP1Settings(max_buffer_size=configuration.limits.header_bytes),
-            log_enabled=False,
+            log_level=LogLevels.error,  # it warns at each start that it is embedded
+            log_dictconfig=LOGGERS_OF_GRANIAN,
         )
 
     def build_ssl_context(self, *_: object) -> None:

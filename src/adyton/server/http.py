@@ -18,7 +18,8 @@ class Request:
         address: Where it came from.
         request_id: A fresh identifier of ours.
         query_string: The query as it came.
-        session: Who asks, if that is in memory and nothing was waited for since.
+        session: Who asks, once let in; before that, only if it is in memory and nothing was
+            waited for since.
     """
 
     __slots__ = (

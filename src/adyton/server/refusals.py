@@ -53,4 +53,4 @@ def refusal(
     if path.removeprefix("/").startswith(NATIVE):
         problem = REFUSALS.get(status) or INTERNAL._replace(status=status)
         return problem_answer(problem, text, "", request_id, *headers)
-    return Response(status, _encode({"errors": [text]}), headers=headers)
+    return Response(status, _encode({"errors": [text]}), headers=headers).identified(request_id)

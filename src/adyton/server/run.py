@@ -22,7 +22,9 @@ from adyton.server.certificates import read, stamp, try_out
 from adyton.server.front import Front
 from adyton.server.notify import notify
 from adyton.server.renewal import Renewal
-from adyton.server.telemetry.state import Telemetry
+from adyton.server.telemetry import logs
+from adyton.server.telemetry.seen import RequestLog
+from adyton.server.telemetry.state import make_telemetry
 from adyton.server.tokens import make_root_token
 from adyton.server.vault.service import Services
 from adyton.service.access.tidy import Tidy
@@ -65,10 +67,14 @@ def serve(
     Raises:
         ConfigurationError: The address can't be listened on, or TLS can't be set up.
     """
+    written = logs.configure(configuration.telemetry)
     try:
-        uvloop.run(_serve(opened, configuration, root_token, ready))
+        uvloop.run(_serve(opened, configuration, root_token, ready, written))
     finally:
-        opened.close()
+        try:
+            opened.close()
+        finally:
+            written.close()
 
 
 async def _serve(
@@ -76,8 +82,10 @@ async def _serve(
     configuration: Configuration,
     root_token: str | None,
     ready: Callable[[Up], None],
+    written: logs.Logs,
 ) -> None:
-    telemetry = Telemetry(configuration.telemetry.unauthenticated_metrics)
+    asyncio.get_running_loop().set_exception_handler(logs.on_loop_error)
+    telemetry = make_telemetry(configuration.telemetry)
     handler, services = build_handler(opened.core, telemetry)
     roots = RootCheck(opened.core)
     if telemetry.store is not None:
@@ -86,6 +94,9 @@ async def _serve(
     admission = Admission(services.gate.known, configuration)
     application = Application(handler, configuration.limits, telemetry.requests, admission)
     telemetry.in_flight = lambda: application.in_flight
+    telemetry.log_dropped = lambda: written.outlet.dropped
+    if configuration.telemetry.log_requests:
+        application.log = RequestLog(written.log, services.spaces.cached)
     seen = stamp(configuration.tls)
     certificates = read(configuration.tls) if configuration.tls.cert else None
     if certificates is not None:
@@ -115,6 +126,8 @@ async def _serve(
         await asyncio.wait_for(application.idle.wait(), configuration.server.grace)
     await front.stop()
     roots.close()
+    if telemetry.tracing is not None:
+        await asyncio.to_thread(telemetry.tracing.close)
 
 
 def _handle_signals(renewal: Renewal | None) -> asyncio.Event:

@@ -49,6 +49,7 @@ class ServerCollector(Collector):
             yield from _audit(state)
             yield from self._keys(state)
             yield from _access(state)
+        yield _one("adyton_log_lines_dropped_total", self._telemetry.log_dropped())
         expires = self._telemetry.certificate_expires()
         if expires is not None:
             yield _one("adyton_tls_certificate_expiry_timestamp_seconds", expires)

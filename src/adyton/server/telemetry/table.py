@@ -77,6 +77,10 @@ METRICS: Final = (
         "Logins by result: succeeded, failed or throttled.", ("result",),
     ),
     Metric(
+        "adyton_log_lines_dropped_total", "counter",
+        "Lines of the log that were lost because nobody took them.",
+    ),
+    Metric(
         "adyton_tls_certificate_expiry_timestamp_seconds", "gauge",
         "When the server's certificate expires.",
     ),

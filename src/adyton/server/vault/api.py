@@ -81,7 +81,7 @@ class VaultApi:
         session = context.request.session or gate.known(text)
         if session is None or session.token.num_uses or session.token.cidrs or session.token.wraps:
             session = await gate.enter(text, context.origin)
-        context.session = session
+        context.session = context.request.session = session
         space = self._services.spaces.cached(context.user)
         context.space = space or await self._services.spaces.get(context.user)
         if found is None:

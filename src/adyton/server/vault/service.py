@@ -6,7 +6,6 @@ from adyton.model import Caller
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.context import Context
 from adyton.server.vault.routes import Route
-from adyton.service.access.gate import Gate
 from adyton.service.access.records import Mount
 from adyton.service.access.spaces import Spaces
 from adyton.service.access.tokens import Tokens
@@ -39,7 +38,7 @@ class Services:
         self.secrets: Final = Secrets(core)
         self.directory: Final = Directory(core)
         self.spaces: Final = Spaces(core)
-        self.gate: Final = Gate(core, self.spaces)
+        self.gate: Final = self.telemetry.gate(core, self.spaces)
         self.tokens: Final = Tokens(core, self.gate)
         self.wrapping: Final = Wrapping(core, self.tokens)
         self.cubbyhole: Final = Cubbyhole(core)

@@ -1,0 +1,65 @@
+"""A receiver of OTLP over HTTP: it decodes what it gets by OpenTelemetry's own definitions."""
+
+import gzip
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+
+class Receiver:
+    """Listens on loopback, in a thread."""
+
+    def __init__(self):
+        self.raw = []
+        self.spans = []
+        self.resources = []
+        self.failing = False
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                if receiver.failing:
+                    self.send_response(400)
+                    self.end_headers()
+                    return
+                receiver.take(self.path, body)
+                answer = ExportTraceServiceResponse().SerializeToString()
+                self.send_response(200)
+                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *args):
+                return
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self._http.server_port}/v1/traces"
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def take(self, path, body):
+        assert path == "/v1/traces"
+        self.raw.append(body)
+        request = ExportTraceServiceRequest.FromString(body)
+        for resource in request.resource_spans:
+            self.resources.append(resource.resource)
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
+
+    def close(self):
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def attributes(span):
+    """A span's attributes as a dict."""
+    return {
+        pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in span.attributes
+    }
