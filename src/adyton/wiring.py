@@ -211,5 +211,10 @@ def _open_in(
     sinks = [open_sink(sink) if isinstance(sink, str) else sink for sink in options.sinks]
     upkeep = Upkeep(core, sinks, reveal=options.reveal_to_sinks, jobs=options.upkeep)
     core.sink_floor = upkeep.floor
+    core.sinks = tuple(
+        (kind, place)
+        for sink in options.sinks
+        for kind, _, place in [(sink if isinstance(sink, str) else "other:").partition(":")]
+    )
     upkeep.start()
     return Opened(core, upkeep, caller, folder)

@@ -12,6 +12,8 @@ from adyton.errors import AccessDenied, SecretNotFound
 from adyton.model import Action, State
 from adyton.service import auditlog, directory, keyadmin, kv, portability, secrets, users
 from adyton.service.access.gate import Gate, Session
+from adyton.service.access.identity import Identity
+from adyton.service.access.leases import Leases
 from adyton.service.access.records import MountTable, Token
 from adyton.service.access.spaces import Space, Spaces
 from adyton.service.access.tidy import Tidy
@@ -35,6 +37,8 @@ ROOMS = {
     "tokens": Tokens,
     "wrapping": Wrapping,
     "tidy": Tidy,
+    "leases": Leases,
+    "identity": Identity,
 }
 
 
@@ -48,6 +52,8 @@ ABSENCE_IS_NO_ERROR = {("kv", "delete"), ("kv", "destroy"), ("kv", "undelete")}
 MAKERS = {
     "tokens": made_tokens,
     "wrapping": lambda core: Wrapping(core, made_tokens(core)),
+    "leases": lambda core: Leases(core, made_tokens(core)),
+    "identity": lambda core: Identity(core, Spaces(core)),
     "tidy": lambda core: Tidy(core, Spaces(core), made_tokens(core)),
 }
 OPERATIONS = sorted(
@@ -73,6 +79,8 @@ def arguments(tmp_path):
         "text": 'path "x" { capabilities = ["read"] }',
         "ident": "0" * 64,
         "increment": 0,
+        "lease": "auth/token/create/none",
+        "metadata": {},
         "parent": Session("0" * 64, Token("a"), Space("alice", MountTable([], []), {})),
         "session": Session("0" * 64, Token("a"), Space("alice", MountTable([], []), {})),
         "request": TokenRequest(),

@@ -39,6 +39,7 @@ class Core:
         roots: What wraps the master key.
         opened: Metadata that was opened lately.
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
+        sinks: Where records are copied to: kind and place.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Core:
         self.opened = OpenedCache()
         ring.forgotten = self.opened.clear
         self.sink_floor: Callable[[], int | None] = _no_sinks
+        self.sinks: tuple[tuple[str, str], ...] = ()
 
     # -- identity -------------------------------------------------------------------------------
 

@@ -1,23 +1,47 @@
 """The way of a request: route, token, policy, handler, wrapping, answer."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from adyton.errors import AccessDenied, AdytonError, SecretNotFound
 from adyton.server.errors import status_of
 from adyton.server.http import Request, Response
 from adyton.server.jsonbody import LARGE, check_large
 from adyton.server.telemetry.state import StoreState
-from adyton.server.vault import metrics, policies, sysapi, tokens, wrapping
+from adyton.server.vault import (
+    auditapi,
+    identity,
+    leases,
+    metrics,
+    policies,
+    sysapi,
+    tokens,
+    wrapping,
+)
 from adyton.server.vault.context import Context
 from adyton.server.vault.kv import Kv
 from adyton.server.vault.logins import approle, userpass
-from adyton.server.vault.reply import EMPTY, Reply, errors, wrapped
-from adyton.server.vault.routes import LIST, OPERATIONS, PATCH, READ, UPDATE, Answer, Exists, Routes
+from adyton.server.vault.reply import EMPTY, UNSUPPORTED_PATH, Reply, errors, wrapped
+from adyton.server.vault.routes import (
+    LIST,
+    OPERATIONS,
+    PATCH,
+    READ,
+    UPDATE,
+    Answer,
+    Exists,
+    Route,
+    Routes,
+)
 from adyton.server.vault.service import Services
 from adyton.service.access.logins import Logins, method_of
 from adyton.service.access.policy import Capability
+from adyton.service.access.records import Mount
 
 _DENIED: Final = "permission denied"
+Found: TypeAlias = tuple[Route, dict[str, str]]
+"""A route with the path's named parts."""
+Place: TypeAlias = tuple[str, Mount]
+"""A mount with its own whole path."""
 
 
 class VaultApi:
@@ -30,7 +54,7 @@ class VaultApi:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._routes = Routes()
-        for room in (sysapi, metrics, policies, tokens, wrapping):
+        for room in (sysapi, auditapi, metrics, policies, tokens, leases, wrapping, identity):
             room.add_routes(self._routes, services)
         self._kv = Kv(services)
         logins = Logins(services.core, services.tokens)
@@ -65,38 +89,35 @@ class VaultApi:
         operation = _operation(context.request)
         if operation is None:
             return errors(405, "unsupported operation")
+        services = self._services
+        spaces, gate = services.spaces, services.gate
         found = self._routes.find(context.path)
-        if found is not None and found[0].public:
-            route, context.args = found
-            handler = route.handlers.get(operation)
-            if handler is None:
-                return errors(405, "unsupported operation")
-            return await self._finish(context, await handler(context))
-        if found is None and context.path.startswith("auth/"):
-            answer = await self._login(context, operation)
-            if answer is not None:
-                return answer
-        gate = self._services.gate
+        place = None
+        if found is None:
+            context.space = spaces.cached(context.user) or await spaces.get(context.user)
+            place = context.space.mount_at(context.path)
+            if place is None and context.enter_namespace():
+                return await self._answer(context)
+        public = self._public(context, found, place)
+        if public is not None:
+            return await self._unchecked(context, operation, public)
         text = context.token_text
         session = context.request.session or gate.known(text)
         if session is None or session.token.num_uses or session.token.cidrs or session.token.wraps:
             session = await gate.enter(text, context.origin)
         context.session = context.request.session = session
-        space = self._services.spaces.cached(context.user)
-        context.space = space or await self._services.spaces.get(context.user)
-        if found is None:
-            place = context.space.mount_at(context.path)
-            if place is not None:
-                prefix, context.mount = place
-                rest = context.path[len(prefix) :]
-                kind = context.mount.type
-                if kind == "kv":
-                    return await self._kv.handle(context, operation, rest, self)
-                login = self._services.logins.get(kind)
-                found = login.find(context.path, prefix) if login else None
+        context.space = spaces.cached(context.user) or await spaces.get(context.user)
+        if place is not None:
+            prefix, context.mount = place
+            if context.mount.type == "kv":
+                return await self._kv.handle(context, operation, context.path[len(prefix) :], self)
+            login = services.logins.get(context.mount.type)
+            found = login.find(context.path, prefix) if login else None
         if found is None:
             await self.check(context, operation)
-            return errors(404, f'no handler for route "{context.path}". route entry not found.')
+            asked = context.request.path.removeprefix("v1/")
+            nowhere = f'no handler for route "{asked}". route entry not found.'
+            return errors(404, nowhere if place is None else UNSUPPORTED_PATH)
         route, context.args = found
         handler = route.handlers.get(operation)
         if not route.own_check:
@@ -105,21 +126,25 @@ class VaultApi:
             return errors(405, "unsupported operation")
         return await self._finish(context, await handler(context))
 
-    async def _login(self, context: Context, operation: Capability) -> Response | None:
-        """Answer a login, which needs no token; None if the path is not one's."""
-        services = self._services
-        context.space = await services.spaces.get(context.user)
-        place = context.space.mount_at(context.path)
-        method = services.logins.get(place[1].type) if place else None
-        found = method.find(context.path, place[0]) if method and place else None
-        if found is None or place is None or not found[0].public:
+    def _public(self, context: Context, found: Found | None, place: Place | None) -> Found | None:
+        """The route of a path that needs no token: one of the table, or a login."""
+        if found is not None:
+            return found if found[0].public else None
+        if place is None or not context.path.startswith("auth/"):
             return None
-        route, context.args = found
+        method = self._services.logins.get(place[1].type)
+        at = method.find(context.path, place[0]) if method else None
+        if at is None or not at[0].public:
+            return None
         context.mount = place[1]
+        context.caller = self._services.anonymous(context, method_of(place[1]))
+        return at
+
+    async def _unchecked(self, context: Context, operation: Capability, found: Found) -> Response:
+        route, context.args = found
         handler = route.handlers.get(operation)
         if handler is None:
             return errors(405, "unsupported operation")
-        context.caller = services.anonymous(context, method_of(place[1]))
         return await self._finish(context, await handler(context))
 
     async def check(

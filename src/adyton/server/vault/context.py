@@ -1,9 +1,9 @@
 """One request on its way through the Vault API."""
 
-from typing import Any
+from typing import Any, Final
 
 from adyton.errors import InvalidInput
-from adyton.model import Caller
+from adyton.model import Caller, user_id
 from adyton.server.http import Request, token_text
 from adyton.server.jsonbody import decode_json
 from adyton.server.vault import fields
@@ -12,6 +12,9 @@ from adyton.service.access.gate import Request as Origin
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount
 from adyton.service.access.spaces import OPERATOR_SPACE, Space
+
+NOT_BY_PATH: Final = frozenset({"adyton", "auth", "cubbyhole", "identity", "sys"})
+"""Namespaces of these names are reached by the header only: a path means what is built in."""
 
 
 class Context:
@@ -32,6 +35,7 @@ class Context:
 
     __slots__ = (
         "_body",
+        "_is_named",
         "args",
         "caller",
         "decision",
@@ -52,7 +56,9 @@ class Context:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.user = request.headers.get("x-vault-namespace", "").strip("/") or OPERATOR_SPACE
+        named = request.headers.get("x-vault-namespace")
+        self._is_named = named is not None
+        self.user = user_id(named.strip("/") or OPERATOR_SPACE) if named else OPERATOR_SPACE
         self.path = request.path.removeprefix("v1/")
         self.origin = Origin(request.address, request.request_id)
         self.args: dict[str, str] = {}
@@ -62,6 +68,19 @@ class Context:
 
     def __repr__(self) -> str:
         return "<Context>"
+
+    def enter_namespace(self) -> bool:
+        """Take the path's first segment for the namespace, as the header would name it.
+
+        Only for a path that nothing is mounted at, and a request without that header: each
+        request has one reading.
+        """
+        first, _, rest = self.path.partition("/")
+        if self._is_named or not rest or first in NOT_BY_PATH:
+            return False
+        self._is_named = True
+        self.user, self.path = user_id(first), rest
+        return True
 
     @property
     def body(self) -> dict[str, Any]:

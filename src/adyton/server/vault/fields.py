@@ -14,6 +14,16 @@ _MAX_SECONDS: Final = 100 * 366 * 86_400
 
 Body = Mapping[str, Any]
 
+TOKEN_TYPES: Final = frozenset({"", "service", "default", "default-service"})
+"""Kinds of tokens that can be asked for; all are service tokens."""
+
+
+def wrong_token_type(text: str) -> str:
+    """Why a kind of token is refused."""
+    if text.endswith("batch"):
+        return "batch tokens are not supported; use tokens of type service"
+    return f"invalid 'token_type' value \"{text[:50]}\""
+
 
 def seconds(value: object, name: str) -> int:
     """A time: whole seconds as a number or text, or Go's form such as ``1h30m``.
@@ -38,7 +48,7 @@ def seconds(value: object, name: str) -> int:
         found = 0
     if found is None:
         raise InvalidInput(
-            f"error converting input for field {name!r}: it is not a time",
+            f'error converting input for field "{name}": it is not a time',
             hint="Write seconds as a number, or a text such as 90s, 1h or 1h30m.",
         )
     if not 0 <= found <= _MAX_SECONDS:
@@ -58,7 +68,7 @@ def integer(value: object, name: str) -> int:
         return int(value)
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
         return int(value)
-    raise InvalidInput(f"error converting input for field {name!r}: expected a whole number")
+    raise InvalidInput(f'error converting input for field "{name}": expected a whole number')
 
 
 def boolean(value: object, name: str) -> bool:
@@ -74,7 +84,7 @@ def boolean(value: object, name: str) -> bool:
         return True
     if text in {"0", "f", "false", ""}:
         return False
-    raise InvalidInput(f"error converting input for field {name!r}: expected true or false")
+    raise InvalidInput(f'error converting input for field "{name}": expected true or false')
 
 
 def text(body: Body, name: str, default: str = "") -> str:
@@ -92,7 +102,7 @@ def text(body: Body, name: str, default: str = "") -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    raise InvalidInput(f"error converting input for field {name!r}: expected text")
+    raise InvalidInput(f'error converting input for field "{name}": expected text')
 
 
 def strings(value: object, name: str) -> list[str]:
@@ -107,7 +117,7 @@ def strings(value: object, name: str) -> list[str]:
         return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
         return [str(part) for part in value]
-    raise InvalidInput(f"error converting input for field {name!r}: expected a list of texts")
+    raise InvalidInput(f'error converting input for field "{name}": expected a list of texts')
 
 
 def networks(value: object, name: str) -> list[str]:
@@ -138,7 +148,7 @@ def string_map(value: object, name: str) -> dict[str, str] | None:
             str(k): ("true" if v else "false") if isinstance(v, bool) else str(v)
             for k, v in value.items()
         }
-    raise InvalidInput(f"error converting input for field {name!r}: expected texts by name")
+    raise InvalidInput(f'error converting input for field "{name}": expected texts by name')
 
 
 def integers(value: object, name: str) -> list[int]:
@@ -152,5 +162,5 @@ def integers(value: object, name: str) -> list[int]:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if not isinstance(value, list):
-        raise InvalidInput(f"error converting input for field {name!r}: expected a list")
+        raise InvalidInput(f'error converting input for field "{name}": expected a list')
     return [integer(part, name) for part in value]

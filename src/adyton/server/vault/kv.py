@@ -21,6 +21,7 @@ from adyton.service.kv import KeyValue, KvMount, KvSettings, KvVersion, as_objec
 _V1_LEASE: Final = 2_764_800
 AreaHandler: TypeAlias = Callable[[Context, KvMount, str], Awaitable[Answer]]
 _MAX_ENGINES: Final = 10_000
+_VERBS: Final = {READ: "get", LIST: "list", UPDATE: "put", DELETE: "delete"}
 _MERGE: Final = "application/merge-patch+json"
 
 
@@ -42,6 +43,7 @@ class Kv:
             ("delete", UPDATE): self._delete,
             ("undelete", UPDATE): self._undelete,
             ("destroy", UPDATE): self._destroy,
+            ("subkeys", READ): self._subkeys,
             ("metadata", READ): self._metadata,
             ("metadata", LIST): self._list,
             ("metadata", UPDATE): self._configure,
@@ -87,17 +89,21 @@ class Kv:
         return found[1]
 
     def _unknown(self, context: Context, area: str, operation: Capability) -> Response:
+        if area == "data" and operation is READ:  # the folder, or all of it
+            if context.path.endswith("/"):
+                return errors(404)
+            text = "Non-listing operations on the root of a K/V v2 mount are not supported."
+            return Reply(warnings=[text], status=404).response(context.request.request_id)
         if any(known == area for known, _ in self._areas):
             return errors(405, "unsupported operation")
-        if operation in {READ, LIST}:
-            text = (
-                "Invalid path for a versioned K/V secrets engine. See the API docs for the"
-                " appropriate API endpoints to use. If using the CLI, use 'kv get' for this"
-                " operation."
-            )
-            reply = Reply(warnings=[text], status=404)
-            return reply.response(context.request.request_id)
-        return errors(404, f'no handler for route "{context.path}". route entry not found.')
+        verb = _VERBS.get(operation)
+        text = (
+            "Invalid path for a versioned K/V secrets engine. See the API docs for the"
+            " appropriate API endpoints to use."
+        )
+        if verb:
+            text += f" If using the CLI, use 'kv {verb}' for this operation."
+        return Reply(warnings=[text], status=404).response(context.request.request_id)
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -133,10 +139,10 @@ class Kv:
             if data is None:
                 raise InvalidInput("no data provided")
             if not isinstance(data, dict):
-                raise InvalidInput("error converting input for field 'data': expected an object")
+                raise InvalidInput('error converting input for field "data": expected an object')
             options = context.body.get("options") or {}
             if not isinstance(options, dict):
-                raise InvalidInput("error converting input for field 'options': expected an object")
+                raise InvalidInput('error converting input for field "options": expected an object')
             cas = options.get("cas")
             return data, None if cas is None else fields.integer(cas, "cas")
         except AdytonError as error:
@@ -153,7 +159,25 @@ class Kv:
         await self._kv.undelete(context.caller, context.user, mount, path, _versions(context))
 
     async def _destroy(self, context: Context, mount: KvMount, path: str) -> None:
-        await self._kv.destroy(context.caller, context.user, mount, path, _versions(context))
+        versions = _versions(context, "no version number provided")
+        await self._kv.destroy(context.caller, context.user, mount, path, versions)
+
+    async def _subkeys(self, context: Context, mount: KvMount, path: str) -> Reply:
+        """The keys of a version's value, without what they hold."""
+        query = context.request.query
+        version = fields.integer(query.get("version") or 0, "version")
+        depth = fields.integer(query.get("depth") or 0, "depth")
+        found = await self._kv.read(context.caller, context.user, mount, path, version or None)
+        keys = None
+        if found.secret is not None:
+            with found.secret as secret:
+                keys = _keys_of(as_object(secret.reveal(), secret.content_type), depth)
+        shown = _version_shown(found.info) | {
+            "version": found.info.version,
+            "custom_metadata": found.custom or None,
+        }
+        status = 404 if found.secret is None else 200
+        return Reply({"subkeys": keys, "metadata": shown}, status=status)
 
     # -- metadata -------------------------------------------------------------------------------
 
@@ -234,9 +258,9 @@ class Kv:
                 context, Reply({"keys": await self._kv.names(caller, user, mount, path)})
             )
         if not path or path.endswith("/"):
-            return errors(
-                405 if not path else 404, *(["unsupported operation"] if not path else [])
-            )
+            if operation is UPDATE or operation is PATCH:
+                raise InvalidInput("cannot write to a path ending in '/'")
+            return errors(404)
         if operation == READ:
             found = await self._kv.read(caller, user, mount, path)
             if found.secret is None:
@@ -263,24 +287,37 @@ def _engine(mount: Mount) -> KvMount:
     )
 
 
+def _keys_of(value: object, depth: int, at: int = 1) -> object:
+    """An object's keys, each with None for what is no object, or lies below the depth."""
+    if not isinstance(value, dict) or not value or (depth and at > depth):
+        return None
+    return {key: _keys_of(inner, depth, at + 1) for key, inner in value.items()}
+
+
 def _conflict() -> InvalidInput:
     return InvalidInput("check-and-set parameter did not match the current version")
 
 
-def _versions(context: Context) -> list[int]:
+def _versions(context: Context, missing: str = "No version number provided") -> list[int]:
     versions = fields.integers(context.body.get("versions") or [], "versions")
     if not versions:
-        raise InvalidInput("No version number provided")
+        raise InvalidInput(missing)
     return versions
 
 
 def _settings(body: fields.Body) -> KvSettings:
-    custom = body.get("custom_metadata")
-    if custom is not None and not isinstance(custom, dict):
+    given = body.get("custom_metadata")
+    custom: dict[str, str | None] | None = None
+    if isinstance(given, dict):  # None takes a key away, in a patch
+        custom = {key: None for key, value in given.items() if value is None}
+        custom |= (
+            fields.string_map(
+                {key: value for key, value in given.items() if value is not None}, "custom_metadata"
+            )
+            or {}
+        )
+    elif given is not None:
         raise InvalidInput("custom_metadata is an object of texts")
-    for key, value in (custom or {}).items():
-        if value is not None and not isinstance(value, str):
-            raise InvalidInput(f"the value of custom_metadata {key!r} is not a text")
     maximum = body.get("max_versions")
     cas = body.get("cas_required")
     after = body.get("delete_version_after")

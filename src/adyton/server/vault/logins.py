@@ -7,7 +7,9 @@ from typing import Any
 from adyton.errors import InvalidInput, SecretNotFound
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
+from adyton.server.vault.leases import tidy_handler
 from adyton.server.vault.reply import Reply, auth_of, iso
+from adyton.server.vault.rolefields import add_fields
 from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Route, Routes
 from adyton.server.vault.service import Services
 from adyton.service.access.logins import Logins, secret_hash
@@ -56,8 +58,14 @@ def bounds_of(body: fields.Body, old: Bounds) -> Bounds:
         old.num_uses if uses is None else fields.integer(uses, "token_num_uses"),
         old.no_default_policy if bare is None else fields.boolean(bare, "token_no_default_policy"),
         old.cidrs if cidrs is None else fields.networks(cidrs, "token_bound_cidrs"),
-        fields.text(body, "token_type", old.type),
+        _token_type(fields.text(body, "token_type", old.type)),
     )
+
+
+def _token_type(text: str) -> str:
+    if text not in fields.TOKEN_TYPES:
+        raise InvalidInput(fields.wrong_token_type(text))
+    return text or "default"
 
 
 def shown(bounds: Bounds) -> dict[str, Any]:
@@ -112,6 +120,9 @@ def approle(services: Services, logins: Logins) -> Method:
             if cidrs is None
             else fields.networks(cidrs, "secret_id_bound_cidrs"),
         )
+        await put(context, role)
+
+    async def put(context: Context, role: AppRole) -> None:
         if not role.bind_secret_id and not role.secret_id_cidrs and not role.bounds.cidrs:
             raise InvalidInput("at least one constraint should be enabled on the role")
         await logins.put_role(
@@ -150,9 +161,7 @@ def approle(services: Services, logins: Logins) -> Method:
         role.role_id = fields.text(context.body, "role_id")
         if not role.role_id:
             raise InvalidInput("missing role_id")
-        await logins.put_role(
-            context.caller, context.user, context.mount, _role(context), role, context.path
-        )
+        await put(context, role)
 
     async def make(context: Context, text: str) -> Reply:
         body = context.body
@@ -196,14 +205,20 @@ def approle(services: Services, logins: Logins) -> Method:
     async def ident_of(context: Context) -> str:
         if "accessor" in context.path.rsplit("/", 2)[-2]:
             accessor = fields.text(context.body, "secret_id_accessor")
+            if not accessor:
+                raise InvalidInput("missing secret_id_accessor")
             ref = await read_object(
                 core, context.caller, context.user, SECRET_ACCESSORS, accessor, context.path,
                 _folder(context),
             )  # fmt: skip
             return ref.id
-        return secret_hash(fields.text(context.body, "secret_id"))
+        text = fields.text(context.body, "secret_id")
+        if not text:
+            raise InvalidInput("missing secret_id")
+        return secret_hash(text)
 
     async def lookup(context: Context) -> Reply | None:
+        await role_of(context)
         try:
             found = await read_object(
                 core, context.caller, context.user, SECRET_IDS, await ident_of(context),
@@ -248,6 +263,8 @@ def approle(services: Services, logins: Logins) -> Method:
     for kind in ("secret-id", "secret-id-accessor"):
         add(f"role/{{role}}/{kind}/lookup", {UPDATE: lookup})
         add(f"role/{{role}}/{kind}/destroy", {UPDATE: destroy, DELETE: destroy})
+    add_fields(routes, role_of, put)
+    add("tidy/secret-id", {UPDATE: tidy_handler(services)})
     return Method(routes)
 
 

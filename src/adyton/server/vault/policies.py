@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from adyton.errors import InvalidInput, SecretNotFound
+from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
 from adyton.model import Action
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
@@ -75,16 +75,19 @@ def add_routes(routes: Routes, services: Services) -> None:
     async def of_token(context: Context) -> Reply:
         text = fields.text(context.body, "token")
         if not text:
-            raise InvalidInput("missing token")
-        ident, token = await services.tokens.find(context.caller, context.user, text=text)
-        return answer(context, Session(ident, token, context.space))
+            raise InvalidInput("no token found")
+        try:
+            ident, token = await services.tokens.find(context.caller, context.user, text=text)
+        except AccessDenied:
+            raise InvalidInput("invalid token") from None
+        return answer(context, await gate.session_of(ident, token, context.user))
 
     async def of_accessor(context: Context) -> Reply:
         accessor = fields.text(context.body, "accessor")
         if not accessor:
             raise InvalidInput("missing accessor")
         ident, token = await services.tokens.find(context.caller, context.user, accessor=accessor)
-        return answer(context, Session(ident, token, context.space))
+        return answer(context, await gate.session_of(ident, token, context.user))
 
     routes.add("sys/policies/acl", {LIST: list_new, READ: list_new})
     routes.add("sys/policies/acl/{name}", {READ: read_new, UPDATE: write, DELETE: delete})

@@ -11,6 +11,8 @@ from adyton.service.access.tokens import Issued, iso, seconds_left
 encode = msgspec.json.Encoder().encode
 
 EMPTY: Final = Response(204)
+UNSUPPORTED_PATH: Final = "1 error occurred:\n\t* unsupported path\n\n"
+"""As Vault's servers word it; clients look for the last two words."""
 
 
 class Reply:
@@ -123,7 +125,7 @@ def auth_of(text: str, token: Token, now_us: int) -> dict[str, Any]:
         "metadata": token.meta,
         "lease_duration": seconds_left(token, now_us),
         "renewable": token.renewable,
-        "entity_id": "",
+        "entity_id": token.entity,
         "token_type": "service",
         "orphan": not token.parent,
         "mfa_requirement": None,
@@ -138,7 +140,7 @@ def lookup_of(text: str, token: Token, now_us: int) -> dict[str, Any]:
         "creation_time": token.created_us // 1_000_000,
         "creation_ttl": token.creation_ttl,
         "display_name": token.display_name,
-        "entity_id": "",
+        "entity_id": token.entity,
         "expire_time": iso(token.expires_us),
         "explicit_max_ttl": token.explicit_max_ttl,
         "id": text,

@@ -6,6 +6,7 @@ from adyton.model import Caller
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.context import Context
 from adyton.server.vault.routes import Route
+from adyton.service.access.closing import close_login
 from adyton.service.access.records import Mount
 from adyton.service.access.spaces import Spaces
 from adyton.service.access.tokens import Tokens
@@ -52,13 +53,10 @@ class Services:
         async with self.core.storage.snapshot() as rows:
             return await shelf.get(rows, keys, ident, folder) is not None
 
-    @staticmethod
-    def prefix_of(mount: Mount) -> str:
-        """What is put before a path of a mount to make a secret's name."""
-        return mount.prefix
-
     async def erase_mount(self, caller: Caller, user: str, mount: Mount) -> None:
         """Erase all that a mount holds, for good."""
+        if mount.type in self.logins:
+            await close_login(self.core, self.tokens, caller, user, mount)
         if mount.type != "kv":
             return
         page = await self.directory.list_secrets(

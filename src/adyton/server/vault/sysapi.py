@@ -10,8 +10,8 @@ from adyton.errors import InvalidInput
 from adyton.model import Action
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
-from adyton.server.vault.reply import Reply, both
-from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Routes
+from adyton.server.vault.reply import Reply, both, errors
+from adyton.server.vault.routes import DELETE, READ, UPDATE, Answer, Routes
 from adyton.server.vault.service import Services
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount, MountTable
@@ -19,6 +19,8 @@ from adyton.service.access.shelves import record_path
 
 _ENGINES: Final = {"kv", "kv-v1", "kv-v2", "generic"}
 _RESERVED: Final = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/", "adyton/")
+_FIXED: Final = {"system", "cubbyhole", "identity", "token"}
+"""Kinds of mounts that stay where they are."""
 _TUNABLE: Final = ("default_lease_ttl", "max_lease_ttl", "listing_visibility")
 
 
@@ -112,8 +114,10 @@ def add_routes(routes: Routes, services: Services) -> None:
     async def disable(context: Context) -> None:
         path = _mount_path(context.args["path"])
         found = [mount for mount in mounts_of(context.space.table, context) if mount.path == path]
-        if found and found[0].type in {"system", "cubbyhole", "token"}:
-            raise InvalidInput(f"cannot unmount {path!r}")
+        if found and found[0].type in _FIXED:
+            if found[0].type == "token":
+                raise InvalidInput("token credential backend cannot be disabled")
+            raise InvalidInput(f'cannot unmount "{path}"')
         if found:
             await services.erase_mount(context.caller, context.user, found[0])
 
@@ -127,7 +131,7 @@ def add_routes(routes: Routes, services: Services) -> None:
         for mount in mounts_of(table, context):
             if mount.path == path:
                 return mount
-        raise InvalidInput(f"cannot fetch sysview for path {path!r}")
+        raise InvalidInput(f'cannot fetch sysview for path "{path}"')
 
     async def read_one(context: Context) -> Reply:
         await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
@@ -156,7 +160,10 @@ def add_routes(routes: Routes, services: Services) -> None:
         config = _config(body)
 
         def change(table: MountTable) -> None:
-            mount = at(table, context, path)
+            there = [mount for mount in mounts_of(table, context) if mount.path == path]
+            if not there:
+                raise InvalidInput(f'tune of path "{path}" failed: no mount entry found')
+            mount = there[0]
             mount.config = mount.config | config
             if "description" in body:
                 mount.description = fields.text(body, "description")
@@ -170,32 +177,44 @@ def add_routes(routes: Routes, services: Services) -> None:
         await spaces.change_mounts(context.caller, context.user, context.path, change)
 
     async def remount(context: Context) -> Reply:
-        body = context.body
-        source = _mount_path(fields.text(body, "from"))
-        target = _mount_path(fields.text(body, "to"))
+        ends = [fields.text(context.body, name).strip("/") for name in ("from", "to")]
+        if not all(ends):
+            raise InvalidInput("both 'from' and 'to' path must be specified as a string")
+        whole_source, whole_target = (end + "/" for end in ends)
+        is_login = whole_source.startswith("auth/")
+        source, target = (
+            end.removeprefix("auth/" if is_login else "") for end in (whole_source, whole_target)
+        )
+        wrong = (
+            is_login != whole_target.startswith("auth/")
+            or not target
+            or (not is_login and target.startswith(_RESERVED))
+        )
+        if wrong:
+            raise InvalidInput(f"cannot remount to destination {whole_target}")
 
         def change(table: MountTable) -> None:
-            if any(m.path.startswith(target) or target.startswith(m.path) for m in table.engines):
-                raise InvalidInput(f"path already in use at {target!r}")
-            for mount in table.engines:
-                if mount.path == source and mount.type == "kv":
+            there = table.logins if is_login else table.engines
+            if any(m.path.startswith(target) or target.startswith(m.path) for m in there):
+                raise InvalidInput(f'path already in use at "{whole_target}"')
+            for mount in there:
+                if mount.path == source and mount.type not in _FIXED:
                     # What it holds stays where it is: only the path is another one.
-                    mount.prefix = mount.prefix or services.prefix_of(mount)
                     mount.path = target
-                    table.engines.sort(key=lambda one: one.path)
+                    there.sort(key=lambda one: one.path)
                     return
-            raise InvalidInput(f"no matching mount at {source!r}")
+            raise InvalidInput(f'no matching mount at "{whole_source}"')
 
         await spaces.change_mounts(context.caller, context.user, context.path, change)
-        return Reply({"migration_id": str(uuid.uuid4())})
+        return both({"migration_id": str(uuid.uuid4())})
 
-    async def ui_mount(context: Context) -> Reply:
+    async def ui_mount(context: Context) -> Answer:
         path = context.args["path"] + ("" if context.args["path"].endswith("/") else "/")
         place = context.space.mount_at(path)
         if place is None or not gate.any_under(context.session, context.user, place[0]):
-            raise await gate.refuse(
-                context.session, context.user, context.path, READ, context.origin
-            )
+            await gate.refuse(context.session, context.user, context.path, READ, context.origin)
+            text = "preflight capability check returned 403, please ensure client's policies"
+            return errors(403, f'{text} grant access to path "{path}"')
         caller = gate.caller(context.session, context.user, context.origin)
         await record_path(core, caller, context.user, Action.ACCESS_READ, context.path)
         mount = place[1]
@@ -215,20 +234,6 @@ def add_routes(routes: Routes, services: Services) -> None:
         }
         return Reply({"secret": engines, "auth": logins})
 
-    async def audit_devices(context: Context) -> Reply:
-        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
-        return both({})
-
-    async def no_audit_device(_: Context) -> None:
-        raise InvalidInput("audit devices are declared by whoever starts the server, never by API")
-
-    async def lease_lookup(context: Context) -> Reply:
-        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
-        raise InvalidInput("invalid lease")
-
-    async def lease_revoke(context: Context) -> None:
-        await record_path(core, context.caller, context.user, Action.ACCESS_WRITE, context.path)
-
     add = routes.add
     add("sys/health", {READ: health}, public=True)
     add("sys/seal-status", {READ: seal_status}, public=True)
@@ -243,14 +248,6 @@ def add_routes(routes: Routes, services: Services) -> None:
     add("sys/remount", {UPDATE: remount}, sudo=UPDATE)
     add("sys/internal/ui/mounts", {READ: ui_mounts}, own_check=True)
     add("sys/internal/ui/mounts/{path*}", {READ: ui_mount}, own_check=True)
-    add("sys/audit", {READ: audit_devices}, sudo=READ)
-    add("sys/audit/{path*}", {UPDATE: no_audit_device, DELETE: no_audit_device}, sudo=UPDATE)
-    for old in ("sys/renew", "sys/leases/renew"):
-        add(old, {UPDATE: lease_lookup})
-    for old in ("sys/revoke", "sys/leases/revoke"):
-        add(old, {UPDATE: lease_revoke})
-    add("sys/leases/lookup", {UPDATE: lease_lookup})
-    add("sys/leases/lookup/{prefix*}", {LIST: lease_lookup}, sudo=LIST)
 
 
 def _code(value: str | None, default: int) -> int:
@@ -280,11 +277,11 @@ def _new_mount(path: str, body: fields.Body, services: Services, *, is_login: bo
         raise InvalidInput("backend type must be specified as a string")
     if is_login:
         if kind not in services.logins:
-            raise InvalidInput(f'plugin not found in the catalog: "{kind}"')
+            raise InvalidInput(f"plugin not found in the catalog: {kind}")
     elif kind not in _ENGINES:
-        raise InvalidInput(f'plugin not found in the catalog: "{kind}"')
+        raise InvalidInput(f"plugin not found in the catalog: {kind}")
     elif path.startswith(_RESERVED):
-        raise InvalidInput(f"path {path!r} is reserved")
+        raise InvalidInput(f'cannot mount "{path}"')
     given = None
     prefix = ""
     accessor = f"{'auth_' if is_login else ''}{kind.partition('-')[0]}_{random.token_hex(4)}"

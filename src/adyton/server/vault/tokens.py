@@ -7,6 +7,7 @@ import msgspec
 from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
+from adyton.server.vault.leases import tidy_handler
 from adyton.server.vault.reply import Reply, auth_of, lookup_of
 from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Routes
 from adyton.server.vault.service import Services
@@ -15,8 +16,6 @@ from adyton.service.access.records import TOKEN_ROLES, TokenRole
 from adyton.service.access.shelves import delete_object, list_objects, put_object, read_object
 from adyton.service.access.tokens import TokenRequest
 from adyton.service.access.tokentext import token_id
-
-_KNOWN_TYPES = {"", "service", "default", "default-service"}
 
 
 def add_routes(routes: Routes, services: Services) -> None:
@@ -32,8 +31,9 @@ def add_routes(routes: Routes, services: Services) -> None:
         no_parent = fields.boolean(body.get("no_parent", False), "no_parent")
         is_root = ROOT_NAME in parent.token.policies
         sudo = is_root or context.is_sudo(gate)
-        if fields.text(body, "type") not in _KNOWN_TYPES:
-            raise InvalidInput("only tokens of type service can be made")
+        kind = fields.text(body, "type")
+        if kind not in fields.TOKEN_TYPES:
+            raise InvalidInput(fields.wrong_token_type(kind))
         if (no_parent or fields.text(body, "id")) and not sudo:
             raise InvalidInput("root or sudo privileges required to create orphan token")
         if fields.seconds(body.get("period", 0), "period") and not sudo and not role:
@@ -56,7 +56,12 @@ def add_routes(routes: Routes, services: Services) -> None:
             role=role,
         )
         issued = await tokens.create(context.caller, parent, request)
-        return Reply(auth=auth_of(issued.text, issued.token, now()))
+        known = (await services.spaces.get(parent.space.user)).policy_names()
+        absent = [name for name in issued.token.policies if name not in known]
+        return Reply(
+            auth=auth_of(issued.text, issued.token, now()),
+            warnings=[f'Policy "{name}" does not exist' for name in absent] or None,
+        )
 
     async def create_orphan(context: Context) -> Reply:
         return await create(context, orphan=True)
@@ -116,15 +121,23 @@ def add_routes(routes: Routes, services: Services) -> None:
         if not text:
             raise InvalidInput("missing token ID")
         if orphan:
-            await _found(context, text)
+            try:
+                await tokens.find(context.caller, context.user, text=text)
+            except AccessDenied:
+                raise InvalidInput("token to revoke not found") from None
         await tokens.revoke(context.caller, context.user, token_id(text), orphan_children=orphan)
 
     async def revoke_orphan(context: Context) -> None:
         await revoke(context, orphan=True)
 
-    async def revoke_accessor(context: Context) -> None:
-        ident, _ = await tokens.find(context.caller, context.user, accessor=_accessor(context))
+    async def revoke_accessor(context: Context) -> Reply | None:
+        accessor = _accessor(context)
+        try:
+            ident, _ = await tokens.find(context.caller, context.user, accessor=accessor)
+        except InvalidInput:
+            return Reply(warnings=["No token found with this accessor"])
         await tokens.revoke(context.caller, context.user, ident)
+        return None
 
     async def accessors(context: Context) -> Reply:
         return Reply({"keys": await tokens.accessors(context.caller, context.user)})
@@ -178,6 +191,7 @@ def add_routes(routes: Routes, services: Services) -> None:
     add("auth/token/revoke-orphan", {UPDATE: revoke_orphan}, sudo=UPDATE)
     add("auth/token/revoke-accessor", {UPDATE: revoke_accessor})
     add("auth/token/accessors", {LIST: accessors}, sudo=LIST)
+    add("auth/token/tidy", {UPDATE: tidy_handler(services)}, sudo=UPDATE)
     add("auth/token/roles", {LIST: list_roles})
     add(
         "auth/token/roles/{role}",
@@ -215,5 +229,11 @@ def _role(body: fields.Body) -> TokenRole:
         token_no_default_policy=fields.boolean(
             body.get("token_no_default_policy", False), "token_no_default_policy"
         ),
-        token_type=fields.text(body, "token_type", "default-service"),
+        token_type=_token_type(fields.text(body, "token_type")),
     )
+
+
+def _token_type(text: str) -> str:
+    if text not in fields.TOKEN_TYPES:
+        raise InvalidInput(fields.wrong_token_type(text))
+    return text or "default-service"

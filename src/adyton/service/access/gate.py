@@ -11,8 +11,9 @@ from typing import Final
 from adyton.errors import AccessDenied
 from adyton.model import Action, Caller
 from adyton.service.access.acl import Acl
+from adyton.service.access.identity import template_values
 from adyton.service.access.policy import Capability
-from adyton.service.access.records import TOKENS, Token
+from adyton.service.access.records import ENTITIES, TOKENS, Entity, Token
 from adyton.service.access.spaces import OPERATOR_SPACE, Space, Spaces
 from adyton.service.access.tokentext import parse_token, token_id
 from adyton.service.commit import Scope
@@ -47,15 +48,14 @@ class Session:
 
     __slots__ = ("acl", "actor", "decisions", "ident", "method", "space", "token")
 
-    def __init__(self, ident: str, token: Token, space: Space) -> None:
+    def __init__(
+        self, ident: str, token: Token, space: Space, entity: Entity | None = None
+    ) -> None:
         self.ident = ident
         self.token = token
         self.space = space
-        values = {"identity.entity.id": "", "identity.entity.name": ""}
-        values |= {
-            f"identity.entity.metadata.{key}": text for key, text in (token.meta or {}).items()
-        }
-        self.acl: Acl = space.acl(token.policies, values)
+        # Never a token's own metadata: whoever makes a token chooses those.
+        self.acl: Acl = space.acl(token.policies, template_values(entity))
         self.actor = f"{token.path or 'token'} {token.display_name}#{token.accessor}"
         self.method = token.method or _method_by_path(token, space)
         self.decisions: dict[tuple[str, int], str] = {}
@@ -149,11 +149,22 @@ class Gate:
             token = await TOKENS.get(rows, keys, ident)
         if token is None or (token.expires_us and token.expires_us <= core.clock.now_us()):
             return None
-        session = Session(ident, token, await self._spaces.get(keys.user_id))
+        session = await self.session_of(ident, token, keys.user_id)
         if len(self._sessions) >= _LIMIT:
             self._sessions.clear()
         self._sessions[ident] = session
         return session
+
+    async def session_of(self, ident: str, token: Token, user: str) -> Session:
+        """What a token of a namespace may do, without letting it in."""
+        core = self._core
+        space = await self._spaces.get(user)
+        entity = None
+        keys = await core.keys(user) if token.entity else None
+        if keys is not None:
+            async with core.storage.snapshot() as rows:
+                entity = await ENTITIES.get(rows, keys, token.entity)
+        return Session(ident, token, space, entity)
 
     def forget(self, ident: str) -> None:
         """Look a token up anew when it comes next."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from adyton.errors import InvalidInput, SecretNotFound
 from adyton.model import Action, Caller
 from adyton.ports import Rows
+from adyton.service.access.identity import entity_of_login
 from adyton.service.access.passwords import Hasher, check_length
 from adyton.service.access.records import (
     APPROLE_IDS,
@@ -125,6 +126,7 @@ class Logins:
                 raise _no_role()
             path = f"auth/{mount.path}login"
             token = token_of(role.bounds, mount, path, mount.path.rstrip("/"), meta)
+            token.entity = await entity_of_login(changes, scope, mount, role.role_id, meta)
             issued = self._tokens.mint(changes, token, now_us=scope.now_us)
             draft.reason = f"role {name}"
             draft.caller = replace(caller, accessor=token.accessor)
@@ -332,6 +334,7 @@ class Logins:
             path = f"auth/{mount.path}login/{name}"
             token = token_of(now.bounds, mount, path, display, {"username": name})
             changes = ObjectChanges(scope, keys)
+            token.entity = await entity_of_login(changes, scope, mount, name, {})
             issued = self._tokens.mint(changes, token, now_us=scope.now_us)
             draft.reason = f"user {name}"
             draft.caller = replace(caller, accessor=token.accessor)

@@ -36,6 +36,7 @@ class Token(msgspec.Struct, omit_defaults=True):
         wraps: Creation path of the response that it wraps, or empty.
         method: Type and mount of the login method that made it; empty if it is older than this
             field.
+        entity: Id of the entity that logged in, or whose token made this child; empty for none.
     """
 
     accessor: str
@@ -56,6 +57,7 @@ class Token(msgspec.Struct, omit_defaults=True):
     cidrs: list[str] = []
     wraps: str = ""
     method: str = ""
+    entity: str = ""
 
     def __repr__(self) -> str:
         return "<Token>"
@@ -187,6 +189,54 @@ class PasswordUser(msgspec.Struct, omit_defaults=True):
         return "<PasswordUser>"
 
 
+class Alias(msgspec.Struct, omit_defaults=True):
+    """What a login method calls an entity.
+
+    Attributes:
+        id: Random.
+        mount_accessor: The login method's mount.
+        mount_type: Its type.
+        name: The name there: a user's name, a RoleID.
+        created_us: When it first logged in.
+        updated_us: When the metadata last changed.
+        metadata: What the method knew of it at its last login.
+    """
+
+    id: str
+    mount_accessor: str
+    mount_type: str
+    name: str
+    created_us: int
+    updated_us: int = 0
+    metadata: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return "<Alias>"
+
+
+class Entity(msgspec.Struct, omit_defaults=True):
+    """Somebody who logs in.
+
+    Attributes:
+        id: Random; never used again.
+        name: For people; unique in the namespace.
+        metadata: Set by an administrator; policies may name it.
+        aliases: At most one for each mount.
+        created_us: When it was made.
+        updated_us: When it was last changed.
+    """
+
+    id: str
+    name: str
+    metadata: dict[str, str] = {}
+    aliases: list[Alias] = []
+    created_us: int = 0
+    updated_us: int = 0
+
+    def __repr__(self) -> str:
+        return "<Entity>"
+
+
 class CubbyholeEntry(msgspec.Struct):
     """A value in a token's own cubbyhole: a JSON object's text."""
 
@@ -208,3 +258,6 @@ SECRET_IDS: Final = Shelf("approle-secret", SecretId)
 SECRET_ACCESSORS: Final = Shelf("approle-secret-accessor", TokenRef)
 PASSWORD_USERS: Final = Shelf("userpass", PasswordUser)
 CUBBYHOLE: Final = Shelf("cubbyhole", CubbyholeEntry)
+ENTITIES: Final = Shelf("entity", Entity)
+ENTITY_NAMES: Final = Shelf("entity-name", TokenRef)
+ENTITY_ALIASES: Final = Shelf("entity-alias", TokenRef)

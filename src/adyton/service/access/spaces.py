@@ -157,9 +157,10 @@ class Spaces:
             async with self._core.storage.snapshot() as rows:
                 table = await MOUNTS.get(rows, keys, _TABLE)
                 texts = await POLICIES.all(rows, keys)
-        made = Space(user, table or self.first_table(user), texts)
+        made = Space(user, self._whole(user, table), texts)
         with self._lock:
-            if generation == self._generation:
+            # Names that strangers make up are not kept: they would push out those in use.
+            if generation == self._generation and (keys is not None or user == OPERATOR_SPACE):
                 if len(self._spaces) >= _LIMIT:
                     self._spaces.clear()
                 self._spaces[user] = made
@@ -176,11 +177,24 @@ class Spaces:
         return MountTable(
             engines=[
                 self._built_in(user, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
+                self._identity(user),
                 self._built_in(user, "secret/", "kv", "key/value secret storage"),
                 self._built_in(user, "sys/", "system", "system endpoints"),
             ],
             logins=[self._built_in(user, "token/", "token", "token based credentials")],
         )
+
+    def _whole(self, user: str, table: MountTable | None) -> MountTable:
+        """A stored table with what has become built in since it was written."""
+        if table is None:
+            return self.first_table(user)
+        if not any(mount.path == "identity/" for mount in table.engines):
+            table.engines.append(self._identity(user))
+            table.engines.sort(key=lambda one: one.path)
+        return table
+
+    def _identity(self, user: str) -> Mount:
+        return self._built_in(user, "identity/", "identity", "identity store")
 
     def _built_in(self, user: str, path: str, kind: str, description: str) -> Mount:
         # Stable without being stored; keyed, so that it tells nothing of the user.
@@ -207,7 +221,7 @@ class Spaces:
 
         async def work(scope: Scope) -> None:
             keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
-            table = await MOUNTS.get(scope.tx, keys, _TABLE) or self.first_table(user)
+            table = self._whole(user, await MOUNTS.get(scope.tx, keys, _TABLE))
             change(table)
             changes = ObjectChanges(scope, keys)
             changes.put(MOUNTS, _TABLE, table)
@@ -252,7 +266,8 @@ class Spaces:
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
             if name in {ROOT_NAME, DEFAULT_POLICY}:
-                raise InvalidInput(f'cannot delete "{name}" policy')
+                shown = f'"{name}"' if name == ROOT_NAME else name
+                raise InvalidInput(f"cannot delete {shown} policy")
         await self._policy_unit(caller, draft, name, None)
 
     async def _policy_unit(

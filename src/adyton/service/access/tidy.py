@@ -63,6 +63,16 @@ class Tidy:
                     removed += await self._user(caller, keys)
             after = page[-1].user
 
+    async def space(self, caller: Caller, user: str) -> int:
+        """Remove what has ended in one namespace; how much it was."""
+        core = self._core
+        draft = Draft(caller, Action.TOKEN_REVOKE, reason="tidy")
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.keys = await core.keys(draft.user_id)
+        await core.record(draft)
+        return 0 if draft.keys is None else await self._user(caller, draft.keys)
+
     async def _user(self, caller: Caller, keys: UserKeys) -> int:
         core = self._core
         now = core.clock.now_us()

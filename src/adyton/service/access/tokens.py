@@ -3,6 +3,7 @@
 import datetime as dt
 import fnmatch
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -369,7 +370,8 @@ def _check(request: TokenRequest, user: str) -> None:
             raise InvalidInput("custom token ID cannot have the 's.' prefix or include a '.'")
     for name in ("ttl", "explicit_max_ttl", "period", "num_uses"):
         if getattr(request, name) < 0:
-            raise InvalidInput(f"{name} cannot be negative")
+            shown = "number of uses" if name == "num_uses" else name
+            raise InvalidInput(f"{shown} cannot be negative")
 
 
 def _shaped(request: TokenRequest, giver: Token, parent: Session, role: TokenRole | None) -> Token:
@@ -389,9 +391,10 @@ def _shaped(request: TokenRequest, giver: Token, parent: Session, role: TokenRol
             raise InvalidInput("expiring root tokens cannot create non-expiring root tokens")
     path = f"auth/token/create/{request.role}" if role else request.path
     display = "-".join(filter(None, ("token", _display(request.display_name))))
+    orphan = request.no_parent or bool(role and role.orphan)
     return Token(
         "",
-        parent="" if request.no_parent or (role and role.orphan) else parent.ident,
+        parent="" if orphan else parent.ident,
         policies=policies,
         path=path,
         display_name=display,
@@ -404,6 +407,7 @@ def _shaped(request: TokenRequest, giver: Token, parent: Session, role: TokenRol
         role=request.role,
         cidrs=list(role.token_bound_cidrs) if role else list(request.cidrs),
         method=TOKEN_METHOD,
+        entity="" if orphan else giver.entity,
     )
 
 
@@ -453,14 +457,18 @@ def _of_role(wanted: set[str], role: TokenRole) -> set[str]:
         for name in wanted - {DEFAULT_POLICY}:
             if name not in allowed and not any(fnmatch.fnmatchcase(name, g) for g in globs):
                 raise InvalidInput(
-                    f"token policies ({sorted(wanted)}) must be subset of the role's allowed"
-                    f" policies ({sorted(allowed)})"
+                    f"token policies ({_listed(wanted)}) must be subset of the role's allowed"
+                    f" policies ({_listed(allowed)}) or glob policies ({_listed(globs)})"
                 )
     for name in wanted:
         banned = name in role.disallowed_policies
         if banned or any(fnmatch.fnmatchcase(name, g) for g in role.disallowed_policies_glob):
             raise InvalidInput(f'token policy "{name}" is disallowed by this role')
     return wanted
+
+
+def _listed(names: Iterable[str]) -> str:
+    return "[" + " ".join(f'"{name}"' for name in sorted(names)) + "]"
 
 
 def iso(us: int) -> str | None:
