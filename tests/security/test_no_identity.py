@@ -118,7 +118,7 @@ def call(store, room, name, caller, given, **more):
     }
     if name == "export":
         chosen["compose"] = lambda _: b""
-    if name == "entries":
+    if name in {"entries", "page"}:
         chosen["limit"] = 10
     return store._opened.core.commit.run_sync(operation(caller, **chosen))
 
