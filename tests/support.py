@@ -13,11 +13,16 @@ def require_program(name):
     """Skip loudly where a program is missing; in CI that is a failure."""
     found = shutil.which(name)
     if found is None:
-        message = f"the program {name} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        missing_component(name, "it is not installed")
     return found
+
+
+def missing_component(name, why):
+    """Skip loudly, and in CI fail, for want of something that a test runs."""
+    message = f"{name} is missing: {why}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 class Place:
