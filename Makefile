@@ -47,6 +47,7 @@ format: setup ## Format, and mend what the linter can mend
 lock: setup ## Pin what pyproject.toml asks for (UPGRADE=--upgrade: the newest it allows)
 	$(COMPILE) $(UPGRADE) -o requirements/runtime.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) --group build --group test --group dev -o requirements/dev.lock pyproject.toml
+	$(filter-out --all-extras,$(COMPILE)) $(UPGRADE) -o requirements/ansible.lock requirements/ansible.in
 
 soak: setup ## Run the long campaigns
 	$(BIN)/pytest -m soak

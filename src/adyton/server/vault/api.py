@@ -37,6 +37,8 @@ from adyton.service.access.logins import Logins, method_of
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount
 
+_TRUE: Final = frozenset({"1", "t", "T", "true", "True", "TRUE"})
+"""As Go reads a truth value; hvac writes one of them."""
 _DENIED: Final = "permission denied"
 Found: TypeAlias = tuple[Route, dict[str, str]]
 """A route with the path's named parts."""
@@ -209,4 +211,4 @@ class VaultApi:
 def _operation(request: Request) -> Capability | None:
     """What is asked for; a list is asked for by its method, or by GET with ``list=true``."""
     operation = OPERATIONS.get(request.method)
-    return LIST if operation is READ and request.query.get("list") == "true" else operation
+    return LIST if operation is READ and request.query.get("list") in _TRUE else operation
