@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --all-extras --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock soak bench clean
+.PHONY: help setup run demo test check format lock soak bench clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,10 @@ $(STAMP): requirements/dev.lock pyproject.toml scripts/setup.sh
 	@scripts/setup.sh $(VENV)
 	@touch $@
 
-run: setup ## Show what Adyton does, on a store that is thrown away
+run: setup ## Start a server on a store in run/, do the main job through it, leave it running
+	@scripts/run.sh
+
+demo: setup ## Show the embedded store by the command line, on a store that is thrown away
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
 test: setup ## Run the tests, except soak
