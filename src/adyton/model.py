@@ -51,6 +51,9 @@ class Action(enum.StrEnum):
 
     STORE_INIT = "store.init"
     STORE_HEALTH = "store.health"
+    STORE_SEAL = "store.seal"
+    STORE_UNSEAL = "store.unseal"
+    ROOT_REKEY = "root.rekey"
     SECRET_GET = "secret.get"  # noqa: S105 - an action's name
     SECRET_SET = "secret.set"  # noqa: S105 - idem
     SECRET_DELETE = "secret.delete"  # noqa: S105 - idem

@@ -10,7 +10,7 @@ never does, and the synchronous face then runs them without an event loop
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from adyton.crypto.secretbytes import SecretBytes
 
@@ -241,6 +241,9 @@ class Transaction(Rows, Protocol):
     async def delete_master_key(self, version: int) -> None:
         """Destroy one version of the master key, in all slots."""
 
+    async def delete_master_slot(self, slot: int) -> None:
+        """Destroy what one root has wrapped: all versions of the master key in its slot."""
+
     async def put_store_key(self, row: StoreKeyRow) -> None:
         """Insert or replace a key of the store."""
 
@@ -383,6 +386,18 @@ class RootOfTrust(Protocol):
 
     def close(self) -> None:
         """Forget what is held in memory."""
+
+
+@runtime_checkable
+class SlotChooser(Protocol):
+    """A root that is best shown all that it could open before it asks people for anything."""
+
+    def choose(self, wrapped: Sequence[bytes]) -> int:
+        """Which of several wrapped keys, one from each slot, is this root's.
+
+        Raises:
+            RootLocked: None is.
+        """
 
 
 class SinkEvent(NamedTuple):

@@ -1,5 +1,6 @@
 """Puts the rooms together. The only module that knows every one of them."""
 
+import dataclasses
 import getpass
 import os
 import shutil
@@ -9,18 +10,21 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from adyton.crypto.secretbytes import SecretBytes
+from adyton.crypto.shares import ShareSet
 from adyton.errors import ConfigurationError, StoreExists
 from adyton.model import Caller
 from adyton.ports import RootOfTrust, Sink, Storage
 from adyton.roots import open_root
+from adyton.roots.shamir import set_of
 from adyton.service import opening
 from adyton.service.commit import CommitMode
 from adyton.service.core import Core
 from adyton.service.limits import Limits
+from adyton.service.ticket import run_now
 from adyton.service.upkeep import Upkeep
 from adyton.sinks import open_sink
 from adyton.storage.sqlite import SqliteStorage
@@ -55,6 +59,7 @@ class Options:
         reveal_to_sinks: Whether sinks get names and user ids in the clear.
         upkeep: Whether to re-wrap retired keys and rotate an old master key in the background.
         ask: Asks a person for a secret.
+        pending: Whether a store that is made does not count yet; see :func:`make_store`.
     """
 
     url: str
@@ -69,6 +74,7 @@ class Options:
     reveal_to_sinks: bool = False
     upkeep: bool = True
     ask: Ask | None = None
+    pending: bool = False
 
 
 class Opened:
@@ -180,6 +186,64 @@ def open_store(options: Options) -> Opened:
         raise
 
 
+class Found(NamedTuple):
+    """What is known of a store that has not been opened.
+
+    Attributes:
+        exists: Whether a store was made.
+        pending: Whether it was, and nobody has shown since that they can open it.
+        kinds: The kinds of its roots.
+        sets: The sets of shares that open it, oldest first.
+    """
+
+    exists: bool = False
+    pending: bool = False
+    kinds: tuple[str, ...] = ()
+    sets: tuple[ShareSet, ...] = ()
+
+
+def look(options: Options) -> Found:
+    """Look at a store without opening its keys.
+
+    Raises:
+        ConfigurationError: The options are wrong.
+        StoreError: The storage can't be opened.
+    """
+    path = store_path(options.url)
+    if path is None or not path.exists():
+        return Found()
+    storage = SqliteStorage(path, lock_timeout=options.lock_timeout)
+    try:
+        exists, pending, masters = run_now(opening.look(storage))
+    finally:
+        storage.close()
+    sets = {row.slot: set_of(row.wrapped) for row in masters if row.root == "shamir"}
+    known = [found[0] for _, found in sorted(sets.items()) if found is not None]
+    return Found(exists, pending, tuple(row.root for row in masters), tuple(known))
+
+
+def make_store(options: Options, root: RootOfTrust) -> Opened:
+    """Make a store that counts once :func:`settle` was called; one that never did is replaced.
+
+    Raises:
+        StoreExists: There is one that counts.
+        StoreError: The storage can't be made.
+        RootError: The root refuses or fails.
+    """
+    path = store_path(options.url)
+    found = look(options)
+    if path is not None and found.pending:
+        for name in (f"{path}-wal", f"{path}-shm", path):  # a log is never left without its store
+            Path(name).unlink(missing_ok=True)
+    made = dataclasses.replace(options, root=root, create=True, must_create=True, pending=True)
+    return open_store(made)
+
+
+def settle(opened: Opened) -> None:
+    """A store that was made counts from now on."""
+    opened.core.commit.run_sync(opening.settle(opened.core, opened.caller))
+
+
 def _check_may_exist(options: Options) -> None:
     if options.must_create:
         raise StoreExists("there is a store already", hint="Open it, or give another path.")
@@ -201,8 +265,12 @@ def _open_in(
             _check_may_exist(options)
         root = open_root(options.root, create=create and missing, ask=options.ask)
         if missing and create:
-            opening.create_now(storage, root, clock, options.limits, caller)
+            opening.create_now(
+                storage, root, clock, options.limits, caller, pending=options.pending
+            )
         core = opening.load_now(storage, root, clock, options.limits, options.commit)
+        if not options.pending:
+            core.commit.run_sync(opening.settle(core, caller))
     except BaseException:
         storage.close()
         if root is not None:

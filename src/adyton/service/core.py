@@ -36,7 +36,7 @@ class Core:
         commit: The only writer.
         journal: Seals and opens audit records.
         limits: Limits and intervals.
-        roots: What wraps the master key.
+        slots: What wraps the master key, by the slot that it wraps it in.
         opened: Metadata that was opened lately.
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
         sinks: Where records are copied to: kind and place.
@@ -50,7 +50,7 @@ class Core:
         journal: Journal,
         clock: Clock,
         limits: Limits,
-        roots: list[RootOfTrust],
+        slots: dict[int, RootOfTrust],
     ) -> None:
         self.storage = storage
         self.ring = ring
@@ -58,11 +58,16 @@ class Core:
         self.journal = journal
         self.clock = clock
         self.limits = limits
-        self.roots = roots
+        self.slots = slots
         self.opened = OpenedCache()
         ring.forgotten = self.opened.clear
         self.sink_floor: Callable[[], int | None] = _no_sinks
         self.sinks: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def roots(self) -> list[RootOfTrust]:
+        """What wraps the master key, by age."""
+        return [self.slots[slot] for slot in sorted(self.slots)]
 
     # -- identity -------------------------------------------------------------------------------
 

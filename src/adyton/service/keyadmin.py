@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from adyton.errors import AdytonError, IntegrityError, UserNotFound
+from adyton.errors import AdytonError, IntegrityError, RootUnavailable, UserNotFound
 from adyton.model import Action, Caller, UserId, from_us
 from adyton.ports import Rows
 from adyton.service import keychange
@@ -167,7 +167,13 @@ class KeyAdmin:
 
         async def work(scope: Scope) -> int:
             ring, tx = core.ring, scope.tx
-            new = await ring.new_master(tx, core.roots, scope.now_us)
+            if {row.slot for row in await tx.master_keys()} - set(core.slots):
+                raise RootUnavailable(
+                    "the store has another root, or older shares, that could not open a new "
+                    "master key, as it is not here to wrap it",
+                    hint="Finish the change of shares: open the store by the newest ones.",
+                )
+            new = await ring.new_master(tx, core.slots, scope.now_us)
             for row in await tx.store_keys():
                 with ring.open_store_key(row) as key:
                     await tx.put_store_key(ring.seal_store_key(row.purpose, key, new))

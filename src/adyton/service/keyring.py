@@ -7,18 +7,19 @@ changed only when a transaction has committed.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import AeadKey, new_key
 from adyton.crypto.kdf import IndexKey
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import IntegrityError
+from adyton.errors import IntegrityError, RootLocked
 from adyton.ports import (
     MasterKeyRow,
     RootOfTrust,
     Rows,
+    SlotChooser,
     StoreKeyRow,
     SubkeyRow,
     Transaction,
@@ -117,22 +118,22 @@ class Keyring:
         """What a sealed user id is bound to."""
         return ctx.encode(ctx.LABEL_USER_ID, self.store_id, user, ctx.u64(meta_version))
 
-    async def create(self, tx: Transaction, roots: list[RootOfTrust], now_us: int) -> None:
+    async def create(self, tx: Transaction, root: RootOfTrust, now_us: int) -> None:
         """Make the first master key and the store's own keys."""
-        self.adopt(await self.new_master(tx, roots, now_us))
+        self.adopt(await self.new_master(tx, {0: root}, now_us))
         for purpose in STORE_KEYS:
             with new_key() as key:
                 await tx.put_store_key(self.seal_store_key(purpose, key))
         await self.load_store_keys(tx)
 
     async def new_master(
-        self, tx: Transaction, roots: list[RootOfTrust], now_us: int
+        self, tx: Transaction, roots: Mapping[int, RootOfTrust], now_us: int
     ) -> "NewMaster":
-        """Write a new version of the master key, wrapped by every root; :meth:`adopt` it later."""
+        """Write a new version of the master key, wrapped in each slot; :meth:`adopt` it later."""
         version = self.master_current + 1
         context = self.master_context(self.store_id, version)
         with new_key() as key:
-            for slot, root in enumerate(roots):
+            for slot, root in roots.items():
                 await tx.put_master_key(
                     MasterKeyRow(
                         version, slot, root.kind, root.wrap(key, context), now_us, retired=False
@@ -160,8 +161,11 @@ class Keyring:
         context = self.store_key_context(purpose, version)
         return StoreKeyRow(purpose, version, sealer.seal(key.writable(), context))
 
-    async def unlock(self, rows: Rows, root: RootOfTrust) -> None:
+    async def unlock(self, rows: Rows, root: RootOfTrust) -> int:
         """Open the master key by the root, then the store's own keys.
+
+        Returns:
+            The slot that is the root's.
 
         Raises:
             RootError: The root refuses or fails.
@@ -170,14 +174,46 @@ class Keyring:
         masters = await rows.master_keys()
         if not masters:
             raise IntegrityError("the store holds no master key", hint="Restore a backup.")
-        for row in masters:
-            with root.unwrap(row.wrapped, self.master_context(self.store_id, row.version)) as key:
-                self.masters[row.version] = AeadKey(key)
+        slot = self._open_slot(masters, root)
         self.master_current = masters[-1].version
         self.master_created_us = masters[-1].created_us
         counted = await rows.setting(MASTER_WRAPS)
         self.master_wraps = self.master_wraps_reserved = int.from_bytes(counted or b"", "big")
         await self.load_store_keys(rows)
+        return slot
+
+    def _open_slot(self, masters: list[MasterKeyRow], root: RootOfTrust) -> int:
+        """Open all versions of the master key in the slot that the root can open."""
+        newest = [row for row in masters if row.version == masters[-1].version]
+        newest = [row for row in newest if row.root == root.kind] or newest
+        if isinstance(root, SlotChooser):
+            newest = [newest[root.choose([row.wrapped for row in newest])]]
+        refusal: RootLocked | None = None
+        for place in newest:
+            try:
+                for row in masters:
+                    if row.slot == place.slot:
+                        self.masters[row.version] = self._open_master(row, root)
+            except RootLocked as error:
+                refusal = refusal or error
+            else:
+                return place.slot
+        raise refusal or IntegrityError("the store holds no master key")
+
+    def _open_master(self, row: MasterKeyRow, root: RootOfTrust) -> AeadKey:
+        with root.unwrap(row.wrapped, self.master_context(self.store_id, row.version)) as key:
+            return AeadKey(key)
+
+    def wipe(self) -> None:
+        """Forget every key; nothing can be opened or sealed any more."""
+        self.forget()
+        self.masters.clear()
+        # The cipher objects go with the last reference, and OpenSSL clears their memory.
+        for name in ("_user_index", "system"):
+            if hasattr(self, name):
+                delattr(self, name)
+        if hasattr(self, "signing_seed"):
+            self.signing_seed.wipe()
 
     async def load_store_keys(self, rows: Rows) -> None:
         """Open the keys of the store itself.

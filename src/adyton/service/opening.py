@@ -6,7 +6,7 @@ from typing import Final
 
 from adyton.errors import AuditError, IntegrityError, StoreExists, StoreNotFound
 from adyton.model import Action, Caller
-from adyton.ports import Clock, RootOfTrust, Rows, Storage
+from adyton.ports import Clock, MasterKeyRow, RootOfTrust, Rows, Storage
 from adyton.service.commit import CommitMode, GroupCommit, Scope
 from adyton.service.core import LOG, Core
 from adyton.service.journal import Draft, Journal
@@ -18,6 +18,10 @@ from adyton.service.userkeys import UserKeys
 from adyton.translog import NoteSigner, origin_of, verify_checkpoint
 
 STORE_ID: Final = "store-id"
+PENDING: Final = "init-pending"
+"""Setting: not empty until a store whose makers were told how to open it was opened by that."""
+SHARES: Final = "shamir"
+"""The kind of root whose slots replace each other."""
 _PAGE: Final = 1_000
 
 
@@ -28,9 +32,23 @@ async def is_initialised(storage: Storage) -> bool:
 
 
 async def create(
-    storage: Storage, root: RootOfTrust, clock: Clock, limits: Limits, caller: Caller
+    storage: Storage,
+    root: RootOfTrust,
+    clock: Clock,
+    limits: Limits,
+    caller: Caller,
+    *,
+    pending: bool = False,
 ) -> None:
     """Make a store: its id, the master key, its own keys, and the first record of its log.
+
+    Args:
+        storage: Where.
+        root: Wraps the master key.
+        clock: Tells the time.
+        limits: Limits and intervals.
+        caller: Who makes it.
+        pending: The store counts once :func:`settle` has seen that its makers can open it.
 
     Raises:
         StoreExists: There is one already.
@@ -43,7 +61,8 @@ async def create(
     tx = await storage.begin()
     try:
         await tx.put_setting(STORE_ID, store_id)
-        await ring.create(tx, [root], clock.now_us())
+        await tx.put_setting(PENDING, b"\x01" if pending else b"")
+        await ring.create(tx, root, clock.now_us())
         await tx.commit()
     except BaseException:
         await tx.rollback()
@@ -75,7 +94,7 @@ async def load(
                 "the file holds no store yet", hint="Make one with 'adyton init' or create=True."
             )
         ring = Keyring(store_id, cached_users=limits.cached_users)
-        await ring.unlock(rows, root)
+        slot = await ring.unlock(rows, root)
         with ring.signing_seed as seed, seed.borrow() as view:
             signer = NoteSigner(origin_of(store_id, LOG), view)
         state = await LogState.load(rows, LOG, signer)
@@ -83,7 +102,7 @@ async def load(
         journal = Journal(store_id, LOG, ring.system)
         await _replay_access(rows, ring, journal, state)
     commit = GroupCommit(storage, journal, state, clock, mode)
-    return Core(storage, ring, commit, journal, clock, limits, [root])
+    return Core(storage, ring, commit, journal, clock, limits, {slot: root})
 
 
 async def _check_newest(rows: Rows, state: LogState) -> None:
@@ -136,10 +155,49 @@ def close(core: Core) -> None:
     try:
         core.commit.close(_nothing)
     finally:
-        core.ring.forget()
         core.storage.close()
         for root in core.roots:
             root.close()
+        core.ring.wipe()
+        core.opened.clear()
+
+
+async def look(storage: Storage) -> tuple[bool, bool, list[MasterKeyRow]]:
+    """Whether a store was made, whether it is pending, and its wrapped master keys."""
+    async with storage.snapshot() as rows:
+        exists = await rows.setting(STORE_ID) is not None
+        return exists, bool(await rows.setting(PENDING)), await rows.master_keys()
+
+
+async def settle(core: Core, caller: Caller) -> None:
+    """Tell that a store was opened by its root, which ends what was kept in case it would not be.
+
+    A store that was pending counts from now on. Slots of older sets of shares are deleted once
+    the newest set has opened the store.
+    """
+    async with core.storage.snapshot() as rows:
+        pending = await rows.setting(PENDING)
+        older = older_slots(await rows.master_keys(), max(core.slots))
+    if not pending and not older:
+        return
+
+    async def work(scope: Scope) -> None:
+        if pending:
+            await scope.tx.put_setting(PENDING, b"")
+        for slot in older:
+            await scope.tx.delete_master_slot(slot)
+        if older:
+            scope.record(Draft(caller, Action.ROOT_REKEY, reason="older shares have ended"))
+
+    await core.write(Draft(caller, Action.ROOT_REKEY), work)
+
+
+def older_slots(masters: list[MasterKeyRow], opened: int) -> set[int]:
+    """Slots of sets of shares that the set in an opened slot has replaced."""
+    kinds = {row.slot: row.root for row in masters}
+    if kinds.get(opened) != SHARES:
+        return set()
+    return {slot for slot, kind in kinds.items() if kind == SHARES and slot < opened}
 
 
 def is_initialised_now(storage: Storage) -> bool:
@@ -148,10 +206,16 @@ def is_initialised_now(storage: Storage) -> bool:
 
 
 def create_now(
-    storage: Storage, root: RootOfTrust, clock: Clock, limits: Limits, caller: Caller
+    storage: Storage,
+    root: RootOfTrust,
+    clock: Clock,
+    limits: Limits,
+    caller: Caller,
+    *,
+    pending: bool = False,
 ) -> None:
     """:func:`create` over an embedded storage."""
-    run_now(create(storage, root, clock, limits, caller))
+    run_now(create(storage, root, clock, limits, caller, pending=pending))
 
 
 def load_now(

@@ -3,7 +3,7 @@
 import threading
 from typing import Final
 
-from adyton.errors import AdytonError
+from adyton.errors import AdytonError, RootUnavailable
 from adyton.ports import RootOfTrust
 from adyton.service.core import Core
 
@@ -41,16 +41,17 @@ class RootCheck:
 
     def check(self) -> None:
         """Check all roots now."""
-        self.healthy = [self._opens(root) for root in self._core.roots]
+        slots = self._core.slots
+        self.healthy = [self._opens(slot, slots[slot]) for slot in sorted(slots)]
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
             self.check()
 
-    def _opens(self, root: RootOfTrust) -> bool:
+    def _opens(self, slot: int, root: RootOfTrust) -> bool:
         core = self._core
         try:
-            version, wrapped = core.commit.run_sync(_current(core))
+            version, wrapped = core.commit.run_sync(_current(core, slot))
             context = core.ring.master_context(core.ring.store_id, version)
             with root.unwrap(wrapped, context):
                 return True
@@ -58,7 +59,10 @@ class RootCheck:
             return False
 
 
-async def _current(core: Core) -> tuple[int, bytes]:
+async def _current(core: Core, slot: int) -> tuple[int, bytes]:
     async with core.storage.snapshot() as rows:
-        newest = (await rows.master_keys())[-1]
+        masters = await rows.master_keys()
+    newest = next((row for row in reversed(masters) if row.slot == slot), None)
+    if newest is None:
+        raise RootUnavailable("the root's slot is empty")
     return newest.version, newest.wrapped

@@ -347,6 +347,9 @@ class SqliteTransaction(SqliteRows):
     async def delete_master_key(self, version: int) -> None:
         self._run("DELETE FROM master_keys WHERE version=?", (version,))
 
+    async def delete_master_slot(self, slot: int) -> None:
+        self._run("DELETE FROM master_keys WHERE slot=?", (slot,))
+
     async def put_store_key(self, row: StoreKeyRow) -> None:
         self._run("INSERT OR REPLACE INTO store_keys VALUES (?,?,?)", row)
 
