@@ -80,11 +80,14 @@ class Options:
 class Opened:
     """An open store with everything that belongs to it."""
 
-    def __init__(self, core: Core, upkeep: Upkeep, caller: Caller, folder: Path | None) -> None:
+    def __init__(
+        self, core: Core, upkeep: Upkeep, caller: Caller, folder: Path | None, options: Options
+    ) -> None:
         self.core = core
         self.upkeep = upkeep
         self.caller = caller
         self._folder = folder
+        self.options = options
         self.closed = False
         _open_stores.add(self)
 
@@ -285,4 +288,4 @@ def _open_in(
         for kind, _, place in [(sink if isinstance(sink, str) else "other:").partition(":")]
     )
     upkeep.start()
-    return Opened(core, upkeep, caller, folder)
+    return Opened(core, upkeep, caller, folder, options)

@@ -1,12 +1,17 @@
 """The command that serves the store over HTTP."""
 
-from typing import Annotated, Final
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from adyton.cli.state import flag, state
+from adyton.cli.state import State, flag, state
 from adyton.errors import ConfigurationError
 from adyton.hardening import forget_variable, harden_process
+
+if TYPE_CHECKING:
+    from adyton.server.run import Up
+    from adyton.wiring import Options
 
 _DEV_TOKEN_HINT: Final = "Give --dev-root-token-id together with --dev."  # noqa: S105 - a hint
 
@@ -59,11 +64,26 @@ def serve(
         serve_dev(at.ui, configuration, dev_root_token_id, tls=dev_tls)
         return
     from adyton.server.run import serve as run  # noqa: PLC0415 - loaded on use
-    from adyton.wiring import open_store  # noqa: PLC0415 - idem
 
-    opened = open_store(at.options("server"))
-    run(
-        opened,
-        configuration,
-        ready=lambda up: at.ui.note(f"serving {at.store} at {up.address}"),
-    )
+    run(served_options(at), configuration, ready=lambda up: at.ui.note(_state_of(at, up)))
+
+
+def served_options(at: State) -> "Options":
+    """How the server opens its store; where no root is named, by the one that the store has."""
+    from adyton.wiring import look  # noqa: PLC0415 - loaded on use
+
+    options = at.options("server")
+    if at.root is None and options.root == "passphrase:":
+        found = look(options)
+        if not found.exists or found.sets:
+            return dataclasses.replace(options, root="shamir:")
+    return options
+
+
+def _state_of(at: State, up: "Up") -> str:
+    where = f"{at.store} at {up.address}"
+    if not up.status.initialised:
+        return f"serving at {up.address}; there is no store yet: make it over sys/init"
+    if up.status.sealed:
+        return f"serving {where}, sealed: enter shares with 'adyton unseal'"
+    return f"serving {where}"

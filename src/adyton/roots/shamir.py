@@ -187,6 +187,12 @@ def set_of(wrapped: bytes) -> tuple[ShareSet, bytes] | None:
     return ShareSet.unpack(wrapped[2:])
 
 
+def read_set(wrapped: bytes) -> ShareSet | None:
+    """The set of shares that opens a wrapped key."""
+    found = set_of(wrapped)
+    return None if found is None else found[0]
+
+
 def numbers_of(rest: str) -> tuple[int, int] | None:
     """Threshold and number of shares of what follows ``shamir:``; None where none are given.
 

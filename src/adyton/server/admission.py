@@ -92,6 +92,10 @@ class Admission:
         self._proxies = TrustedProxies(configuration.server.trusted_proxies)
         self._pausing = 0
 
+    def use(self, known: Callable[[str], Session | None]) -> None:
+        """Ask another memory of tokens from now on."""
+        self._known = known
+
     def visit(self, method: str, path: str, peer: str, headers: Mapping[str, str]) -> Visit | int:
         """Let a request in by its head, or tell the seconds after which it may come again.
 

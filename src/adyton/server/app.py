@@ -91,6 +91,10 @@ class Application:
         self._id_prefix = os.urandom(8).hex()
         self._requests = 0
 
+    def use(self, handler: Handler) -> None:
+        """Answer by another handler from now on; what is under way ends with the former one."""
+        self._handler = handler
+
     def stop(self) -> None:
         """Refuse what comes from now on."""
         self._stopping = True

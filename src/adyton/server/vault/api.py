@@ -13,6 +13,7 @@ from adyton.server.vault import (
     leases,
     metrics,
     policies,
+    sealing,
     sysapi,
     tokens,
     wrapping,
@@ -56,7 +57,10 @@ class VaultApi:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._routes = Routes()
-        for room in (sysapi, auditapi, metrics, policies, tokens, leases, wrapping, identity):
+        rooms = (
+            sealing, sysapi, auditapi, metrics, policies, tokens, leases, wrapping, identity,
+        )  # fmt: skip
+        for room in rooms:
             room.add_routes(self._routes, services)
         self._kv = Kv(services)
         logins = Logins(services.core, services.tokens)

@@ -3,6 +3,8 @@
 from typing import Any, Final, Protocol
 
 from adyton.model import Caller
+from adyton.roots import ShamirRoot
+from adyton.roots.shamir import read_set
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.context import Context
 from adyton.server.vault.routes import Route
@@ -15,7 +17,9 @@ from adyton.service.core import Core
 from adyton.service.directory import Directory
 from adyton.service.kv import MOUNTS_FOLDER
 from adyton.service.objects import Shelf
+from adyton.service.rekey import Rekey
 from adyton.service.secrets import Secrets
+from adyton.service.ticket import Aside
 
 
 class Login(Protocol):
@@ -25,16 +29,28 @@ class Login(Protocol):
         """The route of a path under a mount."""
 
 
+class Sealer(Protocol):
+    """What seals the server."""
+
+    def seal(self) -> Aside[None]:
+        """Seal it; what is awaited resolves when its keys are wiped."""
+
+
 class Services:
     """All services of one open store.
 
     Args:
         core: The open store.
         telemetry: Counts of the server.
+        sealer: Seals the server; None where that is not offered.
     """
 
-    def __init__(self, core: Core, telemetry: Telemetry | None = None) -> None:
+    def __init__(
+        self, core: Core, telemetry: Telemetry | None = None, sealer: Sealer | None = None
+    ) -> None:
         self.core: Final = core
+        self.sealer: Final = sealer
+        self.rekey: Final = Rekey(core, ShamirRoot.of_key, read_set)
         self.telemetry: Final = telemetry or Telemetry()
         self.secrets: Final = Secrets(core)
         self.directory: Final = Directory(core)

@@ -1,11 +1,9 @@
-"""``sys/*``: state of the server, mounts, login methods, leases."""
+"""``sys/*``: mounts, login methods, leases."""
 
-import datetime as dt
 import secrets as random
 import uuid
 from typing import Any, Final
 
-from adyton import __version__
 from adyton.errors import InvalidInput
 from adyton.model import Action
 from adyton.server.vault import fields
@@ -27,63 +25,6 @@ _TUNABLE: Final = ("default_lease_ttl", "max_lease_ttl", "listing_visibility")
 def add_routes(routes: Routes, services: Services) -> None:
     """Add the routes of the system."""
     core, spaces, gate = services.core, services.spaces, services.gate
-    cluster = core.ring.store_id.hex()
-    cluster_id = str(uuid.UUID(cluster[:32]))
-
-    async def health(context: Context) -> Reply:
-        query = context.request.query
-        status = _code(query.get("activecode"), 200)
-        body = {
-            "initialized": True,
-            "sealed": False,
-            "standby": False,
-            "performance_standby": False,
-            "replication_performance_mode": "disabled",
-            "replication_dr_mode": "disabled",
-            "server_time_utc": int(dt.datetime.now(dt.UTC).timestamp()),
-            "version": __version__,
-            "cluster_name": "adyton",
-            "cluster_id": cluster_id,
-        }
-        return Reply(flat=body, bare=True, status=status)
-
-    async def seal_status(_: Context) -> Reply:
-        body = {
-            "type": core.roots[0].kind,
-            "initialized": True,
-            "sealed": False,
-            "t": 1,
-            "n": 1,
-            "progress": 0,
-            "nonce": "",
-            "version": __version__,
-            "build_date": "",
-            "commit_date": "",
-            "migration": False,
-            "cluster_name": "adyton",
-            "cluster_id": cluster_id,
-            "recovery_seal": False,
-            "storage_type": "sqlite",
-        }
-        return Reply(flat=body, bare=True)
-
-    async def leader(_: Context) -> Reply:
-        body = {
-            "ha_enabled": False,
-            "is_self": False,
-            "active_time": "0001-01-01T00:00:00Z",
-            "leader_address": "",
-            "leader_cluster_address": "",
-            "performance_standby": False,
-            "performance_standby_last_remote_wal": 0,
-        }
-        return Reply(flat=body, bare=True)
-
-    async def init_state(_: Context) -> Reply:
-        return Reply(flat={"initialized": True}, bare=True)
-
-    async def init(_: Context) -> Reply:
-        raise InvalidInput("Vault is already initialized")
 
     async def read_engines(context: Context) -> Reply:
         await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
@@ -235,10 +176,6 @@ def add_routes(routes: Routes, services: Services) -> None:
         return Reply({"secret": engines, "auth": logins})
 
     add = routes.add
-    add("sys/health", {READ: health}, public=True)
-    add("sys/seal-status", {READ: seal_status}, public=True)
-    add("sys/leader", {READ: leader}, public=True)
-    add("sys/init", {READ: init_state, UPDATE: init}, public=True)
     add("sys/mounts", {READ: read_engines})
     add("sys/auth", {READ: read_logins})
     for base in ("sys/mounts", "sys/auth"):
@@ -248,10 +185,6 @@ def add_routes(routes: Routes, services: Services) -> None:
     add("sys/remount", {UPDATE: remount}, sudo=UPDATE)
     add("sys/internal/ui/mounts", {READ: ui_mounts}, own_check=True)
     add("sys/internal/ui/mounts/{path*}", {READ: ui_mount}, own_check=True)
-
-
-def _code(value: str | None, default: int) -> int:
-    return int(value) if value and value.isdigit() and 100 <= int(value) <= 599 else default
 
 
 def _mount_path(path: str) -> str:

@@ -1,0 +1,1 @@
+"""The server's life between sealed and open: shares, unsealing, sealing, making a store."""

@@ -1,0 +1,265 @@
+"""From sealed to open and back: one server, at each moment in one state.
+
+While it is open the application calls the handler of the open store, which knows nothing of all
+this; to change the state is to give the application another handler.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from typing import Final
+
+from adyton.config import Configuration
+from adyton.crypto.shares import ShareSet
+from adyton.errors import AdytonError, InvalidInput, StoreNotFound
+from adyton.model import Action, Caller
+from adyton.roots import ShamirRoot
+from adyton.server.admission import Admission
+from adyton.server.app import Application
+from adyton.server.http import Handler
+from adyton.server.seal.making import SHARES, InitRequest, Made, make, scheme_of
+from adyton.server.seal.scrub import scrub, tune_interpreter
+from adyton.server.seal.session import Session
+from adyton.server.seal.status import SealStatus, status_of_open
+from adyton.server.seal.unsealing import Unsealing
+from adyton.server.telemetry.state import Telemetry
+from adyton.service.access.spaces import Space
+from adyton.service.journal import Draft
+from adyton.service.ticket import Aside
+from adyton.wiring import Found, Opened, Options, look, open_store
+
+_log = logging.getLogger("adyton.server")
+_POLL_SECONDS: Final = 0.002
+
+
+class Lifecycle:
+    """The state of a server.
+
+    Args:
+        options: How the store is opened.
+        configuration: How it is served.
+        telemetry: What metrics are read from.
+        opened: The store, where it is open already.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        configuration: Configuration,
+        telemetry: Telemetry,
+        opened: Opened | None = None,
+    ) -> None:
+        self._options = options
+        self._configuration = configuration
+        self._telemetry = telemetry
+        self._first = opened
+        self._session: Session | None = None
+        self._found = Found()
+        self._issued = False
+        self._changing = asyncio.Lock()
+        self._sealing: asyncio.Task[None] | None = None
+        self._waiting: list[Aside[None]] = []
+        self.unsealing = Unsealing(())
+        self._application: Application
+        self._admission: Admission
+        self._sealed: Handler
+
+    # -- beginning and end ----------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Look at the store, and open it if its root opens by itself; before the server is up.
+
+        Raises:
+            AdytonError: It can't be opened, or will never be: the options are wrong.
+        """
+        if self._first is not None:
+            return
+        self._see(look(self._options))
+        if self.initialised and scheme_of(self._options) != SHARES:
+            self._first = open_store(self._options)
+        elif not self._found.exists and self._options.root == "passphrase:":
+            raise StoreNotFound(
+                "there is no store at that path, and nobody to choose its passphrase",
+                hint="Make one with 'adyton init', or serve with --root shamir:3/5.",
+            )
+        elif self._found.exists and not self._found.sets and scheme_of(self._options) == SHARES:
+            raise InvalidInput(
+                "no shares open this store; its root is " + ", ".join(set(self._found.kinds)),
+                hint="Name its root with --root.",
+            )
+
+    def attach(self, application: Application, admission: Admission, sealed: Handler) -> None:
+        """Serve by an application from now on: the open store, or the answers of a sealed one."""
+        self._application = application
+        self._admission = admission
+        self._sealed = sealed
+        first, self._first = self._first, None
+        if first is not None:
+            self._serve(first)
+        else:
+            application.use(sealed)
+
+    async def close(self) -> None:
+        """Close the store; the server has stopped."""
+        if self._sealing is not None:
+            await asyncio.gather(self._sealing, return_exceptions=True)
+        async with self._changing:
+            session, self._session = self._session, None
+            if session is not None:
+                await session.stop()
+            self.unsealing.wipe()
+
+    @property
+    def options(self) -> Options:
+        """How the store is opened."""
+        return self._options
+
+    def why_not(self) -> str:
+        """Why no share is taken."""
+        if not self._found.exists:
+            return "Vault is not initialized"
+        return (
+            f"this store opens by its root of trust ({scheme_of(self._options)}): "
+            "restart the server to open it"
+        )
+
+    @property
+    def opened(self) -> Opened | None:
+        """The open store."""
+        return self._first or (self._session.opened if self._session else None)
+
+    def space_of(self, user: str) -> Space | None:
+        """Mounts of a namespace, if they are in memory."""
+        return self._session.services.spaces.cached(user) if self._session else None
+
+    @property
+    def initialised(self) -> bool:
+        """Whether there is a store that counts: one whose makers have opened it, or were told how.
+
+        A store whose shares were told in an earlier run and never used does not, as the answer
+        may have been lost; these shares open it nevertheless.
+        """
+        return self._found.exists and (not self._found.pending or self._issued)
+
+    def status(self) -> SealStatus:
+        """The state."""
+        if self._session is not None:
+            return status_of_open(self._session.opened.core)
+        shown = self.unsealing.shown
+        kind = scheme_of(self._options)
+        if shown is None or not self._found.exists:
+            return SealStatus(kind, self.initialised, sealed=True)
+        return SealStatus(
+            kind,
+            self.initialised,
+            sealed=True,
+            threshold=shown.threshold,
+            total=shown.total,
+            progress=self.unsealing.progress(),
+            nonce=self.unsealing.nonce,
+        )
+
+    # -- opening --------------------------------------------------------------------------------
+
+    async def init(self, asked: InitRequest) -> Made:
+        """Make a store.
+
+        Raises:
+            InvalidInput: There is one already.
+            AdytonError: It can't be made.
+        """
+        async with self._changing:
+            if self._session is not None or self.initialised:
+                raise InvalidInput("Vault is already initialized")
+            self.unsealing.wipe()
+            made = await asyncio.to_thread(make, self._options, asked)
+            self._issued = True
+            if made.opened is not None:
+                self._serve(made.opened)
+            else:
+                self._see(await asyncio.to_thread(look, self._options))
+            return made
+
+    async def unseal(self, known: ShareSet) -> None:
+        """Open the store by a set of shares that is complete.
+
+        Raises:
+            AdytonError: It can't be opened; the shares are wiped.
+        """
+        async with self._changing:
+            if self._session is not None:
+                return
+            try:
+                opened = await asyncio.to_thread(self._open, known)
+            finally:
+                self.unsealing.wipe()
+            self._found = self._found._replace(exists=True, pending=False)
+            self._serve(opened)
+
+    def _open(self, known: ShareSet) -> Opened:
+        with self.unsealing.key(known) as key:
+            root = ShamirRoot.of_key(key, known)
+        opened = open_store(dataclasses.replace(self._options, root=root))
+        reason = f"{', '.join(self.unsealing.sources(known))}; {self.unsealing.wrong} were wrong"
+        draft = Draft(Caller("adyton:unseal"), Action.STORE_UNSEAL, reason=reason[:500])
+        try:
+            opened.core.commit.run_sync(opened.core.record(draft))
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _serve(self, opened: Opened) -> None:
+        session = Session(opened, self._configuration, self._telemetry, self)
+        self._session = session
+        self._admission.use(session.services.gate.known)
+        self._application.use(session.handler)
+        session.start()
+        tune_interpreter()
+
+    def _see(self, found: Found) -> None:
+        self._found = found
+        self.unsealing = Unsealing(found.sets)
+
+    # -- sealing --------------------------------------------------------------------------------
+
+    def seal(self) -> "Aside[None]":
+        """Seal the store: from now on nothing is answered; waits until its keys are wiped."""
+        waiting: Aside[None] = Aside()
+        self._waiting.append(waiting)
+        if self._sealing is None:
+            self._application.use(self._sealed)
+            self._admission.use(_nobody)
+            self._sealing = asyncio.create_task(self._seal())
+        return waiting
+
+    async def _seal(self) -> None:
+        async with self._changing:
+            session, self._session = self._session, None
+            if session is not None:
+                in_flight = session.in_flight
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._configuration.server.grace):
+                        # Those who wait for the sealing are under way themselves.
+                        while in_flight.count > len(self._waiting):  # noqa: ASYNC110 - as below
+                            await asyncio.sleep(_POLL_SECONDS)
+                try:
+                    await session.stop()
+                    self._see(await asyncio.to_thread(look, self._options))
+                except AdytonError as error:
+                    _log.error("sealing met trouble: %s", error.message)
+                del session
+                _log.warning("the store has been sealed")
+                waiting, self._waiting = self._waiting, []
+                for aside in waiting:
+                    aside.resolve()
+                del waiting, aside
+                while in_flight.count:  # noqa: ASYNC110 - requests must not pay for an event
+                    await asyncio.sleep(_POLL_SECONDS)
+                scrub()
+        self._sealing = None
+
+
+def _nobody(_: str) -> None:
+    return None
