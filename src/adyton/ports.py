@@ -25,6 +25,11 @@ class MasterKeyRow(NamedTuple):
     created_us: int
     retired: bool
 
+    @property
+    def kind(self) -> str:
+        """The kind of root that wrapped it."""
+        return self.root
+
 
 class StoreKeyRow(NamedTuple):
     """A key of the store itself (user index, system audit, log signing), wrapped by the master."""

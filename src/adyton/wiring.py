@@ -220,7 +220,7 @@ def look(options: Options) -> Found:
         exists, pending, masters = run_now(opening.look(storage))
     finally:
         storage.close()
-    sets = {row.slot: set_of(row.wrapped) for row in masters if row.root == "shamir"}
+    sets = {row.slot: set_of(row.wrapped) for row in masters if row.kind == "shamir"}
     known = [found[0] for _, found in sorted(sets.items()) if found is not None]
     return Found(exists, pending, tuple(row.root for row in masters), tuple(known))
 

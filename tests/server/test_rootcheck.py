@@ -47,7 +47,7 @@ def test_a_wrapped_key_that_was_damaged_is_told(opened, monkeypatch):
     """The check opens what is stored now, not what is in memory."""
     check = RootCheck(opened.core)
 
-    async def damaged(core):
+    async def damaged(core, slot):
         return core.ring.master_current, b"\x03\x01" + bytes(60)
 
     monkeypatch.setattr("adyton.service.rootcheck._current", damaged)

@@ -82,6 +82,7 @@ _VALUED: Final = (
     "-o",
     "--wait",
     "--audit-sink",
+    "--share-file",
 )
 _FLAGS: Final = ("--no-color", "--debug")
 
@@ -114,6 +115,10 @@ def options(
     ] = "table",
     wait: Annotated[str | None, flag("store.lock_timeout")] = None,
     audit_sink: Annotated[list[str] | None, flag("audit.sinks")] = None,
+    share_file: Annotated[
+        list[Path] | None,
+        typer.Option("--share-file", help="Take shares from this private file; may be repeated."),
+    ] = None,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where an unexpected error came from.")
@@ -135,7 +140,8 @@ def options(
         "audit.sinks": audit_sink or None,
     }
     given = {key: value for key, value in flags.items() if value is not None}
-    set_state(State(user, debug, ui, config_file, given, _server(context, addr, given)))
+    server = _server(context, addr, given)
+    set_state(State(user, debug, ui, config_file, given, server, list(share_file or ())))
 
 
 def _server(context: typer.Context, addr: str, flags: dict[str, object]) -> str:

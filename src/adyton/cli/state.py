@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from adyton import durable
 from adyton.cli.ui import Ui
 from adyton.config import Configuration, Loaded, load
 from adyton.config.fields import help_of, settings_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     Store = SecretStore | Client
 
 _MAX_LINE: Final = 64 * 1024
+_MOST_SHARES: Final = 64 * 1024
+_NEWLINE: Final = 0x0A
 
 
 @dataclass(slots=True)
@@ -36,6 +39,8 @@ class State:
     config_file: Path | None = None
     flags: dict[str, object] = field(default_factory=dict)
     addr: str = ""
+    share_files: list[Path] = field(default_factory=list)
+    _shares: "list[SecretBytes] | None" = None
     _configuration: Configuration | None = None
 
     def loaded(self, flags: Mapping[str, object] | None = None, *, files: bool = False) -> Loaded:
@@ -149,7 +154,12 @@ class State:
         return SecretStore(open_store(self.options("cli", create=create, upkeep=upkeep)))
 
     def ask(self, prompt: str) -> "SecretBytes":
-        """Ask a person for the root's secret."""
+        """Ask a person for the root's secret; shares are taken from files first."""
+        if self.root_uri().startswith("shamir:"):
+            if self._shares is None:
+                self._shares = [share for path in self.share_files for share in read_shares(path)]
+            if self._shares:
+                return self._shares.pop(0)
         return self.ui.ask_secret(prompt)
 
 
@@ -202,6 +212,34 @@ def read_private(path: Path) -> bytearray:
             os.close(fd)
     except OSError as error:
         raise InvalidInput(f"the file can't be read ({error.strerror})") from None
+
+
+def read_shares(path: Path) -> "list[SecretBytes]":
+    """The shares in a private file, one on each line.
+
+    Raises:
+        InvalidInput: It can't be read, or others can read it.
+    """
+    from adyton.crypto.secretbytes import SecretBytes  # noqa: PLC0415 - loaded on use
+
+    try:
+        fd, size = durable.open_private(path)
+        try:
+            with SecretBytes.sized(min(size, _MOST_SHARES)) as held:
+                view = held.writable()
+                view = view[: durable.read_into(fd, view)]
+                ends = [at for at, char in enumerate(view) if char == _NEWLINE] + [len(view)]
+                begins = [0, *(end + 1 for end in ends[:-1])]
+                lines = zip(begins, ends, strict=True)
+                return [SecretBytes(view[begin:end]) for begin, end in lines if end - begin > 1]
+        finally:
+            os.close(fd)
+    except durable.UnsafeFile as error:
+        raise InvalidInput(
+            f"the file of shares {error.strerror}", hint=f"Use 'chmod 600 {path}'."
+        ) from None
+    except OSError as error:
+        raise InvalidInput(f"the file of shares can't be read ({error.strerror})") from None
 
 
 def read_stdin(limit: int) -> bytearray:

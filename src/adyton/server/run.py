@@ -108,15 +108,14 @@ async def _serve(
         text = make_root_token(life.opened, root_token)
     driver.install(asyncio.get_running_loop())
     life.attach(application, admission, sealed)
-    await front.start()
-    background = []
     renewal = None
     if certificates is not None:
         renewal = Renewal(front, configuration.tls, certificates, seen)
-        background.append(asyncio.create_task(renewal.run()))
         telemetry.certificate_expires = renewal.expires
         telemetry.certificate_reloads = renewal.reloads
     stopping = _handle_signals(renewal)
+    await front.start()
+    background = [asyncio.create_task(renewal.run())] if renewal is not None else []
     ready(Up(front.url, text, life.status()))
     notify("READY=1")
     await _until(stopping, front)

@@ -185,7 +185,7 @@ class Keyring:
     def _open_slot(self, masters: list[MasterKeyRow], root: RootOfTrust) -> int:
         """Open all versions of the master key in the slot that the root can open."""
         newest = [row for row in masters if row.version == masters[-1].version]
-        newest = [row for row in newest if row.root == root.kind] or newest
+        newest = [row for row in newest if row.kind == root.kind] or newest
         if isinstance(root, SlotChooser):
             newest = [newest[root.choose([row.wrapped for row in newest])]]
         refusal: RootLocked | None = None

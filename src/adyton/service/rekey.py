@@ -120,7 +120,7 @@ class Rekey:
     async def _sets(self, rows: Rows) -> list[tuple[int, ShareSet]]:
         found: dict[int, ShareSet] = {}
         for row in await rows.master_keys():
-            known = self._read_set(row.wrapped) if row.root == SHARES else None
+            known = self._read_set(row.wrapped) if row.kind == SHARES else None
             if known is not None:
                 found[row.slot] = known
         return sorted(found.items())
@@ -266,7 +266,7 @@ class Rekey:
         async with core.storage.snapshot() as rows:
             masters = await rows.master_keys()
         mine = [
-            row for row in masters if row.root == SHARES and self._read_set(row.wrapped) == used
+            row for row in masters if row.kind == SHARES and self._read_set(row.wrapped) == used
         ]
         if not mine:
             raise InvalidInput("the shares have been replaced meanwhile")
