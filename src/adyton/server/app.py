@@ -131,16 +131,16 @@ class Application:
 
     async def _respond(self, scope: Scope, protocol: Exchange) -> Response:
         limits = self._limits
+        query = _NO_QUERY
+        if len(scope.query_string) > limits.query_chars:
+            return self._refuse(scope, 414, "the query is too long")
         try:
             path = canonical(scope.path)
+            if scope.query_string:
+                query = _parameters(scope.query_string)
         except InvalidInput as error:
             return self._refuse(scope, 400, error.message)
         headers = scope.headers  # their names are in lower case, their size is bounded by Granian
-        query = _NO_QUERY
-        if scope.query_string:
-            if len(scope.query_string) > limits.query_chars:
-                return self._refuse(scope, 414, "the query is too long")
-            query = dict(parse_qsl(scope.query_string, keep_blank_values=True, max_num_fields=100))
         method = scope.method
         asked = "LIST" if query.get("list") == "true" else method
         visit = self._admission.visit(asked, path, scope.client, headers)
@@ -234,3 +234,10 @@ async def _arrived(part: "Awaitable[bytes]", ends: float) -> bytes:
         raise TimeoutError from None
     finally:
         timer.cancel()
+
+
+def _parameters(query: str) -> Mapping[str, str]:
+    try:
+        return dict(parse_qsl(query, keep_blank_values=True, max_num_fields=1_000))
+    except ValueError:
+        raise InvalidInput("the query has too many parameters") from None

@@ -35,12 +35,12 @@ class Pages:
         return base64.urlsafe_b64encode(body + self._tag(position)).decode().rstrip("=")
 
     def position(self, cursor: str | None) -> str | None:
-        """The position of a cursor; None without one.
+        """The position of a cursor; None without one, or with an empty one.
 
         Raises:
             InvalidInput: It was not made for this listing.
         """
-        if cursor is None:
+        if not cursor:
             return None
         try:
             padded = cursor + "=" * (-len(cursor) % 4)

@@ -11,7 +11,7 @@ from adyton.server.native.shapes import Shape
 
 T = TypeVar("T", bound=Shape)
 
-_MAX_FIELDS: Final = 2_000
+_MAX_FIELDS: Final = 1_000
 # What msgspec says, as far as it repeats nothing that was sent but the places in it.
 _TELLING: Final = re.compile(
     r"(?:Expected `[a-z0-9 |_]+`(?:, got `[a-z]+`)?"

@@ -23,18 +23,21 @@ _SCAN: Final = 20_000
 async def read_log(call: Call) -> Reply:
     """A page of records, newest first."""
     query = call.query(shapes.AuditQuery)
-    asked = msgspec.json.encode([query.name, query.action, query.success, query.below]).decode()
+    name, action = query.name or None, query.action or None
+    success = None if query.success is msgspec.UNSET else query.success
+    below = None if query.below is msgspec.UNSET else query.below
+    asked = msgspec.json.encode([name, action, success, below]).decode()
     user = _whose(call)
     pages = Pages(call.core, "audit", user or "", asked)
-    position = await call.checked(lambda: pages.position(query.cursor))
+    position = await call.checked(lambda: pages.position(query.cursor or None))
     log = AuditLog(call.core)
     page = await call.beside(
         lambda: log.page(
             call.caller,
             user,
             limit=query.limit,
-            below=query.below if position is None else int(position),
-            wanted=arguments.audit_filter(query.name, query.action, query.success),
+            below=below if position is None else int(position),
+            wanted=arguments.audit_filter(name, action, success),
             scan=_SCAN,
         )
     )

@@ -24,7 +24,7 @@ async def list_secrets(call: Call) -> Reply:
     query = call.query(shapes.ListQuery)
     asked = msgspec.json.encode([query.prefix, sorted(query.tag), query.include_deleted]).decode()
     pages = Pages(call.core, "secrets", call.user, asked)
-    position = await call.checked(lambda: pages.position(query.cursor))
+    position = await call.checked(lambda: pages.position(query.cursor or None))
 
     def visible(name: str) -> bool:
         return call.may(SECRETS + folder_of(name), Capability.LIST)
@@ -47,7 +47,7 @@ async def list_secrets(call: Call) -> Reply:
 async def get_secret(call: Call) -> Reply:
     """A value with its metadata."""
     query = call.query(shapes.ReadQuery)
-    secret = await Secrets(call.core).get(call.caller, call.user, call.name, query.version)
+    secret = await Secrets(call.core).get(call.caller, call.user, call.name, query.version or None)
     return Reply(shown_secret(secret, query.encoding), version=secret.version)
 
 

@@ -11,6 +11,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from adyton.model import (
+    MAX_ATTRIBUTE_KEY_CHARS,
+    MAX_ATTRIBUTE_VALUE_CHARS,
+    MAX_ATTRIBUTES,
     MAX_CONTENT_TYPE_CHARS,
     MAX_NAME_CHARS,
     MAX_TAG_CHARS,
@@ -39,10 +42,18 @@ Prefix: TypeAlias = Annotated[
     str, Meta(max_length=MAX_NAME_CHARS, extra_json_schema={"format": "name-prefix"})
 ]
 Tags: TypeAlias = Annotated[list[Tag], Meta(max_length=MAX_TAGS)]
-Attributes: TypeAlias = Annotated[dict[str, str], Meta(extra_json_schema={"format": "attributes"})]
-AttributesPatch: TypeAlias = Annotated[
-    dict[str, str | None], Meta(extra_json_schema={"format": "attributes"})
-]
+_KEYS: Final = {
+    "propertyNames": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_ATTRIBUTE_KEY_CHARS,
+        "format": "attribute-key",
+    },
+    "maxProperties": MAX_ATTRIBUTES,
+}
+Text: TypeAlias = Annotated[str, Meta(max_length=MAX_ATTRIBUTE_VALUE_CHARS)]
+Attributes: TypeAlias = Annotated[dict[str, Text], Meta(extra_json_schema=_KEYS)]
+AttributesPatch: TypeAlias = Annotated[dict[str, Text | None], Meta(extra_json_schema=_KEYS)]
 Version: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
 Versions: TypeAlias = Annotated[list[Version], Meta(min_length=1, max_length=MAX_VERSIONS_LIMIT)]
 Kept: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_VERSIONS_LIMIT)]
@@ -116,37 +127,37 @@ class ListQuery(Shape, kw_only=True):
     prefix: Prefix = ""
     tag: Tags = []
     limit: Limit = 100
-    cursor: str | None = None
+    cursor: str | UnsetType = UNSET
     include_deleted: bool = False
 
 
 class ReadQuery(Shape, kw_only=True):
     """Which version to read, and how to show it."""
 
-    version: Version | None = None
+    version: Version | UnsetType = UNSET
     encoding: Encoding = "auto"
 
 
 class VersionsQuery(Shape, kw_only=True):
     """Which versions to delete; the current one by default."""
 
-    versions: Annotated[list[Version], Meta(max_length=MAX_VERSIONS_LIMIT)] = []
+    versions: Annotated[list[Version], Meta(max_length=100)] = []
 
 
 class PageQuery(Shape, kw_only=True):
     """Which page."""
 
     limit: Limit = 100
-    cursor: str | None = None
+    cursor: str | UnsetType = UNSET
 
 
 class AuditQuery(PageQuery, kw_only=True):
     """Which records."""
 
-    name: Prefix | None = None
-    action: Annotated[str, Meta(max_length=64)] | None = None
-    success: bool | None = None
-    below: Annotated[int, Meta(ge=0, le=MAX_NUMBER)] | None = None
+    name: Prefix | UnsetType = UNSET
+    action: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    success: bool | UnsetType = UNSET
+    below: Annotated[int, Meta(ge=0, le=MAX_NUMBER)] | UnsetType = UNSET
 
 
 class WriteBody(Shape, kw_only=True):

@@ -31,7 +31,7 @@ async def list_users(call: Call) -> Reply:
     """A page of namespaces."""
     query = call.query(shapes.PageQuery)
     pages = Pages(call.core, "users", "", "")
-    after = await call.checked(lambda: pages.position(query.cursor))
+    after = await call.checked(lambda: pages.position(query.cursor or None))
     found = await call.beside(lambda: Users(call.core).list_users(call.caller))
     rest = [info for info in found if after is None or info.user > after]
     page = rest[: query.limit]
