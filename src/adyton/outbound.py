@@ -68,7 +68,9 @@ def tls_context(
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError):  # SSLError is an OSError
-        raise ConfigurationError("the file of trusted certificates can't be read") from None
+        raise ConfigurationError(
+            "the file of trusted certificates can't be read", hint="Give a PEM file."
+        ) from None
     if cert_file is not None:
         try:
             # An empty password makes an encrypted key fail here instead of asking on a terminal.

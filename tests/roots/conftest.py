@@ -3,15 +3,25 @@
 import logging
 from typing import NamedTuple
 
+import pyrage
 import pytest
 
 from adyton.crypto.gathering import Gathering
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import parse
+from adyton.roots import open_root
+from adyton.roots.age import AgeRoot
+from adyton.roots.credential import CredentialRoot
 from adyton.roots.dev import DevRoot
+from adyton.roots.gramine import GramineRoot
 from adyton.roots.keyfile import KeyFileRoot
 from adyton.roots.passphrase import TEST_PARAMS, PassphraseRoot
 from adyton.roots.shamir import ShamirRoot
+from rootpeers import AWS_ENV, BAO_TOKEN, Bao, Moto
+
+ALL = (
+    "keyfile", "passphrase", "dev", "shamir", "age", "credential", "gramine", "transit", "awskms"
+)  # fmt: skip
 
 
 class Kind(NamedTuple):
@@ -22,7 +32,72 @@ class Kind(NamedTuple):
     other: object
 
 
-@pytest.fixture(params=["keyfile", "passphrase", "dev", "shamir"])
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory):
+    """A real OpenBao."""
+    started = Bao(tmp_path_factory.mktemp("bao"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory):
+    """A server with the shape of AWS KMS."""
+    started = Moto(tmp_path_factory.mktemp("moto"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def token_file(tmp_path):
+    """The transit token in a private file."""
+    path = tmp_path / "token"
+    path.write_text(BAO_TOKEN + "\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def as_aws(monkeypatch):
+    """Credentials that moto takes."""
+    for name, value in AWS_ENV.items():
+        monkeypatch.setenv(name, value)
+
+
+def _elsewhere(name, request, tmp_path):
+    """Roots whose key is given by something outside."""
+    fixture = request.getfixturevalue
+    if name == "age":
+        identities = [pyrage.x25519.Identity.generate() for _ in range(2)]
+
+        def opened(identity):
+            return AgeRoot(SecretBytes(f"# test\n{identity}\n".encode()))
+
+        return Kind(name, lambda: opened(identities[0]), lambda: opened(identities[1]))
+    if name == "credential":
+        for key in ("one", "two"):
+            (tmp_path / key).write_bytes(SecretBytes.random(32).reveal())
+            (tmp_path / key).chmod(0o400)
+        fixture("monkeypatch").setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        return Kind(name, lambda: CredentialRoot("one"), lambda: CredentialRoot("two"))
+    if name == "gramine":
+        for key in ("mrenclave", "mrsigner"):
+            (tmp_path / f"_sgx_{key}").write_bytes(SecretBytes.random(16).reveal())
+        return Kind(
+            name,
+            lambda: GramineRoot("mrenclave", keys=tmp_path),
+            lambda: GramineRoot("mrsigner", keys=tmp_path),
+        )
+    if name == "transit":
+        bao, file = fixture("bao"), fixture("token_file")
+        urls = [f"transit:{bao.key(key)}?token_file={file}" for key in ("first", "second")]
+        return Kind(name, lambda: open_root(urls[0]), lambda: open_root(urls[1]))
+    fixture("as_aws")
+    arns = [f"awskms:{fixture('moto').key()}" for _ in range(2)]
+    return Kind(name, lambda: open_root(arns[0]), lambda: open_root(arns[1]))
+
+
+@pytest.fixture(params=ALL)
 def kind(request, tmp_path):
     """``reopen()`` opens the same root again, ``other()`` makes a different one of that kind."""
     logging.getLogger("adyton").setLevel(logging.ERROR)  # the dev root is loud
@@ -50,6 +125,8 @@ def kind(request, tmp_path):
                 return ShamirRoot.of_key(combined, known)
 
         made = Kind("shamir", reopen, lambda: ShamirRoot.create(2, 3)[0])
+    elif request.param != "dev":
+        made = _elsewhere(request.param, request, tmp_path)
     else:
         key = SecretBytes.random(32)
         made = Kind("dev", lambda: DevRoot(key), DevRoot)

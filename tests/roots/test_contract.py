@@ -14,6 +14,10 @@ from adyton.ports import RootOfTrust
 from adyton.roots import DevRoot, KeyFileRoot, PassphraseRoot, ShamirRoot
 from isolated import run_isolated
 
+ALL = (
+    "keyfile", "passphrase", "dev", "shamir", "transit", "awskms", "age", "credential", "gramine"
+)  # fmt: skip
+
 KEY = bytes(range(32))
 CONTEXT = b"store 1, master key 1"
 
@@ -96,14 +100,14 @@ def test_every_other_length_is_refused(root, wrapped):
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_garbage_is_refused_with_one_kind_of_error(root, garbage):
     """Whatever a store holds instead of a wrapped key, the error is RootLocked."""
-    for wrapped in (garbage, *(bytes((kind, 0x01)) + garbage for kind in range(1, 5))):
+    for wrapped in (garbage, *(bytes((kind, 0x01)) + garbage for kind in range(1, 12))):
         with pytest.raises(RootLocked):
             root.unwrap(wrapped, CONTEXT)
 
 
 def test_a_key_of_another_kind_is_named(root, kind, wrapped):
     """A key that another kind of root wrapped is refused with the name of that kind."""
-    for number, name in ((1, "keyfile"), (2, "passphrase"), (3, "dev"), (4, "shamir")):
+    for number, name in enumerate(ALL, 1):
         if name == kind.name:
             assert wrapped[0] == number
         else:

@@ -4,6 +4,7 @@
 group ``adyton.roots`` that names a class with the classmethod of :class:`RootFactory`.
 """
 
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Protocol, cast
 
@@ -47,13 +48,20 @@ class RootFactory(Protocol):
         """
 
 
-# These come first: an installed package can't take over the scheme of a built-in root.
-_BUILT_IN: Final[dict[str, RootFactory]] = {
-    "dev": DevRoot,
-    "keyfile": KeyFileRoot,
-    "passphrase": PassphraseRoot,
-    "shamir": ShamirRoot,
+# These come first: an installed package can't take over the scheme of a built-in root. They are
+# loaded on use: most processes need one.
+_BUILT_IN: Final = {
+    "age": "AgeRoot",
+    "awskms": "AwsKmsRoot",
+    "credential": "CredentialRoot",
+    "dev": "DevRoot",
+    "gramine": "GramineRoot",
+    "keyfile": "KeyFileRoot",
+    "passphrase": "PassphraseRoot",
+    "shamir": "ShamirRoot",
+    "transit": "TransitRoot",
 }
+"""Class by scheme; its module has the scheme's name."""
 
 
 def schemes() -> tuple[str, ...]:
@@ -99,7 +107,8 @@ def _points() -> list[EntryPoint]:
 
 def _factory(scheme: str) -> RootFactory | None:
     if scheme in _BUILT_IN:
-        return _BUILT_IN[scheme]
+        module = import_module(f"adyton.roots.{scheme}")
+        return cast("RootFactory", getattr(module, _BUILT_IN[scheme]))
     points = [point for point in _points() if point.name == scheme]
     if not points:
         return None

@@ -72,15 +72,19 @@ def from_environment(name: str) -> SecretBytes:
     return SecretBytes(value)
 
 
-def from_file(path: str) -> SecretBytes:
-    """Read a passphrase from a private file; one newline at its end is not part of it.
+def from_file(path: str, *, what: str = "passphrase") -> SecretBytes:
+    """Read a secret from a private file; one newline at its end is not part of it.
+
+    Args:
+        path: The file.
+        what: What it holds, for errors.
 
     Raises:
         ConfigurationError: There is no path.
         RootUnavailable: The file is missing, can't be read, or others could read it.
     """
     if not path or "\0" in path:
-        raise ConfigurationError("'passphrase:file=' needs the path of a file")
+        raise ConfigurationError(f"the {what} needs the path of a file")
     where = Path(path).absolute()
     try:
         fd, _ = durable.open_private(where)
@@ -98,11 +102,11 @@ def from_file(path: str) -> SecretBytes:
             os.close(fd)
     except durable.UnsafeFile as error:
         raise RootUnavailable(
-            f"the passphrase file {where} {error.strerror}",
+            f"the {what} file {where} {error.strerror}",
             hint=f"Use 'chmod 600 {where}' as its owner.",
         ) from None
     except OSError as error:
         raise RootUnavailable(
-            f"can't read the passphrase file {where}: {error.strerror}",
+            f"can't read the {what} file {where}: {error.strerror}",
             hint="Check the path and that this user may read it.",
         ) from error

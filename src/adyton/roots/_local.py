@@ -5,7 +5,7 @@ and an AEAD box. The whole header is authenticated beside the caller's context.
 """
 
 import os
-from typing import Final
+from typing import Final, NoReturn, SupportsIndex
 
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import AeadKey
@@ -16,6 +16,13 @@ KIND_KEYFILE: Final = 0x01
 KIND_PASSPHRASE: Final = 0x02
 KIND_DEV: Final = 0x03
 KIND_SHAMIR: Final = 0x04
+KIND_TRANSIT: Final = 0x05
+KIND_AWSKMS: Final = 0x06
+KIND_AGE: Final = 0x07
+KIND_CREDENTIAL: Final = 0x08
+KIND_GRAMINE: Final = 0x09
+KIND_PKCS11: Final = 0x0A
+KIND_TPM2: Final = 0x0B
 VERSION: Final = 0x01
 
 _NAMES: Final = {
@@ -23,6 +30,13 @@ _NAMES: Final = {
     KIND_PASSPHRASE: "passphrase",
     KIND_DEV: "dev",
     KIND_SHAMIR: "shamir",
+    KIND_TRANSIT: "transit",
+    KIND_AWSKMS: "awskms",
+    KIND_AGE: "age",
+    KIND_CREDENTIAL: "credential",
+    KIND_GRAMINE: "gramine",
+    KIND_PKCS11: "pkcs11",
+    KIND_TPM2: "tpm2",
 }
 _LABEL: Final = b"adyton/v1/root"
 
@@ -51,6 +65,9 @@ class LocalRoot:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("an open root of trust can't be copied or pickled; open it again")
 
     def _check_usable(self) -> None:
         if self._closed:

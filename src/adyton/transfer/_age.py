@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-import pyrage  # type: ignore[import-untyped]  # it ships no type hints
+import pyrage
 
 from adyton.errors import InvalidDocument, InvalidInput
 
