@@ -3,7 +3,7 @@
 import os
 import time
 
-import pyrage  # type: ignore[import-untyped]
+import pyrage
 
 from adyton import SecretStore
 from benchmarks.harness import Figure, Floor, core_of, fill, fresh_store, names, paired

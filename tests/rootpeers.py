@@ -95,7 +95,13 @@ class Moto:
     def client(self):
         import boto3
 
-        return boto3.client("kms", region_name="eu-central-1", endpoint_url=self.address)
+        return boto3.client(
+            "kms",
+            region_name="eu-central-1",
+            endpoint_url=self.address,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
 
     def key(self):
         made = self.client().create_key()["KeyMetadata"]["Arn"]

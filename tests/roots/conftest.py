@@ -48,6 +48,12 @@ def moto(tmp_path_factory):
     started.stop()
 
 
+@pytest.fixture(scope="session")
+def aws_keys(moto):
+    """Two keys there, as URIs."""
+    return [f"awskms:{moto.key()}" for _ in range(2)]
+
+
 @pytest.fixture
 def token_file(tmp_path):
     """The transit token in a private file."""
@@ -93,7 +99,7 @@ def _elsewhere(name, request, tmp_path):
         urls = [f"transit:{bao.key(key)}?token_file={file}" for key in ("first", "second")]
         return Kind(name, lambda: open_root(urls[0]), lambda: open_root(urls[1]))
     fixture("as_aws")
-    arns = [f"awskms:{fixture('moto').key()}" for _ in range(2)]
+    arns = fixture("aws_keys")
     return Kind(name, lambda: open_root(arns[0]), lambda: open_root(arns[1]))
 
 

@@ -16,7 +16,7 @@ SPEC = Path(__file__).parents[2] / "docs" / "spec" / "roots.md"
 
 
 def vectors():
-    section = SPEC.read_text().split("## 8. Vectors")[1]
+    section = SPEC.read_text().split("## 9. Vectors")[1]
     blocks = re.findall(r"(?:^    [0-9a-f]+\n)+", section, re.MULTILINE)
     return [bytes.fromhex(block) for block in blocks]
 
