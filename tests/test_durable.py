@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import stat
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -151,3 +152,38 @@ def test_a_refused_file_is_closed(path):
         with pytest.raises(durable.UnsafeFile):
             durable.open_private(path)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes files of another user")
+@pytest.mark.parametrize(
+    ("owner", "mode", "taken"),
+    [
+        (0, 0o440, True), (0, 0o640, True), (0, 0o400, False), (0, 0o444, False),
+        (0, 0o460, False), (0, 0o450, False), (0, 0o644, False), (0, 0o4440, False),
+        (65534, 0o400, True), (65534, 0o600, True), (65534, 0o440, False), (65534, 0o640, False),
+        (65533, 0o440, False),
+    ],
+)  # fmt: skip
+def test_what_root_hands_out_by_group_is_taken(owner, mode, taken):
+    """A file of root may be readable by its group; one of our own, or of another, may not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        path = Path(name) / "credential"
+        path.write_bytes(b"x")
+        os.chown(path, owner, 65534)
+        path.chmod(mode)
+        child = os.fork()
+        if child == 0:
+            code = 2
+            try:
+                os.setgroups([])
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+                try:
+                    durable.open_private(path)
+                    code = 0
+                except OSError:
+                    code = 1
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (0 if taken else 1)

@@ -100,10 +100,15 @@ def replace(path: Path, data: Data, *, mode: int = 0o600) -> None:
 def open_private(path: Path) -> tuple[int, int]:
     """Open a file for reading that only its owner can read; return descriptor and size.
 
+    A file of root may be open to a group as well where this process is not root's: that is how
+    service managers hand out credentials (by group, or by an access list, whose mask shows as the
+    group's bits). Root could give it to anybody anyhow.
+
     The checks are made on the open file, so nothing can be swapped in after them.
 
     Raises:
-        UnsafeFile: A symlink, not a regular file, of another owner, or open to group or others.
+        UnsafeFile: A symlink, not a regular file, of another owner, or open to others
+            than it may be.
         OSError: It is missing or can't be read.
     """
     try:
@@ -126,7 +131,8 @@ def _private_size(found: os.stat_result) -> int:
     if found.st_uid not in {os.geteuid(), 0}:
         raise UnsafeFile(errno.EPERM, f"belongs to user {found.st_uid}, not to us or root")
     mode = stat.S_IMODE(found.st_mode)
-    if mode & ~0o600:
+    handed_out = found.st_uid == 0 != os.geteuid()
+    if mode & ~(0o640 if handed_out else 0o600):
         raise UnsafeFile(errno.EPERM, f"has mode {mode:04o}; only 0600 and 0400 are private")
     return found.st_size
 
