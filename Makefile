@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.adyton-stamp
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header \
-	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --all-extras --python-version 3.11
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check format lock soak bench clean
@@ -25,7 +25,7 @@ demo: setup ## Show the embedded store by the command line, on a store that is t
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
 test: setup ## Run the tests, except soak
-	@scripts/debian-packages.sh age || echo "make test: going on without; tests that need it are skipped" >&2
+	@scripts/debian-packages.sh age strace systemd || echo "make test: going on without; tests that need it are skipped" >&2
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup ## Format, lint, types, import contract, generated files, scripts/check_*.py
@@ -48,9 +48,10 @@ format: setup ## Format, and mend what the linter can mend
 	$(BIN)/python scripts/generate_openapi.py
 
 lock: setup ## Pin what pyproject.toml asks for (UPGRADE=--upgrade: the newest it allows)
-	$(COMPILE) $(UPGRADE) -o requirements/runtime.lock pyproject.toml
-	$(COMPILE) $(UPGRADE) --group build --group test --group dev -o requirements/dev.lock pyproject.toml
-	$(filter-out --all-extras,$(COMPILE)) $(UPGRADE) -o requirements/ansible.lock requirements/ansible.in
+	$(COMPILE) $(UPGRADE) --all-extras -o requirements/runtime.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) --group build -o requirements/build.lock
+	$(COMPILE) $(UPGRADE) --all-extras --group build --group test --group dev -o requirements/dev.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) -o requirements/ansible.lock requirements/ansible.in
 
 soak: setup ## Run the long campaigns
 	$(BIN)/pytest -m soak
