@@ -80,7 +80,7 @@ def test_the_configuration_is_valid_and_fits_the_unit():
     configuration = loaded.configuration
     assert configuration.store.url.startswith(f"/var/lib/{lines('StateDirectory')[0]}/")
     credential = lines("LoadCredential")[0].partition(":")[0]
-    assert configuration.store.root == f"keyfile:/run/credentials/{UNIT.name}/{credential}"
+    assert configuration.store.root == f"credential:{credential}"
     assert configuration.audit.sinks[0].startswith(f"file:/var/log/{lines('LogsDirectory')[0]}/")
     assert float(lines("TimeoutStopSec")[0].rstrip("s")) > configuration.server.grace
     tmpfiles = (FOLDER / "adyton.tmpfiles.conf").read_text()
