@@ -27,8 +27,8 @@ class Server:
 
     sealed = False
 
-    def __init__(self, *options, env=None, sealed=False):
-        self.port = free_port()
+    def __init__(self, *options, env=None, sealed=False, port=None):
+        self.port = port or free_port()
         self.sealed = sealed
         command = [BIN / "adyton", *options, "--listen", f"127.0.0.1:{self.port}"]
         self._start(command, env)

@@ -439,3 +439,28 @@ def attribute_map(attributes: Mapping[str, str]) -> dict[str, str]:
                 f"more than {MAX_ATTRIBUTE_VALUE_CHARS}"
             )
     return dict(sorted(attributes.items()))
+
+
+def check_max_versions(number: int) -> int:
+    """How many versions a secret keeps.
+
+    Raises:
+        InvalidInput: It is not between 1 and the limit.
+    """
+    if not 1 <= number <= MAX_VERSIONS_LIMIT:
+        raise InvalidInput(f"max_versions is {number}, not between 1 and {MAX_VERSIONS_LIMIT}")
+    return number
+
+
+def check_versions(versions: Iterable[int] | None) -> list[int] | None:
+    """Version numbers as given by a caller.
+
+    Raises:
+        InvalidInput: There is none, or one is not a positive integer.
+    """
+    if versions is None:
+        return None
+    checked = list(dict.fromkeys(versions))
+    if not checked or not all(type(number) is int and number > 0 for number in checked):
+        raise InvalidInput("versions are positive integers, one or more")
+    return checked

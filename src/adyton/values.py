@@ -7,7 +7,17 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, NoReturn, Protocol, Self, SupportsIndex, TypeAlias
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    NoReturn,
+    Protocol,
+    Self,
+    SupportsIndex,
+    TypeAlias,
+    get_args,
+)
 
 import msgspec
 
@@ -26,6 +36,18 @@ from adyton.model import (
 
 Format: TypeAlias = Literal["bundle", "dotenv", "json", "yaml"]
 """Formats of documents that are exported and imported."""
+
+
+def check_format(name: str) -> None:
+    """Whether a document format exists.
+
+    Raises:
+        InvalidInput: It does not.
+    """
+    if name not in get_args(Format):
+        raise InvalidInput(
+            "the format is none of " + ", ".join(get_args(Format)), hint="Give one of these."
+        )
 
 
 def encode_value(

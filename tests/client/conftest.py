@@ -7,6 +7,7 @@ import pytest
 from adyton.client import retry
 from client.faces import Faces
 from client.hostile import Hostile
+from servers import TOKEN, Server
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +36,11 @@ def hostile():
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def server():
+    made = Server("serve", "--dev", "--dev-root-token-id", TOKEN)
+    yield made
+    code, _, err = made.stop()
+    assert code == 0, err

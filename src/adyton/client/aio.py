@@ -15,6 +15,7 @@ from adyton.client.aio_access import AsyncSessions
 from adyton.client.aio_user import AsyncUserClient
 from adyton.client.payloads import (
     MAX_PAGE,
+    changes,
     exclusive,
     fetched,
     if_version,
@@ -23,7 +24,7 @@ from adyton.client.payloads import (
     readdressed,
     tags_of,
 )
-from adyton.client.requests import given, of_secret, of_user, query, read, with_null, write
+from adyton.client.requests import given, of_secret, of_user, query, read, write
 from adyton.client.shapes import (
     Count,
     Document,
@@ -36,13 +37,14 @@ from adyton.client.shapes import (
     secrets_of,
 )
 from adyton.errors import InvalidInput
-from adyton.model import AuditEntry, OnConflict, SecretMetadata, UserId, Value, attribute_map
+from adyton.model import AuditEntry, OnConflict, SecretMetadata, UserId, Value, check_versions
 from adyton.values import (
     Format,
     ImportReport,
     Secret,
     SecretPage,
     Watch,
+    check_format,
     no_watch,
 )
 
@@ -88,7 +90,10 @@ class AsyncClient(AsyncSessions):
             AccessDenied: One of them is denied: then all are.
             InvalidName: A name breaks a rule.
         """
-        body = {"names": names_of(names), "encoding": "base64"}
+        wanted = names_of(names)
+        if not wanted:
+            return {}
+        body = {"names": wanted, "encoding": "base64"}
         answer = await self._call(read(of_user(user, "batch/read"), body, method="POST"))
         return {secret.name: secret for secret in secrets_of(answer)}
 
@@ -140,6 +145,8 @@ class AsyncClient(AsyncSessions):
         """
         tags = None if tags is None else tags_of(tags)
         names = names_of(values)
+        if not names:
+            return []
         items = [{"name": name} | item(values[name], tags) for name in names]
         answer = await self._call(write(of_user(user, "batch/write"), {"items": items}))
         return [found.public() for found in answer.parse(Items[WireMetadata]).items]
@@ -152,7 +159,7 @@ class AsyncClient(AsyncSessions):
         Raises:
             SecretNotFound: The secret or a version is absent.
         """
-        chosen = _numbers(versions)
+        chosen = check_versions(versions)
         target = of_secret(user, "secrets", name) + query(versions=chosen)
         return metadata_of(await self._call(write(target, method="DELETE")))
 
@@ -164,7 +171,7 @@ class AsyncClient(AsyncSessions):
         Raises:
             SecretNotFound: The secret or a version is absent.
         """
-        body = given(versions=_numbers(versions))
+        body = given(versions=check_versions(versions))
         return metadata_of(await self._call(write(of_secret(user, "undelete", name), body)))
 
     async def destroy_secret(
@@ -175,7 +182,7 @@ class AsyncClient(AsyncSessions):
         Raises:
             SecretNotFound: The secret or a version is absent.
         """
-        body = {"versions": _numbers(versions)}
+        body = {"versions": check_versions(versions)}
         await self._call(write(of_secret(user, "destroy", name), body))
 
     async def rollback_secret(self, user: UserId, name: str, version: int) -> SecretMetadata:
@@ -211,6 +218,8 @@ class AsyncClient(AsyncSessions):
             InvalidInput: The limit, a tag or the cursor is malformed.
         """
         wanted = tags_of(tags)
+        if limit is not None and limit < 1:
+            raise InvalidInput(f"the limit is {limit}", hint="Give 1 or more, or none.")
         found: list[SecretMetadata] = []
         while True:
             left = MAX_PAGE if limit is None else min(limit - len(found), MAX_PAGE)
@@ -270,14 +279,7 @@ class AsyncClient(AsyncSessions):
             SecretNotFound: The secret is absent.
             InvalidInput: A value breaks a rule.
         """
-        body = with_null(
-            given(
-                attributes=attributes if attributes is UNSET else attribute_map(attributes),
-                rotation=rotation if rotation is UNSET else attribute_map(rotation),
-                max_versions=max_versions,
-            ),
-            expires_at=expires_at,
-        )
+        body = changes(attributes, expires_at, max_versions, rotation)
         call = write(of_secret(user, "metadata", name), body, method="PATCH")
         return metadata_of(await self._call(call))
 
@@ -399,6 +401,7 @@ class AsyncClient(AsyncSessions):
             ImportConflict: Names exist, and ``on_conflict`` is ``fail``.
             InvalidInput: A name or value breaks a rule.
         """
+        check_format(format)
         keys = None
         if format == "bundle":
             data, keys = await asyncio.to_thread(readdressed, data, identities, passphrase)
@@ -469,12 +472,3 @@ class AsyncClient(AsyncSessions):
         """
         call = write(of_user(user), method="DELETE", patient=True)
         return (await self._call(call)).parse(Count).secrets
-
-
-def _numbers(versions: Iterable[int] | None) -> list[int] | None:
-    if versions is None:
-        return None
-    found = list(versions)
-    if not found:
-        raise InvalidInput("no version is named", hint="Leave versions out, or name some.")
-    return found

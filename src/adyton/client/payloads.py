@@ -15,11 +15,12 @@ from adyton.model import (
     CONTENT_TEXT,
     Value,
     attribute_map,
+    check_max_versions,
     secret_name,
     tag_list,
     to_us,
 )
-from adyton.values import Format, Progress, Watch, encode_value
+from adyton.values import Format, Progress, Watch, check_format, encode_value
 
 MAX_PAGE: Final = 1_000
 MAX_VALUE_BYTES: Final = 16 * 1024 * 1024
@@ -78,15 +79,39 @@ def item(
     Raises:
         InvalidInput: Something breaks a rule; the text says what.
     """
-    if isinstance(expires_at, dt.datetime):
-        to_us(expires_at)  # a time without a zone is refused before it is sent
     body = given(
         value=value_of(value, content_type),
         tags=None if tags is None else tags_of(tags),
         attributes=None if attributes is None else attribute_map(attributes),
-        max_versions=max_versions,
+        max_versions=None if max_versions is None else check_max_versions(max_versions),
     )
-    return with_null(body, expires_at=expires_at)
+    return with_null(body, expires_at=_zoned(expires_at))
+
+
+def changes(
+    attributes: Mapping[str, str] | msgspec.UnsetType,
+    expires_at: Expiry,
+    max_versions: int | msgspec.UnsetType,
+    rotation: Mapping[str, str] | msgspec.UnsetType,
+) -> dict[str, object]:
+    """A change of metadata; what is UNSET stays as it is.
+
+    Raises:
+        InvalidInput: Something breaks a rule; the text says what.
+    """
+    unset = msgspec.UNSET
+    body = given(
+        attributes=unset if attributes is unset else attribute_map(attributes),
+        rotation=unset if rotation is unset else attribute_map(rotation),
+        max_versions=unset if max_versions is unset else check_max_versions(max_versions),
+    )
+    return with_null(body, expires_at=_zoned(expires_at))
+
+
+def _zoned(time: Expiry) -> Expiry:
+    if isinstance(time, dt.datetime):
+        to_us(time)  # refuses one without a zone
+    return time
 
 
 def if_version(cas: int | None) -> tuple[tuple[str, str], ...]:
@@ -131,6 +156,7 @@ def exclusive(
     """
     from adyton.transfer.bundle import check_addressees  # noqa: PLC0415 - loaded on use
 
+    check_format(format_name)
     if format_name != "bundle":
         if recipients or passphrase:
             raise InvalidInput(

@@ -9,6 +9,7 @@ import msgspec
 
 from adyton.client.payloads import (
     MAX_PAGE,
+    changes,
     exclusive,
     fetched,
     if_version,
@@ -17,7 +18,7 @@ from adyton.client.payloads import (
     readdressed,
     tags_of,
 )
-from adyton.client.requests import given, of_secret, of_user, query, read, with_null, write
+from adyton.client.requests import given, of_secret, of_user, query, read, write
 from adyton.client.shapes import (
     Count,
     Document,
@@ -32,8 +33,8 @@ from adyton.client.shapes import (
 from adyton.client.sync_access import Sessions
 from adyton.client.sync_user import UserClient
 from adyton.errors import InvalidInput
-from adyton.model import AuditEntry, OnConflict, SecretMetadata, UserId, Value, attribute_map
-from adyton.values import Format, ImportReport, Secret, SecretPage, Watch, no_watch
+from adyton.model import AuditEntry, OnConflict, SecretMetadata, UserId, Value, check_versions
+from adyton.values import Format, ImportReport, Secret, SecretPage, Watch, check_format, no_watch
 
 UNSET = msgspec.UNSET
 
@@ -75,7 +76,10 @@ class Client(Sessions):
             AccessDenied: One of them is denied: then all are.
             InvalidName: A name breaks a rule.
         """
-        body = {"names": names_of(names), "encoding": "base64"}
+        wanted = names_of(names)
+        if not wanted:
+            return {}
+        body = {"names": wanted, "encoding": "base64"}
         answer = self._call(read(of_user(user, "batch/read"), body, method="POST"))
         return {secret.name: secret for secret in secrets_of(answer)}
 
@@ -127,6 +131,8 @@ class Client(Sessions):
         """
         tags = None if tags is None else tags_of(tags)
         names = names_of(values)
+        if not names:
+            return []
         items = [{"name": name} | item(values[name], tags) for name in names]
         answer = self._call(write(of_user(user, "batch/write"), {"items": items}))
         return [found.public() for found in answer.parse(Items[WireMetadata]).items]
@@ -139,7 +145,7 @@ class Client(Sessions):
         Raises:
             SecretNotFound: The secret or a version is absent.
         """
-        chosen = _numbers(versions)
+        chosen = check_versions(versions)
         target = of_secret(user, "secrets", name) + query(versions=chosen)
         return metadata_of(self._call(write(target, method="DELETE")))
 
@@ -151,7 +157,7 @@ class Client(Sessions):
         Raises:
             SecretNotFound: The secret or a version is absent.
         """
-        body = given(versions=_numbers(versions))
+        body = given(versions=check_versions(versions))
         return metadata_of(self._call(write(of_secret(user, "undelete", name), body)))
 
     def destroy_secret(
@@ -162,7 +168,7 @@ class Client(Sessions):
         Raises:
             SecretNotFound: The secret or a version is absent.
         """
-        body = {"versions": _numbers(versions)}
+        body = {"versions": check_versions(versions)}
         self._call(write(of_secret(user, "destroy", name), body))
 
     def rollback_secret(self, user: UserId, name: str, version: int) -> SecretMetadata:
@@ -198,6 +204,8 @@ class Client(Sessions):
             InvalidInput: The limit, a tag or the cursor is malformed.
         """
         wanted = tags_of(tags)
+        if limit is not None and limit < 1:
+            raise InvalidInput(f"the limit is {limit}", hint="Give 1 or more, or none.")
         found: list[SecretMetadata] = []
         while True:
             left = MAX_PAGE if limit is None else min(limit - len(found), MAX_PAGE)
@@ -260,14 +268,7 @@ class Client(Sessions):
             SecretNotFound: The secret is absent.
             InvalidInput: A value breaks a rule.
         """
-        body = with_null(
-            given(
-                attributes=attributes if attributes is UNSET else attribute_map(attributes),
-                rotation=rotation if rotation is UNSET else attribute_map(rotation),
-                max_versions=max_versions,
-            ),
-            expires_at=expires_at,
-        )
+        body = changes(attributes, expires_at, max_versions, rotation)
         call = write(of_secret(user, "metadata", name), body, method="PATCH")
         return metadata_of(self._call(call))
 
@@ -391,6 +392,7 @@ class Client(Sessions):
             ImportConflict: Names exist, and ``on_conflict`` is ``fail``.
             InvalidInput: A name or value breaks a rule.
         """
+        check_format(format)
         keys = None
         if format == "bundle":
             data, keys = readdressed(data, identities, passphrase)
@@ -464,12 +466,3 @@ class Client(Sessions):
         """
         call = write(of_user(user), method="DELETE", patient=True)
         return self._call(call).parse(Count).secrets
-
-
-def _numbers(versions: Iterable[int] | None) -> list[int] | None:
-    if versions is None:
-        return None
-    found = list(versions)
-    if not found:
-        raise InvalidInput("no version is named", hint="Leave versions out, or name some.")
-    return found

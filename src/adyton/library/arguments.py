@@ -2,17 +2,25 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import get_args
 
 import msgspec
 
 from adyton.errors import InvalidInput
-from adyton.model import AuditEntry, Value, attribute_map, secret_name, tag_list, to_us
-from adyton.service.directory import Changes, check_max_versions, check_versions
+from adyton.model import (
+    AuditEntry,
+    Value,
+    attribute_map,
+    check_max_versions,
+    check_versions,
+    secret_name,
+    tag_list,
+    to_us,
+)
+from adyton.service.directory import Changes
 from adyton.service.limits import Limits
 from adyton.service.values import Item
 from adyton.transfer import PortableSecret, TransferLimits
-from adyton.values import Format, Progress, encode_value
+from adyton.values import Format, Progress, check_format, encode_value
 
 Expiry = dt.datetime | None | msgspec.UnsetType
 
@@ -131,18 +139,6 @@ def audit_filter(
         )
 
     return wanted
-
-
-def check_format(name: str) -> None:
-    """Whether a document format exists.
-
-    Raises:
-        InvalidInput: It does not.
-    """
-    if name not in get_args(Format):
-        raise InvalidInput(
-            "the format is none of " + ", ".join(get_args(Format)), hint="Give one of these."
-        )
 
 
 def with_prefix(secrets: list[PortableSecret], prefix: str) -> list[PortableSecret]:

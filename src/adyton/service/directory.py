@@ -9,13 +9,13 @@ import msgspec
 
 from adyton.errors import InvalidInput
 from adyton.model import (
-    MAX_VERSIONS_LIMIT,
     Action,
     Caller,
     SecretMetadata,
     State,
     UserId,
     attribute_map,
+    check_max_versions,
     secret_name,
     tag_list,
 )
@@ -373,31 +373,6 @@ def _version_list(versions: Sequence[int] | None) -> str:
         return ""
     shown = ", ".join(map(str, versions[:20]))
     return f"versions {shown}" + (" and more" if len(versions) > 20 else "")
-
-
-def check_max_versions(number: int) -> int:
-    """How many versions a secret keeps.
-
-    Raises:
-        InvalidInput: It is not between 1 and the limit.
-    """
-    if not 1 <= number <= MAX_VERSIONS_LIMIT:
-        raise InvalidInput(f"max_versions is {number}, not between 1 and {MAX_VERSIONS_LIMIT}")
-    return number
-
-
-def check_versions(versions: Iterable[int] | None) -> list[int] | None:
-    """Version numbers as given by a caller.
-
-    Raises:
-        InvalidInput: There is none, or one is not a positive integer.
-    """
-    if versions is None:
-        return None
-    checked = list(dict.fromkeys(versions))
-    if not checked or not all(type(number) is int and number > 0 for number in checked):
-        raise InvalidInput("versions are positive integers, one or more")
-    return checked
 
 
 def _make_cursor(name: str) -> str:
