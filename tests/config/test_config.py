@@ -293,3 +293,12 @@ def test_commands_take_store_and_root_from_the_file(tmp_path):
     value.write_text("longer than ten")
     adyton("--config", file, "set", "b", "--user", "1", "--file", value, code=2)
     adyton("--config", file, "--store", "/nonexistent.db", "get", "a", "--user", "1", code=6)
+
+
+def test_the_file_in_the_guide_is_right(tmp_path):
+    """The example of docs/guide/configuration.md is taken as it stands, with all it sets."""
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "configuration.md"
+    example = guide.read_text().partition("```toml\n")[2].partition("```")[0]
+    loaded = load(write(tmp_path, example), {})
+    assert loaded.checked().limits.body_bytes == 8 * 2**20
+    assert len(loaded.sources) == sum(" = " in line for line in example.splitlines())

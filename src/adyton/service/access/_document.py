@@ -10,13 +10,12 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypeAlias
-
-from hcl2.api import parses_to_tree
-from lark import Token, Tree
-from lark.exceptions import LarkError, UnexpectedInput
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from adyton.errors import InvalidDocument
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
 
 MAX_TEXT_BYTES: Final = 64 * 1024
 MAX_NESTING: Final = 16
@@ -166,6 +165,10 @@ def _real(digits: str) -> float:
 
 
 def _hcl_statements(text: str) -> Iterator[Statement]:
+    # Loaded on use: a tenth of the time that the server takes to start.
+    from hcl2.api import parses_to_tree  # noqa: PLC0415
+    from lark.exceptions import LarkError, UnexpectedInput  # noqa: PLC0415
+
     try:
         tree = parses_to_tree(text)
     except UnexpectedInput as error:
@@ -265,7 +268,7 @@ def _string(node: _Node) -> str:
 def _leaf(node: _Node) -> str:
     """The text of a node whose only child is a token."""
     (token,) = node.children
-    if not isinstance(token, Token):
+    if not isinstance(token, str):
         raise _unexpected(node, "an expression in a string")
     return str(token)
 
@@ -274,7 +277,7 @@ def _trees(node: _Node) -> list[_Node]:
     return [
         child
         for child in node.children
-        if isinstance(child, Tree) and child.data != "new_line_or_comment"
+        if child is not None and not isinstance(child, str) and child.data != "new_line_or_comment"
     ]
 
 
