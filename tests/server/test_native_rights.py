@@ -1,0 +1,303 @@
+"""What policies must allow for each route of the native API, and that nothing less will do."""
+
+import pytest
+
+from adyton.server.native.table import TABLE
+from natives import b64, call, kind, put, text, user_with
+
+EACH = ("create", "read", "update", "delete", "list", "patch")
+
+# The path that a policy must name, what it must give there, and a request.
+NEEDED = {
+    "list_secrets": ("adyton/secrets/", "list", "users/me/secrets", None),
+    "get_secret": ("adyton/secrets/r/x", "read", "users/me/secrets/r/x", None),
+    "set_secret": ("adyton/secrets/r/x", "update", "users/me/secrets/r/x", {"value": text("x")}),
+    "delete_secret": ("adyton/secrets/r/y", "delete", "users/me/secrets/r/y", None),
+    "undelete_secret": ("adyton/undelete/r/y", "update", "users/me/undelete/r/y", {}),
+    "destroy_secret": (
+        "adyton/destroy/r/y", "update", "users/me/destroy/r/y", {"versions": None},
+    ),
+    "rollback_secret": ("adyton/rollback/r/x", "update", "users/me/rollback/r/x", {"version": 1}),
+    "get_secret_metadata": ("adyton/metadata/r/x", "read", "users/me/metadata/r/x", None),
+    "update_secret_metadata": ("adyton/metadata/r/x", "patch", "users/me/metadata/r/x", {}),
+    "update_secret_tags": ("adyton/tags/r/x", "patch", "users/me/tags/r/x", {}),
+    "get_secrets": ("adyton/secrets/r/x", "read", "users/me/batch/read", {"names": ["r/x"]}),
+    "set_secrets": (
+        "adyton/secrets/r/x", "update", "users/me/batch/write",
+        {"items": [{"name": "r/x", "value": text("x")}]},
+    ),
+    "get_audit_log": ("adyton/audit", "read", "users/me/audit", None),
+    "prove_record": ("adyton/audit/0/proof", "read", "users/me/audit/0/proof", None),
+    "export_secrets": ("adyton/export", "update", "users/me/export", {"format": "json"}),
+    "import_secrets": (
+        "adyton/import", "update", "users/me/import",
+        {"format": "json", "data": b64(b"{}"), "dry_run": True},
+    ),
+    "get_vkey": ("adyton/audit/vkey", "read", "audit/vkey", None),
+    "get_store_audit_log": ("adyton/audit", "read+sudo", "audit", None),
+    "prove_store_record": ("adyton/audit/0/proof", "read+sudo", "audit/0/proof", None),
+    "sign_checkpoint": ("adyton/audit/checkpoint", "update+sudo", "audit/checkpoint", None),
+    "verify_log": ("adyton/audit/verify", "update+sudo", "audit/verify", {}),
+    "list_users": ("adyton/users", "list+sudo", "users", None),
+    "purge_user": ("adyton/users/nobody", "delete+sudo", "users/nobody", None),
+    "list_keys": ("adyton/keys", "read+sudo", "keys", None),
+    "rotate_keys": ("adyton/keys/rotate", "update+sudo", "keys/rotate", {"user": "nobody"}),
+    "rewrap_keys": ("adyton/keys/rewrap", "update+sudo", "keys/rewrap", {"user": "nobody"}),
+    "store_health": ("adyton/health/store", "read+sudo", "health/store", None),
+}  # fmt: skip
+ROUTES = {route.operation: route for route in TABLE.routes}
+PUBLIC = {"openapi", "health"}
+
+
+def rule(path, *capabilities, more=""):
+    named = ", ".join(f'"{capability}"' for capability in capabilities)
+    return f'path "{path}" {{ capabilities = [{named}] {more} }}\n'
+
+
+def test_each_route_is_in_the_table():
+    """Those that anybody may use are known by name, and there are two."""
+    assert set(NEEDED) | PUBLIC == set(ROUTES)
+    assert {name for name, route in ROUTES.items() if route.place == "public"} == PUBLIC
+    for name, (_, needed, *_) in NEEDED.items():
+        assert ("sudo" in needed) == (ROUTES[name].place == "store"), name
+
+
+@pytest.mark.parametrize("operation", NEEDED)
+def test_the_least_right_is_enough_and_all_others_are_not(server, operation):
+    """On exactly the path; also with every right on every other path."""
+    path, needed, url, body = NEEDED[operation]
+    rights = needed.split("+")
+    put(server, "r/x", "x")
+    put(server, "r/y", "x")
+    method = ROUTES[operation].method
+    others = [right for right in (*EACH, "sudo") if right not in rights]
+    elsewhere = rule("*", *EACH, "sudo")
+    refused = [elsewhere + rule(path, "deny"), elsewhere + rule(path, *others), rule("x", "read")]
+    if "sudo" in rights:
+        refused.append(elsewhere + rule(path, *EACH))
+        refused.append(elsewhere + rule(path, "sudo"))
+    for policy in refused:
+        status, _, found = call(server, method, url, body, token=server.token_with(policy))
+        assert (status, found["detail"]) == (403, "permission denied"), policy
+    status, _, found = call(server, method, url, body, token=server.token_with(rule(path, *rights)))
+    assert status != 403, found
+    assert status in {200, 204} or (status, kind(found)) in {
+        (404, "user-not-found"), (400, "invalid-input"),
+    }  # fmt: skip
+    if status == 400:  # there is no record 0 of this user
+        assert operation == "prove_record"
+
+
+@pytest.mark.parametrize("operation", [n for n, r in ROUTES.items() if r.place == "store"])
+def test_the_store_is_its_operators(server, operation):
+    """No right in another namespace opens a route of the store."""
+    _, token = shared_user(server)
+    _, _, url, body = NEEDED[operation]
+    status, _, found = call(server, ROUTES[operation].method, url, body, token=token)
+    assert (status, found["detail"]) == (403, "permission denied")
+
+
+_shared = {}
+
+
+def shared_user(server):
+    if server not in _shared:
+        _shared[server] = user_with(server, rule("*", *EACH, "sudo"))
+    return _shared[server]
+
+
+def test_the_default_policy_gives_nothing_here(server):
+    """A token with it alone is refused everywhere."""
+    made = server.hvac().auth.token.create(policies=["default"])
+    token = made["auth"]["client_token"]
+    for name, (_, _, url, body) in NEEDED.items():
+        assert call(server, ROUTES[name].method, url, body, token=token)[0] == 403, name
+
+
+def test_create_and_update(server, name):
+    """Are told apart by whether a secret is there, also in a batch."""
+    url = f"users/me/secrets/{name}"
+    path = f"adyton/secrets/{name}"
+    create = server.token_with(rule(path, "create"))
+    update = server.token_with(rule(path, "update"))
+    batch = {"items": [{"name": name, "value": text("x")}]}
+    assert put(server, name, "1", token=update)[0] == 403
+    assert call(server, "POST", "users/me/batch/write", batch, token=update)[0] == 403
+    assert put(server, name, "1", token=create)[0] == 200
+    assert put(server, name, "2", token=create)[0] == 403
+    assert call(server, "POST", "users/me/batch/write", batch, token=create)[0] == 403
+    assert put(server, name, "2", token=update)[0] == 200
+    assert call(server, "DELETE", url, token=update)[0] == 403
+    assert put(server, name, "a//b", token=create)[0] == 403
+
+
+def test_a_repeated_creation_needs_no_other_right(server, name):
+    """What may create may ask again what it was told; a new request is judged anew."""
+    token = server.token_with(rule(f"adyton/secrets/{name}", "create"))
+    first = put(server, name, "1", token=token, Idempotency_Key=name)
+    again = put(server, name, "1", token=token, Idempotency_Key=name)
+    assert (first[0], again[0], first[2]) == (200, 200, again[2])
+    assert put(server, name, "1", token=token, Idempotency_Key=name + "2")[0] == 403
+    assert put(server, name, "2", token=token, Idempotency_Key=name)[0] == 403
+
+
+def test_an_answer_is_not_repeated_to_who_may_not_ask(server, name):
+    """A key that another token of the namespace used gives nothing away."""
+    narrow = server.token_with(rule(f"adyton/secrets/{name}/other", "update", "create"))
+    assert put(server, name, "1", Idempotency_Key=name)[0] == 200
+    assert put(server, name, "1", token=narrow, Idempotency_Key=name)[0] == 403
+
+
+def test_values_and_metadata_are_two_rooms(server, name):
+    """Who may read one may not read the other."""
+    put(server, name, "x")
+    for room, other in (("secrets", "metadata"), ("metadata", "secrets")):
+        token = server.token_with(rule(f"adyton/{room}/*", *EACH))
+        assert call(server, "GET", f"users/me/{room}/{name}", token=token)[0] == 200
+        assert call(server, "GET", f"users/me/{other}/{name}", token=token)[0] == 403
+
+
+def test_lists_show_what_may_be_listed(server, name):
+    """A denied folder is left out, cursors included; its own list is refused."""
+    for path in ("a", "open/b", "shut/c", "shut/open/d", "z"):
+        put(server, f"{name}/{path}", "x")
+    token = server.token_with(
+        rule(f"adyton/secrets/{name}/*", "list")
+        + rule(f"adyton/secrets/{name}/shut/*", "deny")
+        + rule(f"adyton/secrets/{name}/shut/open/*", "list")
+    )
+
+    def listed(prefix, limit=100):
+        names, cursor = [], ""
+        while cursor is not None:
+            url = f"users/me/secrets?prefix={name}/{prefix}&limit={limit}&cursor={cursor}"
+            status, _, found = call(server, "GET", url, token=token)
+            if status != 200:
+                return status
+            names += [meta["name"].removeprefix(name + "/") for meta in found["items"]]
+            cursor = found["next_cursor"]
+        return names
+
+    assert listed("") == listed("", 1) == ["a", "open/b", "shut/open/d", "z"]
+    assert listed("shut") == ["shut/open/d"]
+    assert listed("shut/") == listed("shut/c") == 403
+    assert listed("shut/open/") == ["shut/open/d"]
+    assert call(server, "GET", "users/me/secrets", token=token)[0] == 403
+    assert call(server, "GET", f"users/me/secrets?prefix={name}", token=token)[0] == 403
+
+
+def test_one_refusal_refuses_a_batch(server, name):
+    """Nothing of it is read or written."""
+    put(server, f"{name}/a", "x")
+    put(server, f"{name}/b", "x")
+    token = server.token_with(rule(f"adyton/secrets/{name}/a", *EACH))
+    read = {"names": [f"{name}/a", f"{name}/b"]}
+    assert call(server, "POST", "users/me/batch/read", read, token=token)[0] == 403
+    items = [{"name": f"{name}/{at}", "value": text("new")} for at in "ab"]
+    assert call(server, "POST", "users/me/batch/write", {"items": items}, token=token)[0] == 403
+    assert call(server, "GET", f"users/me/secrets/{name}/a")[2]["version"] == 1
+
+
+def test_exports_hold_what_may_be_read(server, name):
+    """What may not is left out, or refused where it is asked for."""
+    put(server, f"{name}/a", "1")
+    put(server, f"{name}/b", "2")
+    token = server.token_with(
+        rule("adyton/export", "update")
+        + rule(f"adyton/secrets/{name}/*", "read")
+        + rule(f"adyton/secrets/{name}/b", "deny")
+    )
+    asked = {"format": "json", "prefix": name + "/"}
+    found = call(server, "POST", "users/me/export", asked, token=token)[2]
+    assert found["data"] == b64(b'{"%s/a":"1"}\n' % name.encode())
+    asked["names"] = [f"{name}/a", f"{name}/b"]
+    assert call(server, "POST", "users/me/export", asked, token=token)[0] == 403
+
+
+def test_imports_write_what_may_be_written(server, name):
+    """Each name is judged, before anything is written."""
+    create = server.token_with(
+        rule("adyton/import", "update") + rule(f"adyton/secrets/{name}/*", "create")
+    )
+    document = {"format": "json", "prefix": name + "/"}
+
+    def imported(token, text, conflict="fail"):
+        body = document | {"data": b64(text), "on_conflict": conflict}
+        return call(server, "POST", "users/me/import", body, token=token)[0]
+
+    assert imported(create, b'{"a":"1"}') == 200
+    assert imported(create, b'{"a":"2"}', "skip") == 200
+    assert imported(create, b'{"a":"2"}', "replace") == 403
+    assert imported(create, b'{"c":"2"}', "new-version") == 403
+    both = server.token_with(
+        rule("adyton/import", "update") + rule(f"adyton/secrets/{name}/a", "create", "update")
+    )
+    assert imported(both, b'{"a":"2","c":"3"}', "replace") == 403
+    assert imported(both, b'{"a":"2"}', "new-version") == 200
+    assert call(server, "GET", f"users/me/secrets/{name}/a")[2]["version"] == 2
+    assert call(server, "GET", f"users/me/secrets/{name}/c")[0] == 404
+
+
+def test_parameters_that_policies_name(server, name):
+    """The body's top members, and an item's in a batch."""
+    token = server.token_with(
+        rule(f"adyton/secrets/{name}", *EACH, more='denied_parameters = { "max_versions" = [] }')
+        + rule(f"adyton/tags/{name}", "patch", more='required_parameters = ["add"]')
+    )
+    put(server, name, "x")
+    plain = {"value": text("x")}
+    bound = plain | {"max_versions": 3}
+    url = f"users/me/secrets/{name}"
+    assert call(server, "PUT", url, plain, token=token)[0] == 200
+    assert call(server, "PUT", url, bound, token=token)[0] == 403
+    batch = "users/me/batch/write"
+    assert call(server, "POST", batch, {"items": [plain | {"name": name}]}, token=token)[0] == 200
+    assert call(server, "POST", batch, {"items": [bound | {"name": name}]}, token=token)[0] == 403
+    tags = f"users/me/tags/{name}"
+    assert call(server, "PATCH", tags, {"add": ["a"]}, token=token)[0] == 200
+    assert call(server, "PATCH", tags, {"set": ["a"]}, token=token)[0] == 403
+
+
+def test_a_rule_that_wants_wrapping_allows_nothing_here(server, name):
+    """Answers of this API are never wrapped."""
+    put(server, name, "x")
+    token = server.token_with(
+        rule(f"adyton/secrets/{name}", "read", more='min_wrapping_ttl = "1m"')
+    )
+    assert call(server, "GET", f"users/me/secrets/{name}", token=token)[0] == 403
+
+
+def test_the_operator_reaches_others_by_name(server, name):
+    """A policy of the operator's names the user; `me` is the operator's own namespace."""
+    user, _ = shared_user(server)
+    put(server, name, "theirs", user=user)
+    put(server, name, "own")
+    token = server.token_with(rule(f"{user}/adyton/secrets/*", "read"))
+    url = f"users/{user}/secrets/{name}"
+    assert call(server, "GET", url, token=token)[2]["value"]["data"] == "theirs"
+    assert call(server, "GET", f"users/me/secrets/{name}", token=token)[0] == 403
+    assert call(server, "GET", f"users/{user}x/secrets/{name}", token=token)[0] == 403
+    assert call(server, "PUT", url, {"value": text("x")}, token=token)[0] == 403
+
+
+def test_vaults_paths_and_these_are_two_doors(server, name):
+    """A rule for one says nothing of the other; both lead to the same secret."""
+    put(server, name, "x")
+    vault = server.token_with(rule("secret/*", *EACH))
+    native = server.token_with(rule("adyton/secrets/*", *EACH))
+    assert server.raw("GET", f"/v1/secret/data/{name}", token=vault)[0] == 200
+    assert server.raw("GET", f"/v1/secret/data/{name}", token=native)[0] == 403
+    assert call(server, "GET", f"users/me/secrets/{name}", token=native)[0] == 200
+    assert call(server, "GET", f"users/me/secrets/{name}", token=vault)[0] == 403
+
+
+def test_counted_and_ended_tokens(server, name):
+    """A use is taken before anything is done; one that is over is none."""
+    put(server, name, "x")
+    token = server.token_with(rule("adyton/secrets/*", "read"), num_uses=2)
+    statuses = [call(server, "GET", f"users/me/secrets/{name}", token=token)[0] for _ in "123"]
+    assert statuses == [200, 200, 403]
+    wrapping = server.root(
+        "POST", "/v1/sys/wrapping/wrap", {"a": "b"}, headers={"X-Vault-Wrap-TTL": "60"}
+    )[2]["wrap_info"]["token"]
+    assert call(server, "GET", f"users/me/secrets/{name}", token=wrapping)[0] == 403
