@@ -138,3 +138,19 @@ class WatchedServer(Server):
         fault = self.folder / "fault"
         fault.write_text(how) if how else fault.unlink()
         time.sleep(0.1)
+
+
+def adyton(store, *args):
+    """The command line on a store that no server has open."""
+    done = subprocess.run(
+        [BIN / "adyton", *args, "--store", store, "--output", "json"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "ADYTON_ROOT": f"keyfile:{store}.key"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def serve(store):
+    """A server on a store that stays."""
+    return Server("serve", "--store", store, env={"ADYTON_ROOT": f"keyfile:{store}.key"})

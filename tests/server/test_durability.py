@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from servers import BIN, Server
+from servers import BIN, adyton, serve
 
 
 class Ledger:
@@ -58,20 +58,6 @@ class Ledger:
         self.stop.set()
         for thread in self.threads:
             thread.join()
-
-
-def adyton(store, *args):
-    done = subprocess.run(
-        [BIN / "adyton", *args, "--store", store, "--output", "json"],
-        capture_output=True, text=True, check=False,
-        env={**os.environ, "ADYTON_ROOT": f"keyfile:{store}.key"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def serve(store):
-    return Server("serve", "--store", store, env={"ADYTON_ROOT": f"keyfile:{store}.key"})
 
 
 def audit(store, user):

@@ -557,7 +557,7 @@ def test_conditions(server, name):
     status, _, found = put(server, name, "c", If_Match='"1"')
     assert (status, kind(found)) == (412, "version-conflict")
     assert put(server, name, "c", If_Match='"2"', If_None_Match="*")[0] == 412
-    for wrong in ("*", '"2", "3"', 'W/"2"', "2", '"02"', '"x"', '""', ""):
+    for wrong in ("*", '"2", "3"', 'W/"2"', "2", '"02"', '"x"', '""', "", '"\xe9"'):
         assert put(server, name, "c", If_Match=wrong)[0] == 400, wrong
     assert put(server, name, "c", If_None_Match='"2"')[0] == 400
     for method, path, body in (

@@ -62,3 +62,12 @@ def test_canonical_never_changes_a_path():
     for path in ("/..", "/a/..", "/a/./b", "//a", "/a//b", "/a\x7f", "/a\ufffd", "/..\u2028"):
         with pytest.raises(InvalidInput):
             canonical(path)
+
+
+def test_headers_that_are_not_ascii_are_not_taken_for_absent(server):
+    """A namespace or a wrapping that is asked for in vain is never left out."""
+    server.root("POST", "/v1/secret/data/header", {"data": {"a": "b"}})
+    for name in ("X-Vault-Namespace", "X-Vault-Wrap-TTL"):
+        sent = {name: "é".encode().decode("latin-1")}
+        status, _, found = server.root("GET", "/v1/secret/data/header", headers=sent)
+        assert (status, found["errors"]) == (400, [f"the header {name.lower()} is not ASCII"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
+from adyton.errors import InvalidInput
 from adyton.service.access.gate import Session
 
 
@@ -55,6 +56,20 @@ class Request:
         self.request_id = request_id
         self.query_string = query_string
         self.session = session
+
+
+def header_of(request: Request, name: str) -> str | None:
+    """A header's value, or None where there is none.
+
+    The HTTP server gives no value for one that is not ASCII, as if it were not there.
+
+    Raises:
+        InvalidInput: It is there, and is not ASCII.
+    """
+    found = request.headers.get(name)
+    if found is None and name in request.headers:
+        raise InvalidInput(f"the header {name} is not ASCII", hint="Mend it, or leave it out.")
+    return found
 
 
 class Response:

@@ -48,7 +48,7 @@ def decode_json(body: bytes, limits: JsonLimits = DEFAULT) -> Any:  # noqa: ANN4
     Raises:
         InvalidInput: It is not JSON, or passes a limit.
     """
-    if len(body) <= LARGE and not _is_plain(body, limits):
+    if len(body) <= LARGE and not is_plain(body, limits):
         for _ in _look(body, limits):
             pass
     try:
@@ -67,7 +67,7 @@ async def check_large(body: bytes, limits: JsonLimits = DEFAULT) -> None:
         await Pause()
 
 
-def _is_plain(body: bytes, limits: JsonLimits) -> bool:
+def is_plain(body: bytes, limits: JsonLimits) -> bool:
     """Whether a body is within limits even if every byte of its strings counted."""
     opened = body.count(b"[") + body.count(b"{")
     if opened > limits.depth:

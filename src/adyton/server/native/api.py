@@ -4,7 +4,7 @@ from typing import Final
 
 from adyton.errors import AdytonError, InvalidInput
 from adyton.server.errors import problem_of
-from adyton.server.http import Request, Response
+from adyton.server.http import Request, Response, token_text
 from adyton.server.native import bodies, rights
 from adyton.server.native.call import Call
 from adyton.server.native.routes import MERGE_PATCH, Reply, Route, allowed
@@ -64,12 +64,13 @@ class NativeApi:
                     hint="The path names the namespace; wrapping belongs to Vault's paths.",
                 )
         gate = self._services.gate
-        text = call.token_text
-        session = gate.known(text)
+        text = token_text(call.request.headers)
+        session = call.request.session or gate.known(text)
         if session is None or session.token.num_uses or session.token.cidrs or session.token.wraps:
             session = await gate.enter(text, call.origin)
+        call.request.session = session
         call.enter(session)
-        failure = _take(call)
+        failure = await _take(call)
         if failure is not None and route.judge in _JUDGED_BY_BODY:
             own = session.space.user
             caller = gate.caller(session, own, call.origin)
@@ -80,7 +81,7 @@ class NativeApi:
         return await route.handler(call)
 
 
-def _take(call: Call) -> InvalidInput | None:
+async def _take(call: Call) -> InvalidInput | None:
     """Read query and body; what is wrong is told once it is known that anything may be."""
     route, request = call.route, call.request
     try:
@@ -99,7 +100,7 @@ def _take(call: Call) -> InvalidInput | None:
         return None
     shape = route.merge_body if _kind(request) == MERGE_PATCH else route.body
     try:
-        call.take(query, bodies.read_body(request.body, shape or route.body))
+        call.take(query, await bodies.read_body(request.body, shape or route.body))
     except InvalidInput as error:
         return error
     return None

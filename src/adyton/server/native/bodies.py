@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from adyton.errors import InvalidInput
+from adyton.server.jsonbody import DEFAULT as LIMITS
+from adyton.server.jsonbody import LARGE, check_large, is_plain
 from adyton.server.native.shapes import Shape
 
 T = TypeVar("T", bound=Shape)
@@ -24,14 +26,16 @@ _TELLING: Final = re.compile(
 _PLACE: Final = re.compile(r" - at `(?:key in `)?([$a-z_.\[\]0-9]*)`")
 
 
-def read_body(body: bytes, shape: type[T]) -> T:
+async def read_body(body: bytes, shape: type[T]) -> T:
     """A body as its shape.
 
     Raises:
-        InvalidInput: It is not JSON, or does not fit; the text says where.
+        InvalidInput: It is not JSON, passes a limit, or does not fit; the text says where.
     """
     if not body.strip():
         raise InvalidInput("the body is missing", hint=_members(shape))
+    if len(body) > LARGE or not is_plain(body, LIMITS):
+        await check_large(body, LIMITS)
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:

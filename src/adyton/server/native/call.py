@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from adyton.errors import AdytonError, InvalidInput
 from adyton.model import Caller
-from adyton.server.http import Request
+from adyton.server.http import Request, header_of
 from adyton.server.native.bodies import as_object
 from adyton.server.native.routes import Reply, Route
 from adyton.server.native.shapes import Shape
@@ -76,15 +76,6 @@ class Call:
 
     # -- who ------------------------------------------------------------------------------------
 
-    @property
-    def token_text(self) -> str:
-        """The token's text, or empty."""
-        found = self.request.headers.get("x-vault-token", "")
-        if not found:
-            scheme, _, rest = self.request.headers.get("authorization", "").partition(" ")
-            found = rest.strip() if scheme.lower() == "bearer" else ""
-        return found
-
     def enter(self, session: Session) -> None:
         """Take on who asks, and with it which namespace is meant."""
         self.session = session
@@ -96,8 +87,8 @@ class Call:
             self.user = own
         else:
             self.user = self.args["user"]
-        key = self.request.headers.get("idempotency-key")
-        if key is not None and self.route.once:
+        key = header_of(self.request, "idempotency-key") if self.route.once else None
+        if key is not None:
             if not _KEY.fullmatch(key):
                 raise InvalidInput("Idempotency-Key is not 1 to 255 visible ASCII characters")
             asking = self.services.gate.caller(session, own, self.origin)
@@ -182,8 +173,8 @@ class Call:
             InvalidInput: A condition is of a form that can't be checked.
             VersionConflict: Two conditions exclude each other.
         """
-        match = self.request.headers.get("if-match")
-        none_match = self.request.headers.get("if-none-match")
+        match = header_of(self.request, "if-match")
+        none_match = header_of(self.request, "if-none-match")
         if match is None and none_match is None:
             return None
         if none_match is not None and none_match.strip() != "*":

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from adyton.errors import InvalidInput
 from adyton.model import Caller, user_id
-from adyton.server.http import Request, token_text
+from adyton.server.http import Request, header_of, token_text
 from adyton.server.jsonbody import decode_json
 from adyton.server.vault import fields
 from adyton.service.access.gate import Gate, Session
@@ -56,14 +56,14 @@ class Context:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        named = request.headers.get("x-vault-namespace")
+        named = header_of(request, "x-vault-namespace")
         self._is_named = named is not None
         self.user = user_id(named.strip("/") or OPERATOR_SPACE) if named else OPERATOR_SPACE
         self.path = request.path.removeprefix("v1/")
         self.origin = Origin(request.address, request.request_id)
         self.args: dict[str, str] = {}
         self._body = _parsed(request.body)
-        header = request.headers.get("x-vault-wrap-ttl", "")
+        header = header_of(request, "x-vault-wrap-ttl")
         self.wrap_seconds = fields.seconds(header, "X-Vault-Wrap-TTL") if header else None
 
     def __repr__(self) -> str:
