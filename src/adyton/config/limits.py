@@ -64,7 +64,7 @@ class RateSettings:
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
-    """How requests share the server. A read costs 1, a write 2, a list 4, a large body more."""
+    """How requests share the server. A read costs 1, a write 2, a list or a large body 8."""
 
     alone: int = setting(
         128, "Cost in service at once of a user who asks alone.", at_least=1, at_most=10**6

@@ -18,7 +18,7 @@ from adyton.service.quota.buckets import SECOND_NS
 from adyton.service.quota.networks import network_of
 from adyton.service.quota.rates import RequestLimits
 
-_COSTS: Final = {"GET": 1, "HEAD": 1, "LIST": 4}
+_COSTS: Final = {"GET": 1, "HEAD": 1, "LIST": 8}
 _WRITE_COST: Final = 2
 _LARGE: Final = 256 * 1024
 """Bytes of a body that cost as much as one read."""

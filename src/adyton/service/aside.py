@@ -1,8 +1,10 @@
 """Work beside the event loop: on a few threads, with a bounded queue."""
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from adyton.errors import LimitExceeded
@@ -19,10 +21,13 @@ class Threads:
         threads: How many work at once.
         waiting: How many more may wait; one beyond is refused at once.
         refusal: What it is told.
+        nice: How much they leave to other threads where processors are few; see nice(2).
     """
 
-    def __init__(self, name: str, threads: int, waiting: int, refusal: str) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"adyton-{name}")
+    def __init__(
+        self, name: str, threads: int, waiting: int, refusal: str, *, nice: int = 0
+    ) -> None:
+        self._pool = ThreadPoolExecutor(threads, f"adyton-{name}", _be_nice, (nice,))
         self._room = threading.BoundedSemaphore(threads + waiting)
         self._refusal = refusal
 
@@ -51,3 +56,8 @@ class Threads:
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _be_nice(nice: int) -> None:
+    with suppress(OSError):  # Linux knows a priority for each thread
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

@@ -25,10 +25,12 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import Meta, not_found
+from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
 from adyton.values import SecretPage
 
-_PAGE: Final = 2_000
+_PAGE: Final = 128
+"""Rows that are read and opened before others go on."""
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -144,6 +146,7 @@ class Directory:
                     opened = [core.opened.open(keys, row).name for row in page]
                     found += [name for name in opened if name.startswith(prefix)]
                     after = page[-1].name
+                    await Pause()
         draft.reason = f"{len(found)} names"
         await core.record(draft)
         return found
@@ -172,6 +175,7 @@ class Directory:
                         continue
                     found.append((meta, row))
                 after = page[-1].name
+                await Pause()
         return found
 
     # -- states of versions ---------------------------------------------------------------------

@@ -30,12 +30,15 @@ from adyton.service.directory import Directory
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
 from adyton.service.secrets import Secrets
+from adyton.service.ticket import Pause
 from adyton.service.values import EngineDefaults, Item
 from adyton.values import Secret
 
 MOUNTS_FOLDER: Final = ".mounts/"
 """Names of mounts other than the first begin with this, and can't be reached through the first."""
 _MAX_CUSTOM_VALUE: Final = 512
+_STEP: Final = 2_000
+"""Names that are looked at before others go on."""
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
@@ -337,10 +340,13 @@ class KeyValue:
             SecretNotFound: Nothing does.
         """
         prefix = mount.prefix + (path.rstrip("/") + "/" if path.rstrip("/") else "")
-        found = set()
-        for name in await self._directory.names(caller, user, prefix):
-            head, slash, _ = name[len(prefix) :].partition("/")
-            found.add(head + slash)
+        found: set[str] = set()
+        names = await self._directory.names(caller, user, prefix)
+        for start in range(0, len(names), _STEP):
+            for name in names[start : start + _STEP]:
+                head, slash, _ = name[len(prefix) :].partition("/")
+                found.add(head + slash)
+            await Pause()
         if not prefix:
             found.discard(MOUNTS_FOLDER)
         if not found:

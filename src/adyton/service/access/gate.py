@@ -95,6 +95,7 @@ class Gate:
         self._core = core
         self._spaces = spaces
         self._sessions: dict[str, Session] = {}
+        self._owners: dict[bytes, str] = {}
         self.loads = 0
 
     # -- letting in -----------------------------------------------------------------------------
@@ -141,10 +142,18 @@ class Gate:
         index = parse_token(text)
         if index is None:  # a token that was given its text; the operator's namespace has these
             index = core.ring.user_index(OPERATOR_SPACE)
+        generation = core.ring.generation
         async with core.storage.snapshot() as rows:
-            keys = await core.ring.load_index(rows, index)
+            # Tokens that don't exist are asked for most, so keys are opened once and not for each.
+            keys = core.ring.cached(self._owners.get(index, ""))
             if keys is None:
-                return None
+                keys = await core.ring.load_index(rows, index)
+                if keys is None:
+                    return None
+                core.ring.remember(keys, generation)
+                if len(self._owners) >= _LIMIT:
+                    self._owners.clear()
+                self._owners[index] = keys.user_id
             ident = token_id(text)
             token = await TOKENS.get(rows, keys, ident)
         if token is None or (token.expires_us and token.expires_us <= core.clock.now_us()):

@@ -59,12 +59,13 @@ class Hasher:
     """Hashes on threads of its own, so that logins do not stop everything else.
 
     Args:
-        threads: How many hash at once.
+        threads: How many hash at once; 0 for one less than there are processors, up to four.
         waiting: How many more may wait; a login beyond is refused at once.
     """
 
-    def __init__(self, threads: int = 2, waiting: int = 64) -> None:
-        self._threads = Threads("argon2", threads, waiting, "too many logins at once")
+    def __init__(self, threads: int = 0, waiting: int = 64) -> None:
+        threads = threads or max(1, min(4, (os.cpu_count() or 1) - 1))
+        self._threads = Threads("argon2", threads, waiting, "too many logins at once", nice=15)
         self._dummy = ""
 
     def hash(self, password: bytes) -> Aside[str]:
