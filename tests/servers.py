@@ -56,7 +56,18 @@ class Server:
             time.sleep(0.02)
         self.ready_after = time.monotonic() - started
 
-    def raw(self, method, path, body=None, *, token="", headers=None, data=None, source=None):
+    def raw(
+        self,
+        method,
+        path,
+        body=None,
+        *,
+        token="",
+        headers=None,
+        data=None,
+        source=None,
+        chunked=False,
+    ):
         """A request with its path as it is: (status, headers, parsed body)."""
         connection = http.client.HTTPConnection(
             "127.0.0.1", self.port, timeout=20, source_address=(source, 0) if source else None
@@ -66,7 +77,7 @@ class Server:
             if token:
                 sent["X-Vault-Token"] = token
             payload = data if body is None else json.dumps(body).encode()
-            connection.request(method, path, body=payload, headers=sent)
+            connection.request(method, path, body=payload, headers=sent, encode_chunked=chunked)
             answer = connection.getresponse()
             content = answer.read()
         finally:

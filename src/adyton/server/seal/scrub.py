@@ -1,10 +1,22 @@
 """The memory of the process, when the store opens and after it was sealed."""
 
+import asyncio
 import ctypes
 import gc
 import sys
 from typing import Final
 
+from adyton.crypto.wiping import wipe_bytes
+from adyton.server.http import Response
+
+_SENT_SECONDS: Final = 1.0
+"""An answer is handed over within the step that makes it; this is ample."""
+_BYTES_HEAD: Final = sys.getsizeof(b"")
+_SMALL: Final = range(48, 513, 16)
+"""Sizes of the interpreter's own blocks that could hold something worth reading."""
+_LARGE: Final = range(528, 8_193, 64)
+_SMALL_BLOCKS: Final = 4_096
+_LARGE_BLOCKS: Final = 64
 _libc: Final = ctypes.CDLL(None)
 
 
@@ -18,9 +30,22 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(0.0005)
 
 
+def wipe_when_sent(response: Response) -> Response:
+    """Overwrite an answer with secrets in it once it was sent."""
+    asyncio.get_running_loop().call_later(_SENT_SECONDS, wipe_bytes, response.body)
+    return response
+
+
 def scrub() -> None:
-    """Collect what an open store has left, and give free memory back to the kernel."""
+    """Collect what an open store has left, overwrite free memory, give it back to the kernel.
+
+    Neither the interpreter nor the C library clears what is freed. Blocks of each size are taken,
+    which come as zeros and out of the free ones first, and given back.
+    """
     gc.unfreeze()
     gc.collect()
+    taken = [bytes(size - _BYTES_HEAD) for size in _SMALL for _ in range(_SMALL_BLOCKS)]
+    taken += [bytes(size - _BYTES_HEAD) for size in _LARGE for _ in range(_LARGE_BLOCKS)]
+    del taken
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)

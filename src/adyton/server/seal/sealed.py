@@ -16,6 +16,7 @@ from adyton.server.jsonbody import decode_json
 from adyton.server.refusals import refusal
 from adyton.server.seal.lifecycle import Lifecycle
 from adyton.server.seal.making import read_request
+from adyton.server.seal.scrub import wipe_when_sent
 from adyton.server.seal.status import health, health_code, seal_status
 from adyton.server.vault.reply import encode, errors
 
@@ -80,7 +81,7 @@ async def _init(life: Lifecycle, request: Request) -> Response:
     if life.initialised:
         raise InvalidInput("Vault is already initialized")
     made = await life.init(read_request(body, life.options))
-    return Response(200, encode(made.answer()))
+    return wipe_when_sent(Response(200, encode(made.answer())))
 
 
 async def _unseal(life: Lifecycle, request: Request) -> Response:

@@ -6,6 +6,7 @@ from adyton.crypto import shares
 from adyton.crypto.shares import Share
 from adyton.errors import InvalidInput
 from adyton.model import Action, Caller
+from adyton.server.seal.scrub import wipe_when_sent
 from adyton.server.seal.status import health, health_code, leader, seal_status, status_of_open
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
@@ -130,7 +131,7 @@ def _add_rekey(routes: Routes, services: Services, base: str) -> None:
     async def cancel(context: Context) -> None:
         await rekey.cancel(_operator(services, context))
 
-    async def update(context: Context) -> Reply:
+    async def update(context: Context) -> Answer:
         nonce = fields.text(context.body, "nonce")
         caller = _operator(services, context)
         made = await rekey.enter(caller, nonce, _share(context.body))
@@ -150,7 +151,7 @@ def _add_rekey(routes: Routes, services: Services, base: str) -> None:
             share.wipe()
         if found.verify:
             body["verification_nonce"] = found.verify_nonce
-        return told(body)
+        return wipe_when_sent(told(body).response(context.request.request_id))
 
     async def verify_status(context: Context) -> Reply:
         _operator(services, context)
