@@ -306,10 +306,19 @@ class Secret:
         Raises:
             ValueError: Never for a secret that a store gave.
         """
+        return self.described.info()
+
+    @property
+    def described(self) -> _Version:
+        """As :attr:`info`, in the form that the metadata have.
+
+        Raises:
+            ValueError: Never for a secret that a store gave.
+        """
         found = self._meta.at(self.version)
         if found is None:
             raise ValueError("the version is not in its metadata")
-        return found.info()
+        return found
 
     @property
     def attributes(self) -> dict[str, str]:

@@ -119,3 +119,33 @@ def test_each_answer_names_a_record_that_says_who_and_why(recorded):
     }
     for entry in log[seen["absent"][2]]:
         assert (entry["decision"], entry["outcome"]) == (both, "absent")
+
+
+def test_each_read_of_a_path_has_a_record_of_its_own(recorded):
+    """The first goes the whole way, later ones a short one; their records are alike."""
+    ask = recorded.ask
+    ask(
+        "PUT",
+        "sys/policies/acl/app",
+        {"policy": 'path "secret/data/app/*" { capabilities = ["read"] }'},
+    )
+    ask("POST", "secret/data/app/a", {"data": {"k": 1}})
+    auth = ask("POST", "auth/token/create", {"policies": ["app"]})[1]["auth"]
+    answers = [ask("GET", "secret/data/app/a", token=auth["client_token"]) for _ in range(5)]
+    ids = [answer[2] for answer in answers]
+    assert len(set(ids)) == 5
+    log = recorded.end()
+    records = [log[found] for found in ids]
+    assert [len(found) for found in records] == [1] * 5
+    alike = [
+        {
+            key: value
+            for key, value in found[0].items()
+            if key not in {"index", "timestamp", "request_id"}
+        }
+        for found in records
+    ]
+    assert alike == [alike[0]] * 5
+    assert alike[0]["action"] == "secret.get"
+    assert alike[0]["decision"] == "allow:app"
+    assert alike[0]["accessor"] == auth["accessor"]

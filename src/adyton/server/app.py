@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from time import perf_counter
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
@@ -88,7 +88,8 @@ class Application:
         self.in_flight = 0
         self.idle = asyncio.Event()
         self._stopping = False
-        self._id_prefix = os.urandom(8).hex()
+        run = os.urandom(8).hex()
+        self._id_prefix = f"{run[:8]}-{run[8:12]}-8{run[12:15]}-8000-"
         self._requests = 0
 
     def use(self, handler: Handler) -> None:
@@ -101,12 +102,11 @@ class Application:
         if not self.in_flight:
             self.idle.set()
 
-    async def __rsgi__(self, scope: Scope, protocol: Exchange) -> None:
+    def __rsgi__(self, scope: Scope, protocol: Exchange) -> Coroutine[Any, Any, None]:
         """Answer one request."""
-        if asyncio.current_task() is None:
-            await self._exchange(scope, protocol)
-        else:  # the loop makes tasks of requests: see driver.install()
-            await driver.in_task(self._exchange(scope, protocol))
+        exchange = self._exchange(scope, protocol)
+        # Where the loop makes a task of a request (see driver.install()), it waits for a Run.
+        return exchange if driver.is_running() else driver.in_task(exchange)
 
     async def _exchange(self, scope: Scope, protocol: Exchange) -> None:
         if scope.proto != "http":
@@ -198,11 +198,7 @@ class Application:
     def _new_id(self) -> str:
         """An identifier that no other request of any run has, in the form of a UUID."""
         self._requests += 1
-        prefix = self._id_prefix
-        return (
-            f"{prefix[:8]}-{prefix[8:12]}-8{prefix[12:15]}"
-            f"-{self._requests >> 48 & 0x3FFF | 0x8000:04x}-{self._requests & 0xFFFFFFFFFFFF:012x}"
-        )
+        return f"{self._id_prefix}{self._requests:012x}"
 
     def _send(self, scope: Scope, protocol: Exchange, response: Response, seconds: float) -> None:
         if not response.headers and response.content_type == _JSON and response.body:

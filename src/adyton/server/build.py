@@ -39,7 +39,7 @@ def build_handler(
         in_flight.count += 1
         try:
             if request.path.startswith(NATIVE):
-                return await core.commit.run_async(run(native.handle(request)))
+                return await run(native.handle(request))
             if request.path.startswith("v1/"):
                 return await run(vault.handle(request))
             return errors(404)

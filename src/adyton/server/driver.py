@@ -16,6 +16,13 @@ from adyton.service.ticket import Ticket
 _OF_GRANIAN: Final = "future_watcher"
 """Name of the coroutine that Granian makes of a request."""
 
+_depth = 0
+
+
+def is_running() -> bool:
+    """Whether the code that asks is run by a :class:`Run`, and not by a task."""
+    return _depth > 0
+
 
 class Run:
     """One coroutine that runs: at once to where it first waits, then whenever it may go on.
@@ -40,7 +47,9 @@ class Run:
         self._step(None)
 
     def _step(self, error: BaseException | None) -> None:
+        global _depth  # noqa: PLW0603 - one event loop runs requests
         run, coroutine = self._context.run, self._coroutine
+        _depth += 1
         try:
             while True:
                 if error is None:
@@ -61,6 +70,8 @@ class Run:
                     return
         except StopIteration:
             self._waiting = self  # nothing wakes it again
+        finally:
+            _depth -= 1
 
     def _resolved(self) -> None:
         # May be called twice for one ticket, or late, when the next is waited for.

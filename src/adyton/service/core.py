@@ -99,6 +99,15 @@ class Core:
 
     # -- keys -----------------------------------------------------------------------------------
 
+    def keys_at_hand(self, caller: Caller | None, user: UserId) -> UserKeys | None:
+        """A user's keys if they are open and the caller may touch the namespace.
+
+        Keys are kept under canonical ids only, so an id that has some needs no check.
+        """
+        if caller is None or caller.user not in (None, user) or not isinstance(user, str):
+            return None
+        return self.ring.cached(user)
+
     async def keys(self, user: str, *, fresh: bool = False) -> UserKeys | None:
         """A user's opened keys, or None where the user has no namespace."""
         if not fresh:

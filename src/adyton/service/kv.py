@@ -7,7 +7,7 @@ A mount puts its prefix before a path to make the secret's name. What version 2 
 
 import base64
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -28,7 +28,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.directory import Directory
 from adyton.service.journal import Draft
-from adyton.service.secretmeta import not_found
+from adyton.service.secretmeta import Version, not_found
 from adyton.service.secrets import Secrets
 from adyton.service.ticket import Pause
 from adyton.service.values import EngineDefaults, Item
@@ -91,7 +91,7 @@ class KvVersion(NamedTuple):
     """
 
     secret: Secret | None
-    info: VersionInfo
+    info: VersionInfo | Version
     custom: dict[str, str]
 
     def __repr__(self) -> str:
@@ -146,7 +146,8 @@ class KeyValue:
             if info is None or (info.state == State.LIVE and not 0 < info.deleted_us <= now):
                 raise
             return KvVersion(None, info, meta.attributes)
-        return KvVersion(secret, secret.info, secret.attributes)
+        described = cast("Version", secret.described)  # of the store's own metadata
+        return KvVersion(secret, described, secret.attributes)
 
     async def write(
         self,

@@ -175,6 +175,11 @@ class OpenedCache:
 
     def __init__(self) -> None:
         self._opened: dict[tuple[bytes, bytes], tuple[UserKeys, int, bytes, Meta]] = {}
+        self._indexes: dict[tuple[UserKeys, str], bytes] = {}
+
+    def index(self, keys: UserKeys, name: str) -> bytes | None:
+        """The index of a name that :meth:`open` has met, which makes it a valid one; or None."""
+        return self._indexes.get((keys, name))
 
     def open(self, keys: UserKeys, row: "SecretRow | MetaRow") -> Meta:
         """As :func:`open_meta`.
@@ -193,11 +198,15 @@ class OpenedCache:
         if len(self._opened) >= self.LIMIT:
             self._opened.clear()
         self._opened[place] = (keys, row.meta_version, row.meta, meta)
+        if len(self._indexes) >= self.LIMIT:
+            self._indexes.clear()
+        self._indexes[keys, meta.name] = row.name
         return meta
 
     def clear(self) -> None:
         """Forget all, as when a user's keys are destroyed."""
         self._opened.clear()
+        self._indexes.clear()
 
 
 def parse(body: bytes, row: "SecretRow | MetaRow") -> Meta:

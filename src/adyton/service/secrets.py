@@ -38,12 +38,13 @@ class Secrets:
         core = self._core
         draft = Draft(caller, Action.SECRET_GET)
         try:
-            draft.user_id = core.authorise(caller, user)
-            draft.name = secret_name(name)
-            keys = core.ring.cached(draft.user_id)
-            if version is None and keys is not None:
+            keys = core.keys_at_hand(caller, user)
+            index = None if keys is None else core.opened.index(keys, name)
+            if keys is not None and index is not None and version is None:
                 # The hot path, written out: one select, three openings, one record.
-                row = await core.storage.secret(keys.user, keys.index(name))
+                draft.user_id = keys.user_id
+                draft.name = name
+                row = await core.storage.secret(keys.user, index)
                 if row is None:
                     raise not_found()
                 try:
@@ -51,6 +52,8 @@ class Secrets:
                 except IntegrityError:
                     secret = await self._open(draft, None)
             else:
+                draft.user_id = core.authorise(caller, user)
+                draft.name = secret_name(name)
                 secret = await self._open(draft, version)
         except AdytonError as error:
             raise await core.refuse(draft, error) from None

@@ -15,6 +15,17 @@ UNSUPPORTED_PATH: Final = "1 error occurred:\n\t* unsupported path\n\n"
 """As Vault's servers word it; clients look for the last two words."""
 
 
+_ENVELOPE: Final = (
+    b'{"request_id":"%b","lease_id":"","renewable":false,"lease_duration":%b,"data":%b,'
+    b'"wrap_info":null,"warnings":%b,"auth":%b%b}'
+)
+
+
+def plain(data: bytes) -> bytes:
+    """The envelope for answers with nothing but data: a template of the request's id and this."""
+    return _ENVELOPE % (b"%b", b"0", data, b"null", b"null", b"")
+
+
 class Reply:
     """An answer before it is rendered.
 
@@ -64,12 +75,9 @@ class Reply:
         """The answer's body."""
         if self.bare:
             return encode(self.flat)
-        return (
-            b'{"request_id":"%s","lease_id":"","renewable":false,"lease_duration":%d,"data":%s,'
-            b'"wrap_info":null,"warnings":%s,"auth":%s%s}'
-        ) % (
+        return _ENVELOPE % (
             request_id.encode(),
-            self.lease,
+            b"%d" % self.lease,
             self.raw if self.raw is not None else encode(self.data),
             encode(self.warnings),
             encode(self.auth),

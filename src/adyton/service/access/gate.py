@@ -6,7 +6,7 @@ one. A token that is absent, unknown, expired or used up, and a refusal by polic
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from adyton.errors import AccessDenied
 from adyton.model import Action, Caller
@@ -68,6 +68,18 @@ def _method_by_path(token: Token, space: Space) -> str:
     """The login method of a token that was made before tokens kept it."""
     place = space.mount_at(token.path)
     return f"{place[1].type} {place[0]}" if place is not None else ""
+
+
+class Origin(Protocol):
+    """What tells where a request comes from."""
+
+    @property
+    def address(self) -> str:
+        """The client's network address."""
+
+    @property
+    def request_id(self) -> str:
+        """The request's identifier."""
 
 
 class Request:
@@ -262,7 +274,7 @@ class Gate:
         return seen is not None and session.acl.any_under(seen)
 
     @staticmethod
-    def caller(session: Session, user: str, request: Request, decision: str = "allow") -> Caller:
+    def caller(session: Session, user: str, request: Origin, decision: str = "allow") -> Caller:
         """The caller of what has been allowed, bound to one namespace.
 
         Args:
