@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from adyton.errors import InvalidInput
+from adyton.service.access.policy import policy_names
 
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+", re.ASCII)
@@ -118,6 +119,15 @@ def strings(value: object, name: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
         return [str(part) for part in value]
     raise InvalidInput(f'error converting input for field "{name}": expected a list of texts')
+
+
+def policies(value: object, name: str) -> list[str]:
+    """A list of policies' names in their canonical form, also as one text with commas.
+
+    Raises:
+        InvalidInput: It is neither.
+    """
+    return policy_names(strings(value, name))
 
 
 def networks(value: object, name: str) -> list[str]:

@@ -50,7 +50,7 @@ def bounds_of(body: fields.Body, old: Bounds) -> Bounds:
     policies, cidrs = given("policies"), given("bound_cidrs")
     uses, bare = body.get("token_num_uses"), body.get("token_no_default_policy")
     return Bounds(
-        old.policies if policies is None else fields.strings(policies, "token_policies"),
+        old.policies if policies is None else fields.policies(policies, "token_policies"),
         time("ttl", old.ttl),
         time("max_ttl", old.max_ttl),
         time("explicit_max_ttl", old.explicit_max_ttl),

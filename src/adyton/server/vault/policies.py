@@ -10,6 +10,7 @@ from adyton.server.vault.reply import Reply, both
 from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Routes
 from adyton.server.vault.service import Services
 from adyton.service.access.gate import Session
+from adyton.service.access.policy import policy_names
 from adyton.service.access.shelves import record_path
 
 
@@ -29,7 +30,7 @@ def add_routes(routes: Routes, services: Services) -> None:
         return both({"keys": found, "policies": found})
 
     async def read(context: Context) -> tuple[str, str]:
-        name = context.args["name"].lower()
+        name = _name(context)
         await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
         text = context.space.policy_text(name)
         if text is None:
@@ -47,11 +48,11 @@ def add_routes(routes: Routes, services: Services) -> None:
     async def write(context: Context) -> None:
         body = context.body
         text = fields.text(body, "policy") or fields.text(body, "rules")
-        name = context.args["name"].lower()
+        name = _name(context)
         await spaces.put_policy(context.caller, context.user, name, text)
 
     async def delete(context: Context) -> None:
-        await spaces.delete_policy(context.caller, context.user, context.args["name"].lower())
+        await spaces.delete_policy(context.caller, context.user, _name(context))
 
     def answer(context: Context, session: Session | None) -> Reply:
         body = context.body
@@ -96,3 +97,10 @@ def add_routes(routes: Routes, services: Services) -> None:
     routes.add("sys/capabilities-self", {UPDATE: of_self})
     routes.add("sys/capabilities", {UPDATE: of_token})
     routes.add("sys/capabilities-accessor", {UPDATE: of_accessor})
+
+
+def _name(context: Context) -> str:
+    found = policy_names([context.args["name"]])
+    if not found:
+        raise InvalidInput("the policy's name is empty")
+    return found[0]

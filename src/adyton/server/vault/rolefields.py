@@ -30,7 +30,7 @@ class _Field(NamedTuple):
 
 
 _FIELDS: Final = {
-    "policies": _Field("token_policies", "bounds.policies", fields.strings, []),
+    "policies": _Field("token_policies", "bounds.policies", fields.policies, []),
     "secret-id-num-uses": _Field("secret_id_num_uses", "secret_id_num_uses", fields.integer, 0),
     "secret-id-ttl": _Field("secret_id_ttl", "secret_id_ttl", fields.seconds, 0),
     "secret-id-bound-cidrs": _Field(

@@ -162,9 +162,11 @@ def add_routes(routes: Routes, services: Services) -> None:
         return Reply(_shown(mount) | {"path": place[0]})
 
     async def ui_mounts(context: Context) -> Reply:
-        caller = gate.caller(context.session, context.user, context.origin)
-        await record_path(core, caller, context.user, Action.ACCESS_READ, context.path)
         session, user, table = context.session, context.user, context.space.table
+        if not gate.reaches(session, user):
+            raise await gate.refuse(session, user, context.path, READ, context.origin)
+        caller = gate.caller(session, user, context.origin)
+        await record_path(core, caller, user, Action.ACCESS_READ, context.path)
         engines = {
             m.path: _shown(m) for m in table.engines if gate.any_under(session, user, m.path)
         }

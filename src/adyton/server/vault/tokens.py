@@ -34,6 +34,8 @@ def add_routes(routes: Routes, services: Services) -> None:
         kind = fields.text(body, "type")
         if kind not in fields.TOKEN_TYPES:
             raise InvalidInput(fields.wrong_token_type(kind))
+        if parent.space.user != context.user and not sudo:
+            raise InvalidInput("root or sudo privileges required in another namespace")
         if (no_parent or fields.text(body, "id")) and not sudo:
             raise InvalidInput("root or sudo privileges required to create orphan token")
         if fields.seconds(body.get("period", 0), "period") and not sudo and not role:
@@ -211,8 +213,8 @@ def _role(body: fields.Body) -> TokenRole:
         return body.get(f"token_{name}", body.get(name))
 
     return TokenRole(
-        allowed_policies=fields.strings(body.get("allowed_policies"), "allowed_policies"),
-        disallowed_policies=fields.strings(body.get("disallowed_policies"), "disallowed_policies"),
+        allowed_policies=fields.policies(body.get("allowed_policies"), "allowed_policies"),
+        disallowed_policies=fields.policies(body.get("disallowed_policies"), "disallowed_policies"),
         allowed_policies_glob=fields.strings(
             body.get("allowed_policies_glob"), "allowed_policies_glob"
         ),

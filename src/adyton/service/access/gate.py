@@ -268,6 +268,11 @@ class Gate:
         seen = self._path_seen(session, user, path)
         return ["deny"] if seen is None else session.acl.capabilities(seen)
 
+    @staticmethod
+    def reaches(session: Session, user: str) -> bool:
+        """Whether policies of a session can name anything in a namespace."""
+        return session.space.user in {user, OPERATOR_SPACE}
+
     def any_under(self, session: Session, user: str, prefix: str) -> bool:
         """Whether a session may do anything below a path."""
         seen = self._path_seen(session, user, prefix)

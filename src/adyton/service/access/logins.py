@@ -14,6 +14,7 @@ from adyton.model import Action, Caller
 from adyton.ports import Rows
 from adyton.service.access.identity import entity_of_login
 from adyton.service.access.passwords import Hasher, check_length
+from adyton.service.access.policy import ROOT_NAME, policy_names
 from adyton.service.access.records import (
     APPROLE_IDS,
     APPROLES,
@@ -48,8 +49,14 @@ def method_of(mount: Mount) -> str:
 
 
 def token_of(bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[str, str]) -> Token:
-    """The token that a login gives."""
-    policies = set(bounds.policies)
+    """The token that a login gives.
+
+    Raises:
+        InvalidInput: It would be a root token.
+    """
+    policies = set(policy_names(bounds.policies))
+    if ROOT_NAME in policies:
+        raise InvalidInput("auth methods cannot create root tokens")
     if not bounds.no_default_policy:
         policies.add(DEFAULT_POLICY)
     longest = bounds.period or min(filter(None, (bounds.max_ttl, DEFAULT_TTL)))

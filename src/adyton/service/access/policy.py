@@ -6,6 +6,7 @@ never skipped: an unknown setting might have been a restriction.
 
 import enum
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -87,6 +88,15 @@ class Policy:
 
 ROOT: Final = Policy(ROOT_NAME, ())
 """The policy that allows everything; it can't be written as text."""
+
+
+def policy_names(names: Iterable[str]) -> list[str]:
+    """Names of policies in their one canonical form: lower case, no space around, each once.
+
+    What has ``root`` needs no other.
+    """
+    found = {name.strip().lower() for name in names} - {""}
+    return [ROOT_NAME] if ROOT_NAME in found else sorted(found)
 
 
 def parse_policy(name: str, text: str) -> Policy:

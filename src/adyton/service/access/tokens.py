@@ -12,7 +12,7 @@ from adyton.errors import AccessDenied, InvalidInput
 from adyton.model import Action, Caller
 from adyton.ports import Rows
 from adyton.service.access.gate import Gate, Session, denied
-from adyton.service.access.policy import ROOT_NAME
+from adyton.service.access.policy import ROOT_NAME, policy_names
 from adyton.service.access.records import (
     ACCESSORS,
     CHILDREN,
@@ -113,25 +113,30 @@ class Tokens:
     async def create(self, caller: Caller, parent: Session, request: TokenRequest) -> Issued:
         """Make a token as a child of another, or an orphan.
 
+        The operator may make one in another namespace: always an orphan, with policies of that
+        namespace; its ``root`` allows everything there and nothing elsewhere.
+
         Raises:
             InvalidInput: A policy is not the parent's to give, or a field breaks a rule.
             AccessDenied: The parent is gone, or may not do this.
         """
         core = self._core
-        user = parent.space.user
+        home = parent.space.user
+        user = home if caller is None or caller.user is None else caller.user
         draft = Draft(caller, Action.TOKEN_CREATE)
 
         async def work(scope: Scope) -> Issued:
-            keys = await core.keys_to_write(scope, caller, user, 0)
-            giver = await TOKENS.get(scope.tx, keys, parent.ident)
+            givers = await core.keys_in(scope, home)
+            giver = None if givers is None else await TOKENS.get(scope.tx, givers, parent.ident)
             if giver is None:
                 raise denied()
+            keys = await core.keys_to_write(scope, caller, user, 0)
             role = None
             if request.role:
                 role = await TOKEN_ROLES.get(scope.tx, keys, request.role)
                 if role is None:
                     raise InvalidInput(f"unknown role {request.role}")
-            token = _shaped(request, giver, parent, role)
+            token = _shaped(request, giver, parent, role, foreign=user != home)
             if request.id and await TOKENS.get(scope.tx, keys, token_id(request.id)) is not None:
                 raise InvalidInput("cannot create a token with a duplicate ID")
             changes = ObjectChanges(scope, keys)
@@ -143,6 +148,8 @@ class Tokens:
 
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
+            if home not in {user, OPERATOR_SPACE}:
+                raise denied()
             _check(request, user)
         return await core.write(draft, work)
 
@@ -374,11 +381,13 @@ def _check(request: TokenRequest, user: str) -> None:
             raise InvalidInput(f"{shown} cannot be negative")
 
 
-def _shaped(request: TokenRequest, giver: Token, parent: Session, role: TokenRole | None) -> Token:
+def _shaped(
+    request: TokenRequest, giver: Token, parent: Session, role: TokenRole | None, *, foreign: bool
+) -> Token:
     is_root = ROOT_NAME in giver.policies
     if giver.num_uses:
         raise InvalidInput("restricted use token cannot generate child tokens")
-    policies = _policies(request, giver, is_root=is_root, role=role)
+    policies = _policies(request, giver, is_root=is_root, role=role, foreign=foreign)
     explicit = _least(request.explicit_max_ttl, role.token_explicit_max_ttl if role else 0)
     period = _least(request.period, role.token_period) if role else request.period
     longest = period or DEFAULT_TTL
@@ -391,7 +400,7 @@ def _shaped(request: TokenRequest, giver: Token, parent: Session, role: TokenRol
             raise InvalidInput("expiring root tokens cannot create non-expiring root tokens")
     path = f"auth/token/create/{request.role}" if role else request.path
     display = "-".join(filter(None, ("token", _display(request.display_name))))
-    orphan = request.no_parent or bool(role and role.orphan)
+    orphan = foreign or request.no_parent or bool(role and role.orphan)
     return Token(
         "",
         parent="" if orphan else parent.ident,
@@ -420,14 +429,17 @@ def _display(text: str) -> str:
 
 
 def _policies(
-    request: TokenRequest, giver: Token, *, is_root: bool, role: TokenRole | None
+    request: TokenRequest, giver: Token, *, is_root: bool, role: TokenRole | None, foreign: bool
 ) -> list[str]:
-    wanted = {name.strip().lower() for name in request.policies if name.strip()}
+    wanted = set(policy_names(request.policies))
     if role is not None and _bounds(role):
         wanted = _of_role(wanted, role)
+    elif not wanted and foreign and not is_root:
+        # Policies of one namespace mean nothing in another.
+        raise InvalidInput("policies must be named to create a token in another namespace")
     elif not wanted:
         wanted = set(giver.policies)
-    elif not is_root and not wanted <= {*giver.policies, DEFAULT_POLICY}:
+    elif not is_root and not foreign and not wanted <= {*giver.policies, DEFAULT_POLICY}:
         raise InvalidInput("child policies must be subset of parent")
     if ROOT_NAME in wanted and not is_root:
         raise InvalidInput("root tokens may not be created without parent token being root")
