@@ -160,7 +160,7 @@ def test_roles_bound_what_they_give(server, name):
     role = client.auth.token.read_role(name)["data"]
     assert (role["name"], role["allowed_policies"], role["orphan"]) == (
         name,
-        ["default", "a"],
+        ["a", "default"],
         True,
     )
     made = client.auth.token.create(role_name=name, ttl="5h")["auth"]

@@ -84,10 +84,10 @@ class Hasher:
         """
 
         def check() -> bool:
+            if not self._dummy:  # at the first login of all, whether there is such a user or not
+                self._dummy = hash_password(os.urandom(16))
             if encoded is not None:
                 return matches(password, encoded)
-            if not self._dummy:
-                self._dummy = hash_password(os.urandom(16))
             matches(password, self._dummy)
             return False
 
