@@ -5,8 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from adyton.server.build import build_handler
+from adyton.server.vault.api import VaultApi
 from adyton.server.vault.context import NOT_BY_PATH
+from adyton.server.vault.service import Services
 from support import Place
 
 DENIED = {"errors": ["permission denied"]}
@@ -150,12 +151,8 @@ def test_no_spelling_of_root_gives_its_rights(server, name, spelled):
 def routes_of(folder):
     """All routes of the server, read from its tables: pattern, methods, whether public."""
     with Place(folder).open() as store:
-        handler, services = build_handler(store._opened.core)
-        api = next(
-            cell.cell_contents
-            for cell in handler.__closure__
-            if type(cell.cell_contents).__name__ == "VaultApi"
-        )
+        services = Services(store._opened.core)
+        api = VaultApi(services)
         found = [(route, "") for routes in api._routes._routes.values() for route in routes]
         for kind, method in services.logins.items():
             found += [

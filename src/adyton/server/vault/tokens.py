@@ -58,7 +58,7 @@ def add_routes(routes: Routes, services: Services) -> None:
             role=role,
         )
         issued = await tokens.create(context.caller, parent, request)
-        known = (await services.spaces.get(parent.space.user)).policy_names()
+        known = (await services.spaces.get(context.user)).policy_names()
         absent = [name for name in issued.token.policies if name not in known]
         return Reply(
             auth=auth_of(issued.text, issued.token, now()),
