@@ -306,7 +306,6 @@ WRAPPING = [
 SYSTEM = [
     Step("GET", "sys/health", token=""),
     Step("HEAD", "sys/health", token=""),
-    Step("GET", "sys/seal-status", token=""),
     Step("GET", "sys/leader", token=""),
     Step("GET", "sys/init", token=""),
     Step("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1}, token=""),

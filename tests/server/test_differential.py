@@ -21,7 +21,7 @@ ONLY_OPENBAOS = {
     "passthrough_request_headers", "token_strictly_bind_ip", "issue_time", "renewable",
 }  # fmt: skip
 ONLY_OURS = {
-    "deprecation_status", "build_date", "performance_standby",  # as Vault
+    "deprecation_status", "performance_standby",  # as Vault
     "active_time", "is_self", "leader_address", "leader_cluster_address",
     "performance_standby_last_remote_wal",
     "token_bound_cidrs", "token_num_uses",  # also where they are empty

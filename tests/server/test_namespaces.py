@@ -148,6 +148,24 @@ def test_no_spelling_of_root_gives_its_rights(server, name, spelled):
         server.root("DELETE", f"/v1/sys/policies/acl/{quote(spelled)}")
 
 
+def test_the_stores_own_paths_are_the_operators(server, name):
+    """A namespace's administrator neither reads what is counted of all, nor seals the store."""
+    made = by_header(server, name, "POST", "auth/token/create", {"policies": ["root"]})
+    assert made[2]["auth"]["policies"] == ["root"]
+    admin = made[2]["auth"]["client_token"]
+    assert by_header(server, name, "GET", "sys/policies/acl", token=admin)[0] == 200
+    for method, path in (
+        ("GET", "sys/metrics"), ("GET", "sys/key-status"), ("PUT", "sys/seal"), ("PUT", "sys/rotate"),
+        ("PUT", "sys/rekey/init"), ("GET", "sys/rekey/init"), ("DELETE", "sys/rekey/init"),
+    ):  # fmt: skip
+        for way in (by_header, by_path):
+            status = way(server, name, method, path, {}, token=admin)[0]
+            assert status in {403, 404, 405}, path
+    assert by_header(server, name, "GET", "sys/audit", token=admin)[2]["data"] == {}
+    assert server.raw("GET", "/v1/sys/policies/acl", token=admin)[0] == 403
+    assert server.raw("GET", "/v1/sys/health")[0] == 200
+
+
 def routes_of(folder):
     """All routes of the server, read from its tables: pattern, methods, whether public."""
     with Place(folder).open() as store:

@@ -7,6 +7,7 @@ from adyton.server.vault.reply import encode
 from adyton.server.vault.routes import READ, Routes
 from adyton.server.vault.service import Services
 from adyton.service.access.shelves import record_path
+from adyton.service.access.spaces import OPERATOR_SPACE
 
 
 def add_routes(routes: Routes, services: Services) -> None:
@@ -23,6 +24,10 @@ def add_routes(routes: Routes, services: Services) -> None:
         )
 
         if not public:
+            if context.user != OPERATOR_SPACE:  # they are of the whole store
+                raise await services.gate.refuse(
+                    context.session, context.user, context.path, READ, context.origin
+                )
             await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
         async with core.storage.snapshot() as rows:
             to_rewrap = len(await rows.users_with_retired_keys(b"", MOST_TO_REWRAP))

@@ -87,6 +87,7 @@ def _add_keys(routes: Routes, services: Services) -> None:
     core = services.core
 
     async def key_status(context: Context) -> Reply:
+        _operator(services, context)
         await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
         ring = core.ring
         return both(
