@@ -155,7 +155,8 @@ def test_the_stores_own_paths_are_the_operators(server, name):
     admin = made[2]["auth"]["client_token"]
     assert by_header(server, name, "GET", "sys/policies/acl", token=admin)[0] == 200
     for method, path in (
-        ("GET", "sys/metrics"), ("GET", "sys/key-status"), ("PUT", "sys/seal"), ("PUT", "sys/rotate"),
+        ("GET", "sys/metrics"), ("GET", "sys/key-status"), ("PUT", "sys/seal"),
+        ("PUT", "sys/rotate"),
         ("PUT", "sys/rekey/init"), ("GET", "sys/rekey/init"), ("DELETE", "sys/rekey/init"),
     ):  # fmt: skip
         for way in (by_header, by_path):
