@@ -22,7 +22,7 @@ from adyton.service import opening
 from adyton.service.limits import Limits
 from adyton.service.upkeep import Upkeep
 from adyton.storage.sqlite import SqliteStorage
-from adyton.wiring import Opened, SystemClock
+from adyton.wiring import Opened, Options, SystemClock
 from faultyvfs import FaultyVfs
 from support import Place
 
@@ -67,7 +67,7 @@ def main(folder, port, token, settings):
         server=ServerSettings(listen=f"127.0.0.1:{port}"),
         telemetry=TelemetrySettings(**json.loads(settings)),
     )
-    opened = Opened(core, upkeep, Caller("test"), None)
+    opened = Opened(core, upkeep, Caller("test"), None, Options(str(place.path), place.root))
     serve(opened, configuration, root_token=token, ready=lambda _: None)
 
 

@@ -21,7 +21,7 @@ from adyton.service import opening
 from adyton.service.limits import Limits
 from adyton.service.upkeep import Upkeep
 from adyton.storage.sqlite import SqliteStorage
-from adyton.wiring import Opened, SystemClock
+from adyton.wiring import Opened, Options, SystemClock
 from faultyvfs import FaultyVfs
 from support import Place
 
@@ -37,7 +37,8 @@ def faulty(tmp_path):
     core = opening.load_now(storage, root, SystemClock(), Limits(), "auto")
     upkeep = Upkeep(core, [], jobs=False)
     upkeep.start()
-    store = SecretStore(Opened(core, upkeep, Caller("test"), None))
+    options = Options(str(place.path), place.root)
+    store = SecretStore(Opened(core, upkeep, Caller("test"), None, options))
     yield store, vfs, place
     vfs.fault = None
     store.close()

@@ -37,7 +37,7 @@ class Traced:
             TelemetrySettings(traces_ratio=ratio), SimpleSpanProcessor(self.exporter)
         )
         self.telemetry = telemetry
-        self.handler, _ = build_handler(self.opened.core, telemetry)
+        self.handler, *_ = build_handler(self.opened.core, telemetry)
 
     def ask(self, *requests):
         async def all_of_them():

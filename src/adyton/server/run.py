@@ -23,6 +23,7 @@ from adyton.server.seal.sealed import sealed_handler
 from adyton.server.seal.status import SealStatus
 from adyton.server.telemetry import logs
 from adyton.server.telemetry.seen import RequestLog
+from adyton.server.telemetry.serving import with_metrics
 from adyton.server.telemetry.state import Telemetry, make_telemetry
 from adyton.server.tokens import make_root_token
 from adyton.wiring import Opened, Options
@@ -91,7 +92,7 @@ async def _serve(
     written: logs.Logs,
 ) -> None:
     asyncio.get_running_loop().set_exception_handler(logs.on_loop_error)
-    sealed = sealed_handler(life)
+    sealed = telemetry.watched(with_metrics(sealed_handler(life), telemetry), life.space_of)
     admission = Admission(lambda _: None, configuration)
     application = Application(sealed, configuration.limits, telemetry.requests, admission)
     telemetry.in_flight = lambda: application.in_flight

@@ -17,7 +17,7 @@ from adyton.server.refusals import refusal
 from adyton.server.seal.lifecycle import Lifecycle
 from adyton.server.seal.making import read_request
 from adyton.server.seal.scrub import wipe_when_sent
-from adyton.server.seal.status import health, health_code, seal_status
+from adyton.server.seal.status import health_answer, seal_status
 from adyton.server.vault.reply import encode, errors
 
 _READ: Final = frozenset({"GET", "HEAD"})
@@ -62,8 +62,7 @@ def sealed_handler(life: Lifecycle) -> Handler:
 
 
 async def _health(life: Lifecycle, request: Request) -> Response:
-    status = life.status()
-    return Response(health_code(status, request.query), encode(health(status)))
+    return health_answer(life.status(), request.query)
 
 
 async def _seal_status(life: Lifecycle, _: Request) -> Response:

@@ -1,12 +1,23 @@
 """What is told of a server's state, sealed or open, in the shapes of Vault's API."""
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from adyton import __version__
+from adyton.errors import InvalidInput
+from adyton.server.http import Response
+from adyton.server.vault.reply import encode
 from adyton.service.core import Core
+
+_CODES: Final = {"activecode": 200, "standbycode": 429, "sealedcode": 503, "uninitcode": 501}
+_BOOLEANS: Final = frozenset(
+    ("", "1", "t", "T", "true", "True", "TRUE", "0", "f", "F", "false", "False", "FALSE")
+)
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_NO_BODY: Final = frozenset({204, 304})
 
 
 class SealStatus(NamedTuple):
@@ -56,12 +67,29 @@ def status_of_open(core: Core) -> SealStatus:
 
 
 def health_code(status: SealStatus, query: Mapping[str, str]) -> int:
-    """The status code that tells the health; each can be replaced in the query."""
+    """The status code that tells the health; each can be replaced in the query.
+
+    Parameters that are not known are ignored, as are codes that are no final status of HTTP.
+
+    Raises:
+        InvalidInput: A parameter is not what it has to be.
+    """
+    codes = {name: _code(query, name, default) for name, default in _CODES.items()}
+    if query.get("standbyok", "") not in _BOOLEANS:
+        raise InvalidInput("standbyok is not a boolean", hint="Write true or false.")
     if not status.initialised:
-        return _code(query.get("uninitcode"), 501)
-    if status.sealed:
-        return _code(query.get("sealedcode"), 503)
-    return _code(query.get("activecode"), 200)
+        return codes["uninitcode"]
+    return codes["sealedcode"] if status.sealed else codes["activecode"]
+
+
+def health_answer(status: SealStatus, query: Mapping[str, str]) -> Response:
+    """The answer of ``sys/health``.
+
+    Raises:
+        InvalidInput: As :func:`health_code`.
+    """
+    code = health_code(status, query)
+    return Response(code, b"" if code in _NO_BODY else encode(health(status)))
 
 
 def health(status: SealStatus) -> dict[str, Any]:
@@ -113,5 +141,10 @@ def leader() -> dict[str, Any]:
     }
 
 
-def _code(value: str | None, default: int) -> int:
-    return int(value) if value and value.isdigit() and 100 <= int(value) <= 599 else default
+def _code(query: Mapping[str, str], name: str, default: int) -> int:
+    value = query.get(name)
+    if value is None:
+        return default
+    if not _NUMBER.fullmatch(value):
+        raise InvalidInput(f"{name} is not a number", hint="Write a status code from 200 to 599.")
+    return int(value) if 200 <= int(value) <= 599 else default

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -22,8 +22,6 @@ from adyton.server.telemetry.state import StoreState, Telemetry
 from adyton.server.telemetry.table import BY_NAME
 from adyton.service.keyadmin import KeyAdmin
 from adyton.service.stats import Histogram
-
-MOST_TO_REWRAP: Final = 1_000
 
 
 class ServerCollector(Collector):

@@ -2,8 +2,8 @@
 
 from adyton.model import Action
 from adyton.server.http import Response
+from adyton.server.telemetry.serving import MOST_TO_REWRAP, PATH, metrics_answer
 from adyton.server.vault.context import Context
-from adyton.server.vault.reply import encode
 from adyton.server.vault.routes import READ, Routes
 from adyton.server.vault.service import Services
 from adyton.service.access.shelves import record_path
@@ -16,13 +16,6 @@ def add_routes(routes: Routes, services: Services) -> None:
     public = telemetry.unauthenticated_metrics
 
     async def metrics(context: Context) -> Response:
-        # Loaded on use: a tenth of the time that the server takes to start.
-        from adyton.server.telemetry.collector import (  # noqa: PLC0415
-            MOST_TO_REWRAP,
-            as_vault,
-            exposition,
-        )
-
         if not public:
             if context.user != OPERATOR_SPACE:  # they are of the whole store
                 raise await services.gate.refuse(
@@ -31,11 +24,6 @@ def add_routes(routes: Routes, services: Services) -> None:
             await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
         async with core.storage.snapshot() as rows:
             to_rewrap = len(await rows.users_with_retired_keys(b"", MOST_TO_REWRAP))
-        accept = context.request.headers.get("accept", "")
-        named = context.request.query.get("format", "")
-        if named == "prometheus" or "openmetrics-text" in accept or "text/plain" in accept:
-            body, kind = exposition(telemetry, accept, to_rewrap)
-            return Response(200, body, kind)
-        return Response(200, encode(as_vault(telemetry, to_rewrap)))
+        return metrics_answer(telemetry, context.request, to_rewrap)
 
-    routes.add("sys/metrics", {READ: metrics}, public=public)
+    routes.add(PATH, {READ: metrics}, public=public)

@@ -6,8 +6,9 @@ from adyton.crypto import shares
 from adyton.crypto.shares import Share
 from adyton.errors import InvalidInput
 from adyton.model import Action, Caller
+from adyton.server.http import Response
 from adyton.server.seal.scrub import wipe_when_sent
-from adyton.server.seal.status import health, health_code, leader, seal_status, status_of_open
+from adyton.server.seal.status import health_answer, leader, seal_status, status_of_open
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
 from adyton.server.vault.reply import Reply, both, iso
@@ -48,11 +49,8 @@ def _operator(services: Services, context: Context) -> Caller:
 def _add_state(routes: Routes, services: Services) -> None:
     core = services.core
 
-    async def health_(context: Context) -> Reply:
-        status = status_of_open(core)
-        return Reply(
-            flat=health(status), bare=True, status=health_code(status, context.request.query)
-        )
+    async def health(context: Context) -> Response:
+        return health_answer(status_of_open(core), context.request.query)
 
     async def seal_status_(_: Context) -> Reply:
         return Reply(flat=seal_status(status_of_open(core)), bare=True)
@@ -74,7 +72,7 @@ def _add_state(routes: Routes, services: Services) -> None:
         await services.sealer.seal()
 
     add = routes.add
-    add("sys/health", {READ: health_}, public=True)
+    add("sys/health", {READ: health}, public=True)
     add("sys/seal-status", {READ: seal_status_}, public=True)
     add("sys/leader", {READ: leader_}, public=True)
     add("sys/init", {READ: init_state, UPDATE: init}, public=True)
