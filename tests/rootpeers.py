@@ -67,6 +67,38 @@ class Bao:
         self._log.close()
 
 
+SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
+
+
+class SoftHsm:
+    """SoftHSM's tokens in a folder of their own; the module reads where from the environment."""
+
+    PIN = "1234-pin"
+
+    def __init__(self, folder):
+        self.tokens = folder / "tokens"
+        self.tokens.mkdir()
+        conf = folder / "softhsm2.conf"
+        conf.write_text(f"directories.tokendir = {self.tokens}\nobjectstore.backend = file\n")
+        self.env = {"SOFTHSM2_CONF": str(conf)}
+        self.pin_file = folder / "pin"
+        self.pin_file.write_text(self.PIN + "\n")
+        self.pin_file.chmod(0o600)
+
+    def token(self, label):
+        subprocess.run(
+            ["softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", "12345678",
+             "--pin", self.PIN],
+            env={**os.environ, **self.env}, check=True, capture_output=True,
+        )  # fmt: skip
+
+    def uri(self, label, key="master"):
+        return (
+            f"pkcs11:token={label};object={key}"
+            f"?module-path={SOFTHSM}&pin-source=file:{self.pin_file}"
+        )
+
+
 AWS_ENV = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",

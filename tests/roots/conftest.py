@@ -1,6 +1,7 @@
 """The built-in roots, each as a way to open the same one again and again."""
 
 import logging
+import os
 from typing import NamedTuple
 
 import pyrage
@@ -17,10 +18,12 @@ from adyton.roots.gramine import GramineRoot
 from adyton.roots.keyfile import KeyFileRoot
 from adyton.roots.passphrase import TEST_PARAMS, PassphraseRoot
 from adyton.roots.shamir import ShamirRoot
-from rootpeers import AWS_ENV, BAO_TOKEN, Bao, Moto
+from rootpeers import AWS_ENV, BAO_TOKEN, Bao, Moto, SoftHsm
+from support import require_program
 
 ALL = (
-    "keyfile", "passphrase", "dev", "shamir", "age", "credential", "gramine", "transit", "awskms"
+    "keyfile", "passphrase", "dev", "shamir", "age", "credential", "gramine", "transit", "awskms",
+    "pkcs11",
 )  # fmt: skip
 
 
@@ -46,6 +49,17 @@ def moto(tmp_path_factory):
     started = Moto(tmp_path_factory.mktemp("moto"))
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory):
+    """Two tokens of SoftHSM; the module is loaded once in a process, and keeps its folder."""
+    require_program("softhsm2-util")
+    made = SoftHsm(tmp_path_factory.mktemp("softhsm"))
+    os.environ.update(made.env)
+    for label in ("one", "two"):
+        made.token(label)
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +112,13 @@ def _elsewhere(name, request, tmp_path):
         bao, file = fixture("bao"), fixture("token_file")
         urls = [f"transit:{bao.key(key)}?token_file={file}" for key in ("first", "second")]
         return Kind(name, lambda: open_root(urls[0]), lambda: open_root(urls[1]))
+    if name == "pkcs11":
+        uris = [fixture("softhsm").uri(label) for label in ("one", "two")]
+        return Kind(
+            name,
+            lambda: open_root(uris[0], create=True),
+            lambda: open_root(uris[1], create=True),
+        )
     fixture("as_aws")
     arns = fixture("aws_keys")
     return Kind(name, lambda: open_root(arns[0]), lambda: open_root(arns[1]))

@@ -15,7 +15,8 @@ from adyton.roots import DevRoot, KeyFileRoot, PassphraseRoot, ShamirRoot
 from isolated import run_isolated
 
 ALL = (
-    "keyfile", "passphrase", "dev", "shamir", "transit", "awskms", "age", "credential", "gramine"
+    "keyfile", "passphrase", "dev", "shamir", "transit", "awskms", "age", "credential", "gramine",
+    "pkcs11",
 )  # fmt: skip
 
 KEY = bytes(range(32))

@@ -58,6 +58,7 @@ _BUILT_IN: Final = {
     "gramine": "GramineRoot",
     "keyfile": "KeyFileRoot",
     "passphrase": "PassphraseRoot",
+    "pkcs11": "Pkcs11Root",
     "shamir": "ShamirRoot",
     "transit": "TransitRoot",
 }
