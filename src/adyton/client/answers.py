@@ -16,6 +16,7 @@ from adyton.errors import (
     AdytonError,
     InvalidInput,
     LimitExceeded,
+    RootLocked,
     SecretNotFound,
     ServerUnavailable,
     ValueTooLarge,
@@ -25,7 +26,7 @@ from adyton.errors import (
 T = TypeVar("T")
 
 URN: Final = "urn:adyton:error:"
-_PROBLEM: Final = "application/problem+json"
+_SEALED: Final = "Vault is sealed"
 _MAX_TEXT: Final = 500
 _PASSING: Final = frozenset((429, 502, 503, 504))
 _HUMP: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -100,9 +101,10 @@ def failure_of(answer: Answer) -> Failure | None:
             ),
             passing=False,
         )
+    error = _error(answer)
     return Failure(
-        _error(answer),
-        passing=status in _PASSING,
+        error,
+        passing=status in _PASSING and not isinstance(error, RootLocked),
         asked=asked_seconds(answer.headers.get("Retry-After", "")),
     )
 
@@ -117,6 +119,8 @@ def _error(answer: Answer) -> AdytonError:
     kind = _KINDS.get(problem.type.removeprefix(URN)) or _kind(answer.status)
     text = _clean(problem.detail or problem.title or "; ".join(problem.errors))
     hint = _clean(problem.hint)
+    if answer.status == 503 and text == _SEALED:
+        return RootLocked("the server is sealed", hint="Unseal it, and try again.")
     if kind is ServerUnavailable and not text:
         text = f"the server fails with status {answer.status}"
     error = kind(text or f"the server refuses with status {answer.status}", hint=hint)

@@ -89,7 +89,7 @@ class Connection:
             return Failure(ServerUnavailable("too many requests are under way"), unsent=True)
         except httpx.TimeoutException:
             return _passing("the server does not answer in time")
-        except (httpx.HTTPError, httpx.StreamError):
+        except (httpx.HTTPError, httpx.StreamError, OSError):
             return _passing("the connection to the server broke")
         return answer if isinstance(answer, Failure) else failure_of(answer) or answer
 
