@@ -267,6 +267,11 @@ def test_every_command_has_help():
         "audit",
         "keys",
         "user",
+        "login",
+        "logout",
+        "status",
+        "token",
+        "policy",
     ]
     top = shell("--help").decode()
     for command in commands:
