@@ -28,6 +28,24 @@ class HttpLimits:
     body_seconds: float = setting(
         30.0, "Longest time for a body to arrive.", unit="seconds", at_least=0.01, at_most=3_600
     )
+    connections: int = setting(
+        2_048, "Most connections; more wait to be accepted.", at_least=1, at_most=10**6
+    )
+    connections_per_source: int = setting(
+        512, "Most connections of one IPv4 address or IPv6 /48; trusted proxies are not counted.",
+        at_least=1, at_most=10**6,
+    )  # fmt: skip
+    header_seconds: float = setting(
+        30.0, "Longest time for the head of a request to arrive, and for an idle connection.",
+        unit="seconds", at_least=0.1, at_most=3_600,
+    )  # fmt: skip
+    stall_seconds: float = setting(
+        30.0, "Longest time for which a client may take less than 1 KiB a second of its answer.",
+        unit="seconds", at_least=1, at_most=3_600,
+    )  # fmt: skip
+    streams: int = setting(
+        100, "Most requests at once on one HTTP/2 connection.", at_least=1, at_most=10_000
+    )
 
 
 @dataclass(frozen=True, slots=True)

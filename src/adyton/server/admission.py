@@ -89,7 +89,7 @@ class Admission:
         self._limits = RequestLimits(configuration.rates.rates())
         self._turns = Turns(configuration.turns)
         self._logins = Turns(_LOGINS)
-        self._proxies = TrustedProxies(configuration.server.trusted_proxies)
+        self.proxies = TrustedProxies(configuration.server.trusted_proxies)
         self._pausing = 0
 
     def use(self, known: Callable[[str], Session | None]) -> None:
@@ -106,8 +106,8 @@ class Admission:
             headers: By lower-case name.
         """
         address = peer.rpartition(":")[0].strip("[]")
-        if self._proxies.any:
-            address = self._proxies.client(address, headers)
+        if self.proxies.any:
+            address = self.proxies.client(address, headers)
         text = token_text(headers)
         session = self._known(text) if text else None
         cost = _COSTS.get(method, _WRITE_COST)

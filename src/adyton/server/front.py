@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
@@ -29,6 +29,7 @@ from adyton.config import Configuration
 from adyton.errors import ConfigurationError
 from adyton.server.app import Application, Exchange, Scope
 from adyton.server.certificates import Certificates
+from adyton.server.connections import prepare
 from adyton.server.listening import listen_on, share, url_of
 from adyton.server.telemetry.logs import LOGGERS_OF_GRANIAN
 
@@ -93,6 +94,8 @@ class _Granian(Server):
         certificates: Certificates | None,
         configuration: Configuration,
     ) -> None:
+        limits = configuration.limits
+        prepare(bound, limits)
         self._bound = bound
         self._certificates = certificates
         super().__init__(
@@ -101,7 +104,16 @@ class _Granian(Server):
             http=HTTPModes.auto if certificates else HTTPModes.http1,
             websockets=False,
             backlog=_BACKLOG,
-            http1_settings=HTTP1Settings(max_buffer_size=configuration.limits.header_bytes),
+            backpressure=limits.connections,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=round(limits.header_seconds * 1_000),
+                max_buffer_size=limits.header_bytes,
+            ),
+            http2_settings=HTTP2Settings(
+                max_concurrent_streams=limits.streams,
+                max_headers_size=limits.header_bytes,
+                keep_alive_interval=round(limits.header_seconds * 1_000),
+            ),
             log_level=LogLevels.error,  # it warns at each start that it is embedded
             log_dictconfig=LOGGERS_OF_GRANIAN,
         )
@@ -186,6 +198,7 @@ class Front:
         bound = listen_on(configuration.server.listen)
         self._family = bound.family
         self._address = bound.getsockname()[:2]
+        self.port = int(self._address[1])
         self.url = url_of(bound, tls=certificates is not None)
         self._current = _Generation(application, bound, certificates, configuration)
         # In the order in which the kernel numbers the sockets of the port.

@@ -32,11 +32,11 @@ class TrustedProxies:
     def __init__(self, networks: Sequence[str] = ()) -> None:
         self._networks = tuple(_network(text) for text in networks)
         self.any = bool(self._networks)
-        self._trusts = lru_cache(maxsize=1_024)(self._look_up)
+        self.trusts = lru_cache(maxsize=1_024)(self._look_up)
 
     def client(self, peer: str, headers: Mapping[str, str]) -> str:
         """The client's address: the peer's own, unless that is a trusted proxy's."""
-        if not self._trusts(peer):
+        if not self.trusts(peer):
             return peer
         told = headers.get(HEADER, "")
         client = peer
@@ -45,7 +45,7 @@ class TrustedProxies:
             if not hop:
                 break
             client = hop
-            if not self._trusts(hop):
+            if not self.trusts(hop):
                 break
         return client
 

@@ -15,6 +15,7 @@ from adyton.server import driver
 from adyton.server.admission import Admission
 from adyton.server.app import Application
 from adyton.server.certificates import read, stamp, try_out
+from adyton.server.connections import Connections
 from adyton.server.front import Front
 from adyton.server.notify import notify
 from adyton.server.renewal import Renewal
@@ -116,7 +117,10 @@ async def _serve(
         telemetry.certificate_reloads = renewal.reloads
     stopping = _handle_signals(renewal)
     await front.start()
-    background = [asyncio.create_task(renewal.run())] if renewal is not None else []
+    connections = Connections(front.port, configuration.limits, admission.proxies)
+    background = [asyncio.create_task(connections.run())]
+    if renewal is not None:
+        background.append(asyncio.create_task(renewal.run()))
     ready(Up(front.url, text, life.status()))
     notify("READY=1")
     await _until(stopping, front)
