@@ -54,6 +54,16 @@ class AdytonError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.recorded = False
+
+    def is_recorded(self) -> bool:
+        """Whether an audit record tells of it, or of the error that it was raised instead of."""
+        error: BaseException | None = self
+        while error is not None:
+            if isinstance(error, AdytonError) and error.recorded:
+                return True
+            error = error.__context__
+        return False
 
     def __str__(self) -> str:
         return self.message

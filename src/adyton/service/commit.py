@@ -287,6 +287,8 @@ class GroupCommit:
             del scope._after[after:]  # noqa: SLF001 - idem
             ticket.error = error
             ticket.drafts = [] if ticket.failure is None else [ticket.failure.refused(error)]
+            if isinstance(error, AdytonError):
+                error.recorded = bool(ticket.drafts)
         else:
             await scope.tx.release()
             ticket.drafts = [*ticket.drafts, *scope.drafts]

@@ -190,6 +190,7 @@ class Core:
         """
         if not isinstance(error, StoreClosed):
             await self.commit.submit(drafts=[draft.refused(error)])
+            error.recorded = True
         return error
 
     async def checked(

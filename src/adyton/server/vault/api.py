@@ -3,6 +3,7 @@
 from typing import Final, TypeAlias
 
 from adyton.errors import AccessDenied, AdytonError, SecretNotFound
+from adyton.model import Action
 from adyton.server.errors import status_of
 from adyton.server.http import Request, Response
 from adyton.server.jsonbody import LARGE, check_large
@@ -37,9 +38,16 @@ from adyton.server.vault.service import Services
 from adyton.service.access.logins import Logins, method_of
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount
+from adyton.service.journal import Draft
 
 _TRUE: Final = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 """As Go reads a truth value; hvac writes one of them."""
+_ACTIONS: Final = {
+    "GET": Action.ACCESS_READ,
+    "HEAD": Action.ACCESS_READ,
+    "LIST": Action.ACCESS_LIST,
+    "DELETE": Action.ACCESS_DELETE,
+}
 _DENIED: Final = "permission denied"
 Found: TypeAlias = tuple[Route, dict[str, str]]
 """A route with the path's named parts."""
@@ -75,6 +83,7 @@ class VaultApi:
 
         An answer without a body that holds it names the request's id, as its records do.
         """
+        context: Context | None = None
         try:
             known = self._kv.known.find(request)
             if known is not None:
@@ -82,14 +91,27 @@ class VaultApi:
             else:
                 if len(request.body) > LARGE:
                     await check_large(request.body)
-                response = await self._answer(Context(request))
+                context = Context(request)
+                response = await self._answer(context)
         except SecretNotFound:
             response = errors(404)
-        except AccessDenied:
-            response = errors(403, _DENIED)
         except AdytonError as error:
-            response = errors(status_of(error), error.message)
+            response = await self._failed(context, error)
         return response if response.status == 200 else response.identified(request.request_id)
+
+    async def _failed(self, context: Context | None, error: AdytonError) -> Response:
+        """The answer of an error, which has its record once somebody was let in."""
+        caller = getattr(context, "caller", None)
+        if context is not None and caller is not None and not error.is_recorded():
+            action = _ACTIONS.get(context.request.method, Action.ACCESS_WRITE)
+            draft = Draft(caller, action, user_id=context.user, name=context.path[:700])
+            try:
+                await self._services.core.refuse(draft, error)
+            except AdytonError as unavailable:
+                error = unavailable
+        if isinstance(error, AccessDenied):
+            return errors(403, _DENIED)
+        return errors(status_of(error), error.message)
 
     async def _answer(self, context: Context) -> Response:
         operation = _operation(context.request)
@@ -135,7 +157,10 @@ class VaultApi:
     def _public(self, context: Context, found: Found | None, place: Place | None) -> Found | None:
         """The route of a path that needs no token: one of the table, or a login."""
         if found is not None:
-            return found if found[0].public else None
+            if not found[0].public:
+                return None
+            context.caller = self._services.anonymous(context)
+            return found
         if place is None or not context.path.startswith("auth/"):
             return None
         method = self._services.logins.get(place[1].type)

@@ -226,6 +226,7 @@ class Gate:
         caller = Caller("(no token)", None, request.address, request.request_id, decision="deny")
         error = denied()
         await self._core.record(Draft(caller, Action.ACCESS_DENY).failed(reason, outcome_of(error)))
+        error.recorded = True
         return error
 
     # -- deciding -------------------------------------------------------------------------------
@@ -334,4 +335,5 @@ class Gate:
         draft = Draft(caller, Action.ACCESS_DENY, keys, session.space.user, f"{user}: {path}"[:700])
         error = denied()
         await core.record(draft.failed("no policy allows it", outcome_of(error)))
+        error.recorded = True
         return error
