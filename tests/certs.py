@@ -5,8 +5,12 @@ import ipaddress
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.x509.oid import NameOID
+
+
+def _signs_whole(key):
+    return isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
 
 
 def certificate(folder, name, *, issuer=None, is_ca=False, hours=1.0, key=None):
@@ -26,7 +30,7 @@ def certificate(folder, name, *, issuer=None, is_ca=False, hours=1.0, key=None):
         .not_valid_after(now + dt.timedelta(hours=hours))
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(signer, hashes.SHA256())
+        .sign(signer, None if _signs_whole(signer) else hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     (folder / f"{name}.pem").write_bytes(made.public_bytes(pem))

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from adyton import durable
 from adyton.config import TlsSettings
 from adyton.errors import ConfigurationError
 from adyton.server import trial
 
 _MAX_BYTES: Final = 1024 * 1024
+_UNREADABLE: Final = (ValueError, TypeError, IndexError, UnsupportedAlgorithm)
 _TRIAL_SECONDS: Final = 20.0
 
 
@@ -89,27 +92,28 @@ def read(settings: TlsSettings) -> Certificates:
     contents = [_content(path) for path in _paths(settings)]
     try:
         leaf = x509.load_pem_x509_certificates(contents[0])[0]
-    except (ValueError, IndexError):
+        certified = leaf.public_key()
+    except _UNREADABLE:
         raise ConfigurationError(f"{settings.cert} holds no certificate in PEM") from None
     try:
-        key = load_pem_private_key(contents[1], None)
-    except (ValueError, TypeError):
+        public = load_pem_private_key(contents[1], None).public_key()
+    except _UNREADABLE:
         raise ConfigurationError(
             f"{settings.key} holds no private key in PEM, or one with a passphrase"
         ) from None
-    if key.public_key() != leaf.public_key():
+    if public != certified:
         raise ConfigurationError(f"{settings.key} is not the key of {settings.cert}")
     if len(contents) > 2:
         try:
             x509.load_pem_x509_certificates(contents[2])
-        except ValueError:
+        except _UNREADABLE:
             raise ConfigurationError(f"{settings.client_ca} holds no certificate in PEM") from None
     sums = b"".join(hashlib.sha256(content).digest() for content in contents)
     return Certificates(
         leaf.fingerprint(hashes.SHA256()).hex(),
         leaf.not_valid_after_utc,
         hashlib.sha256(sums).digest(),
-        tuple(_in_memory(content) for content in contents),
+        _in_memory(contents),
     )
 
 
@@ -156,8 +160,17 @@ def _content(path: Path) -> bytes:
     return data
 
 
-def _in_memory(content: bytes) -> int:
-    # What was checked is what is served: the file may be replaced between the two.
-    fd = os.memfd_create("adyton-tls", os.MFD_CLOEXEC)
-    os.write(fd, content)
-    return fd
+def _in_memory(contents: list[bytes]) -> tuple[int, ...]:
+    # What was checked is what is served: the files may be replaced between the two.
+    made: list[int] = []
+    try:
+        for content in contents:
+            made.append(os.memfd_create("adyton-tls", os.MFD_CLOEXEC))
+            durable.write_all(made[-1], content)
+    except OSError as error:
+        for fd in made:
+            os.close(fd)
+        raise ConfigurationError(
+            f"certificates can't be held in memory: {error.strerror}"
+        ) from None
+    return tuple(made)

@@ -150,6 +150,7 @@ class _Generation:
         self.door = _Door(application, tls=certificates is not None)
         self._server = _Granian(self.door, bound, certificates, configuration)
         self.serving: asyncio.Task[None] | None = None
+        self.hurry = asyncio.Event()
 
     async def start(self) -> None:
         """Listen.
@@ -236,6 +237,7 @@ class Front:
             await made.start()
         except BaseException:
             self._forget(made)
+            bound.close()
             raise
         old, self._current = self._current, made
         self._steer()
@@ -243,21 +245,19 @@ class Front:
         drain = self._configuration.tls.drain if self._steered else 1.0
         task = asyncio.create_task(self._retire(old, drain))
         self._draining[task] = old
-        task.add_done_callback(lambda done: self._draining.pop(done, None) and None)
-        for oldest in list(self._draining)[:-_MOST_DRAINING]:
-            oldest.cancel()
+        task.add_done_callback(self._draining.pop)
+        for oldest in list(self._draining.values())[:-_MOST_DRAINING]:
+            oldest.hurry.set()
 
     async def stop(self) -> None:
         """Finish what is under way, and close everything."""
-        tasks = list(self._draining)
-        for task in tasks:
-            task.cancel()
-        await self._current.stop(self._configuration.server.grace)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for old in self._draining.values():
+            old.hurry.set()
+        await asyncio.gather(self._current.stop(self._configuration.server.grace), *self._draining)
 
     async def _retire(self, old: _Generation, drain: float) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(drain)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(old.hurry.wait(), drain)
         await old.stop(self._configuration.server.grace)
         self._forget(old)
         self._steer()

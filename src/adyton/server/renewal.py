@@ -72,7 +72,8 @@ class Renewal:
         while True:
             self._remind()
             asked = await self._wait()
-            now = stamp(self._settings)
+            # On threads: the files may be on a file system that does not answer.
+            now = await asyncio.to_thread(stamp, self._settings)
             if asked or now != self._seen:
                 self._seen = now
                 await self._take()
@@ -90,7 +91,7 @@ class Renewal:
     async def _take(self) -> None:
         status = self.status
         try:
-            found = read(self._settings)
+            found = await asyncio.to_thread(read, self._settings)
             if found.digest == self._digest:
                 found.close()
                 status.error = ""
@@ -104,10 +105,10 @@ class Renewal:
             except BaseException:
                 found.close()
                 raise
-        except AdytonError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is served stays
             status.failures += 1
-            status.error = error.message
-            _log.error("the former certificate stays: %s", error.message)
+            status.error = error.message if isinstance(error, AdytonError) else "unexpected"
+            _log.error("the former certificate stays: %s", status.error)
             return
         self._digest = found.digest
         status.fingerprint, status.not_after = found.fingerprint, found.not_after
