@@ -231,3 +231,41 @@ def test_self_signed(tmp_path):
     assert key.read_bytes() == before
     assert "is not a host" in make("--host", "a b", code=2).stderr
     assert "is not a host" in make("--host", "-x.org", code=2).stderr
+
+
+_BROKEN = """
+import asyncio, sys
+from pathlib import Path
+from adyton.config import Configuration, ServerSettings
+from adyton.errors import AdytonError
+from adyton.server import run
+from adyton.wiring import Options, open_store
+
+made = []
+
+class Spy(run.Front):
+    def __init__(self, *args):
+        super().__init__(*args)
+        made.append(self)
+
+run.Front = Spy
+store = Options(sys.argv[1] + "/s.db", "keyfile:" + sys.argv[1] + "/k", create=True)
+settings = Configuration(server=ServerSettings(listen="127.0.0.1:0"))
+
+def break_down(up):
+    asyncio.get_running_loop().call_later(0.1, made[0]._current._server.stop)
+
+try:
+    run.serve(open_store(store), settings, ready=break_down)
+except AdytonError as error:
+    print(error.message)
+"""
+
+
+def test_a_server_that_breaks_down_is_an_error(tmp_path):
+    """It is not a clean end: whoever watches the process starts it again."""
+    done = subprocess.run(
+        [BIN / "python", "-c", _BROKEN, tmp_path], capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert done.stdout.strip() == "the HTTP server has ended by itself", done.stderr

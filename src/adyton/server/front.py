@@ -184,6 +184,10 @@ class Front:
         configuration: How to listen.
         certificates: For TLS; None for plain HTTP.
 
+    Attributes:
+        url: The address for clients on this machine.
+        ended: Set when the server that gets new connections has ended, whoever ended it.
+
     Raises:
         ConfigurationError: The address can't be listened on.
     """
@@ -205,24 +209,25 @@ class Front:
         # In the order in which the kernel numbers the sockets of the port.
         self._group = [self._current]
         self._draining: dict[asyncio.Task[None], _Generation] = {}
+        self.ended = asyncio.Event()
         self._steered = _steer(bound, 0)
 
-    async def start(self) -> asyncio.Task[None]:
-        """Answer requests; returns the task that ends when the server breaks down.
+    async def start(self) -> None:
+        """Answer requests.
 
         Raises:
             ConfigurationError: Granian does not start.
         """
         await self._current.start()
-        return self.serving
+        self._watch(self._current)
 
-    @property
-    def serving(self) -> asyncio.Task[None]:
-        """The task of the server that gets new connections."""
-        task = self._current.serving
-        if task is None:
-            raise ConfigurationError("the server has not been started")
-        return task
+    def _watch(self, generation: _Generation) -> None:
+        def ended(_: object) -> None:
+            if generation is self._current:
+                self.ended.set()
+
+        if generation.serving is not None:
+            generation.serving.add_done_callback(ended)
 
     async def change(self, certificates: Certificates) -> None:
         """Serve new connections by other certificates, tried out before; older connections drain.
@@ -240,6 +245,7 @@ class Front:
             bound.close()
             raise
         old, self._current = self._current, made
+        self._watch(made)
         self._steer()
         old.door.closing = True
         drain = self._configuration.tls.drain if self._steered else 1.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import uvloop
 
 from adyton.config import Configuration
+from adyton.errors import AdytonError
 from adyton.server import driver
 from adyton.server.admission import Admission
 from adyton.server.app import Application
@@ -67,7 +68,7 @@ def serve(
 
     Raises:
         ConfigurationError: The address can't be listened on, or TLS can't be set up.
-        AdytonError: The store can't be opened.
+        AdytonError: The store can't be opened, or the HTTP server has ended by itself.
     """
     written = logs.configure(configuration.telemetry)
     try:
@@ -123,7 +124,7 @@ async def _serve(
         background.append(asyncio.create_task(renewal.run()))
     ready(Up(front.url, text, life.status()))
     notify("READY=1")
-    await _until(stopping, front)
+    asked = await _until(stopping, front)
     notify("STOPPING=1")
     application.stop()
     for task in background:
@@ -134,6 +135,8 @@ async def _serve(
     await life.close()
     if telemetry.tracing is not None:
         await asyncio.to_thread(telemetry.tracing.close)
+    if not asked:
+        raise AdytonError("the HTTP server has ended by itself", hint="The log may say why.")
 
 
 def _handle_signals(renewal: Renewal | None) -> asyncio.Event:
@@ -155,13 +158,10 @@ def _handle_signals(renewal: Renewal | None) -> asyncio.Event:
     return stopping
 
 
-async def _until(stopping: asyncio.Event, front: Front) -> None:
-    """Wait for the signal to stop, or for a server that breaks down."""
-    waiting = asyncio.create_task(stopping.wait())
-    while not waiting.done():
-        serving = front.serving
-        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        # One that has been replaced ends when it has drained.
-        if serving.done() and serving is front.serving:
-            break
-    waiting.cancel()
+async def _until(stopping: asyncio.Event, front: Front) -> bool:
+    """Wait for the signal to stop; False if the server has broken down instead."""
+    waiting = [asyncio.create_task(event.wait()) for event in (stopping, front.ended)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    return stopping.is_set()
