@@ -63,6 +63,7 @@ HOUSES: Final = (
             "aio_areas": "sync_areas",
             "aio_base": "sync_base",
             "aio_connection": "connection",
+            "aio_seal": "sync_seal",
         },
         """
     def __init__(self, store: AsyncClient, user: UserId) -> None:
@@ -86,6 +87,7 @@ _NAMES: Final = {
     "AsyncSessions": "Sessions",
     "AsyncTokens": "Tokens",
     "AsyncPolicies": "Policies",
+    "AsyncSealing": "Sealing",
     "AsyncBaseTransport": "BaseTransport",
     "AsyncHTTPTransport": "HTTPTransport",
     "handle_async_request": "handle_request",

@@ -66,7 +66,6 @@ class Server:
         headers=None,
         data=None,
         source=None,
-        chunked=False,
     ):
         """A request with its path as it is: (status, headers, parsed body)."""
         connection = http.client.HTTPConnection(
@@ -77,7 +76,7 @@ class Server:
             if token:
                 sent["X-Vault-Token"] = token
             payload = data if body is None else json.dumps(body).encode()
-            connection.request(method, path, body=payload, headers=sent, encode_chunked=chunked)
+            connection.request(method, path, body=payload, headers=sent)
             answer = connection.getresponse()
             content = answer.read()
         finally:

@@ -37,6 +37,7 @@ from adyton.cli import (
     running,
     secrets,
     serve,
+    shares,
     tls,
     tokens,
     transfer,
@@ -172,6 +173,7 @@ app.add_typer(policies.app, name="policy", help="Policies of a server.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")
 app.add_typer(config.app, name="config", help="The configuration: check, show.")
 app.add_typer(tls.app, name="tls", help="Certificates for development.")
+shares.register(app)
 doctor.register(app)
 
 

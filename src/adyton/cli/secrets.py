@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
+from adyton.cli.handing import SharesDir
 from adyton.cli.state import Name, OutFile, Versions, Yes, read_private, read_stdin, state
 from adyton.cli.ui import ago, moment
 from adyton.errors import InvalidInput
@@ -104,16 +105,23 @@ def parse_expiry(text: str | None) -> dt.datetime | None | msgspec.UnsetType:
     return time if time.tzinfo else time.astimezone()
 
 
-def init() -> None:
-    """Make a store, and its root of trust if that is a new key file."""
+def init(folder: SharesDir = None) -> None:
+    """Make a store, and its root of trust if that is a new key file or shares."""
     at = state()
     root = at.root or f"keyfile:{at.store.removeprefix('sqlite:///')}.key"
     at.configure({"store.root": root})
     made_key = root.startswith("keyfile:") and not Path(root[8:]).exists()
-    with at.local(create=True) as store:
-        vkey = store.audit.vkey
+    kind = root.partition(":")[0]
+    made: dict[str, object] = {"store": at.store, "root": kind}
+    if kind == "shamir":
+        from adyton.cli.shares import init_shares  # noqa: PLC0415 - loaded on use
+
+        vkey, made["shares"] = init_shares(at, root, folder)
+    else:
+        with at.local(create=True) as store:
+            vkey = store.audit.vkey
     if at.ui.json:
-        at.ui.document({"store": at.store, "root": root.partition(":")[0], "vkey": vkey})
+        at.ui.document(made | {"vkey": vkey})
         return
     at.ui.done(f"made the store {at.store}")
     if made_key:

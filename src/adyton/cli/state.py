@@ -1,5 +1,6 @@
 """What the options in front of a command say, and how its store or its server is opened."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from adyton.client import Client
     from adyton.crypto.secretbytes import SecretBytes
     from adyton.library import SecretStore
-    from adyton.wiring import Options
+    from adyton.wiring import Ask, Options
 
     Store = SecretStore | Client
 
@@ -137,7 +138,9 @@ class State:
 
         return Client(self.addr or None, token, user=namespace or None)
 
-    def local(self, *, create: bool = False, upkeep: bool = False) -> "SecretStore":
+    def local(
+        self, *, create: bool = False, upkeep: bool = False, ask: "Ask | None" = None
+    ) -> "SecretStore":
         """The store itself, for what no server offers.
 
         Raises:
@@ -151,7 +154,10 @@ class State:
         from adyton.library import SecretStore  # noqa: PLC0415 - loaded on use
         from adyton.wiring import open_store  # noqa: PLC0415 - idem
 
-        return SecretStore(open_store(self.options("cli", create=create, upkeep=upkeep)))
+        options = self.options("cli", create=create, upkeep=upkeep)
+        if ask is not None:
+            options = dataclasses.replace(options, ask=ask)
+        return SecretStore(open_store(options))
 
     def ask(self, prompt: str) -> "SecretBytes":
         """Ask a person for the root's secret; shares are taken from files first."""

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
+from adyton.client.aio_seal import AsyncSealing
 from adyton.client.payloads import MAX_PAGE
 from adyton.client.requests import given, once, query, read
 from adyton.client.results import Grant, ServerStatus, TokenInfo
@@ -191,6 +192,11 @@ class AsyncSessions(AsyncClientFace):
     def policies(self) -> AsyncPolicies:
         """Policies of the client's namespace."""
         return AsyncPolicies(self)
+
+    @property
+    def sealing(self) -> AsyncSealing:
+        """Sealing and opening the server, and changing its shares."""
+        return AsyncSealing(self)
 
     async def login_userpass(self, user: str, password: str, *, mount: str = "userpass") -> Grant:
         """Log in by name and password; the token is used from now on.

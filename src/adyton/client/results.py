@@ -76,3 +76,38 @@ class ServerStatus(NamedTuple):
     root: str
     shares: int
     given: int
+
+
+class Unsealing(NamedTuple):
+    """How far the opening of a sealed server has come.
+
+    Attributes:
+        sealed: Whether it is still sealed.
+        given: Shares that were given.
+        needed: Shares that it takes.
+        shares: How many there are.
+    """
+
+    sealed: bool
+    given: int
+    needed: int
+    shares: int
+
+
+class Rekeying(NamedTuple):
+    """How far a change of shares has come.
+
+    Attributes:
+        nonce: Names the change.
+        given: Present shares that were given.
+        needed: Present shares that it takes.
+        shares: The new shares, told once; empty until then.
+    """
+
+    nonce: str
+    given: int
+    needed: int
+    shares: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Rekeying {self.given} of {self.needed}>"

@@ -11,6 +11,7 @@ from adyton.client.settings import Token
 from adyton.client.shapes import Page, WireHealth, WireUser
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
+from adyton.client.sync_seal import Sealing
 from adyton.client.vault_shapes import (
     AuthAnswer,
     KeysAnswer,
@@ -192,6 +193,11 @@ class Sessions(ClientFace):
     def policies(self) -> Policies:
         """Policies of the client's namespace."""
         return Policies(self)
+
+    @property
+    def sealing(self) -> Sealing:
+        """Sealing and opening the server, and changing its shares."""
+        return Sealing(self)
 
     def login_userpass(self, user: str, password: str, *, mount: str = "userpass") -> Grant:
         """Log in by name and password; the token is used from now on.

@@ -7,7 +7,7 @@ import datetime as dt
 
 import msgspec
 
-from adyton.client.results import Grant, TokenInfo
+from adyton.client.results import Grant, Rekeying, TokenInfo
 
 
 class Auth(msgspec.Struct):
@@ -104,4 +104,22 @@ class SealStatus(msgspec.Struct):
     version: str = ""
     type: str = ""
     t: int = 0
+    n: int = 0
     progress: int = 0
+
+
+class RekeyAnswer(msgspec.Struct):
+    """The answer of ``sys/rekey/init`` and ``sys/rekey/update``."""
+
+    nonce: str
+    progress: int = 0
+    required: int = 0
+    complete: bool = False
+    keys: list[str] = []
+
+    def __repr__(self) -> str:
+        return "<RekeyAnswer>"
+
+    def public(self) -> Rekeying:
+        """As the client tells it."""
+        return Rekeying(self.nonce, self.progress, self.required, tuple(self.keys))
