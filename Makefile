@@ -36,6 +36,7 @@ check: setup ## Format, lint, types, import contract, generated files, scripts/c
 	$(BIN)/python scripts/generate_faces.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
 	$(BIN)/python scripts/generate_openapi.py --check
+	$(BIN)/python scripts/generate_metrics.py --check
 	@set -e; for script in scripts/check_*.py; do \
 		echo "$(BIN)/python $$script"; $(BIN)/python "$$script"; \
 	done
@@ -46,11 +47,13 @@ format: setup ## Format, and mend what the linter can mend
 	$(BIN)/python scripts/generate_faces.py
 	$(BIN)/python scripts/generate_configuration.py
 	$(BIN)/python scripts/generate_openapi.py
+	$(BIN)/python scripts/generate_metrics.py
 
 lock: setup ## Pin what pyproject.toml asks for (UPGRADE=--upgrade: the newest it allows)
 	$(COMPILE) $(UPGRADE) --all-extras -o requirements/runtime.lock pyproject.toml
-	$(COMPILE) $(UPGRADE) --group build -o requirements/build.lock
 	$(COMPILE) $(UPGRADE) --all-extras --group build --group test --group dev -o requirements/dev.lock pyproject.toml
+	$(COMPILE) -c requirements/dev.lock --extra server --extra otel --extra aws -o requirements/image.lock pyproject.toml
+	$(COMPILE) -c requirements/dev.lock --group build -o requirements/build.lock
 	$(COMPILE) $(UPGRADE) -o requirements/ansible.lock requirements/ansible.in
 
 soak: setup ## Run the long campaigns

@@ -49,6 +49,13 @@ def test_everything_comes_with_its_hash():
         assert "--hash=sha256:" in (ROOT / name).read_text(), name
 
 
+def test_the_image_gets_what_was_tested():
+    """Its lock file has the very versions and hashes of the one that everything is tested with."""
+    tested = (ROOT / "requirements" / "dev.lock").read_text()
+    for line in (ROOT / "requirements" / "image.lock").read_text().splitlines():
+        assert line in tested, line
+
+
 def test_what_it_copies_is_there_and_not_ignored():
     """The ignore file lets through what is copied, and nothing that could be a secret."""
     ignored = (FILE.parent / "Containerfile.containerignore").read_text().split()
@@ -87,7 +94,7 @@ def test_its_build_steps_work(tmp_path):
     import shutil
     import sys
 
-    for source in ("requirements/runtime.lock", "requirements/build.lock", "pyproject.toml",
+    for source in ("requirements/image.lock", "requirements/build.lock", "pyproject.toml",
                    "README.md", "src"):  # fmt: skip
         target = tmp_path / source
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -170,3 +171,36 @@ def test_it_needs_no_system_call_that_the_unit_forbids(analyze, tmp_path):
     # Before the unit's program runs, systemd itself has set all of this up.
     # As root, which traces, SQLite gives its files to the database's owner; as a user it does not.
     assert called - allowed(analyze) <= {"fchown"}
+
+
+def test_the_first_steps_of_the_guide_make_a_store_that_the_service_opens(tmp_path):
+    """Store and token are made with the key as a credential, and served by the unit's settings."""
+    store, keys = tmp_path / "adyton.db", tmp_path / "credentials"
+    keys.mkdir()
+    (keys / "master.key").write_bytes(os.urandom(32))
+    (keys / "master.key").chmod(0o400)
+    configuration = load(FOLDER / "adyton.toml", {}).configuration
+    env = {
+        "PATH": os.environ["PATH"], "ADYTON_STORE": str(store),
+        "ADYTON_ROOT": configuration.store.root, "CREDENTIALS_DIRECTORY": str(keys),
+    }  # fmt: skip
+    token = tmp_path / "token"
+    for command in (["init"], ["token", "root", "--out", str(token)]):
+        subprocess.run([BIN / "adyton", *command], env=env, check=True, capture_output=True)
+    (tmp_path / "adyton.toml").write_text(
+        f'[store]\nurl = "{store}"\nroot = "{configuration.store.root}"\n'
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        served = Server(
+            "--config", str(tmp_path / "adyton.toml"), "serve",
+            env={"CREDENTIALS_DIRECTORY": str(keys), "NOTIFY_SOCKET": str(tmp_path / "notify")},
+        )  # fmt: skip
+        assert manager.recv(100) == b"READY=1"
+        found = served.raw("GET", "/v1/auth/token/lookup-self", token=token.read_text().strip())
+        assert found[0] == 200
+        served.process.send_signal(1)  # ExecReload: it goes on
+        assert served.raw("GET", "/v1/sys/health")[0] == 200
+        assert served.stop()[0] == 0
+        assert manager.recv(100) == b"STOPPING=1"

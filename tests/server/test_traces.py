@@ -95,6 +95,20 @@ def test_a_read_has_spans_for_the_gate_the_operation_and_the_commit(traced):
     assert server.attributes["adyton.accessor"]
 
 
+def test_the_native_api_is_traced_alike(traced):
+    """The same spans, whichever API a secret is read by."""
+    traced.ask(traced.request("POST", "v1/secret/data/x", b'{"data":{"a":"b"}}'))
+    traced.exporter.clear()
+    request = traced.request("GET", "v1/adyton/users/me/secrets/x")
+    assert traced.ask(request).status == 200
+    spans = traced.spans
+    assert (None, "GET native") in tree(spans)
+    assert ("operation", "commit") in tree(spans)
+    server = next(span for span in spans if span.kind is SpanKind.SERVER)
+    assert server.attributes["adyton.accessor"]
+    assert "mount" not in str(server.attributes)
+
+
 def test_a_login_shows_the_time_of_its_hash(traced):
     """Hashing a password is a wait of its own."""
     ask, request = traced.ask, traced.request

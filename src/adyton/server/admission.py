@@ -127,6 +127,11 @@ class Admission:
         turns = self._logins if not text or "/login" in path else self._turns
         return Visit(address, None, turns, (network.lane,), cost)
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return self._turns.waiting + self._logins.waiting
+
     async def pause(self) -> None:
         """Hold a refusal back, so that who asks again at once does not keep the server busy."""
         if self._pausing < _PAUSING:

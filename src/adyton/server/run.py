@@ -98,6 +98,7 @@ async def _serve(
     admission = Admission(lambda _: None, configuration)
     application = Application(sealed, configuration.limits, telemetry.requests, admission)
     telemetry.in_flight = lambda: application.in_flight
+    telemetry.waiting = lambda: admission.waiting
     telemetry.log_dropped = lambda: written.outlet.dropped
     if configuration.telemetry.log_requests:
         application.log = RequestLog(written.log, life.space_of)

@@ -68,6 +68,7 @@ class ServerCollector(Collector):
             [([AREAS[at]], found) for at, found in enumerate(stats.seconds) if any(found.counts)],
         )
         yield _one("adyton_http_requests_in_flight", self._telemetry.in_flight())
+        yield _one("adyton_http_requests_waiting", self._telemetry.waiting())
         yield _one("adyton_http_request_bytes_total", stats.received)
         yield _one("adyton_http_response_bytes_total", stats.sent)
         yield _many(

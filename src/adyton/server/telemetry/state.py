@@ -54,6 +54,7 @@ class Telemetry:
         unauthenticated_metrics: Whether metrics are served without a token.
         requests: Counts of requests.
         in_flight: How many requests are being answered.
+        waiting: How many of them wait for their turn.
         certificate_expires: When the server's certificate expires, in seconds since the epoch.
         certificate_reloads: How often other certificates were taken, and refused.
         store: The open store; None while it is sealed.
@@ -65,6 +66,7 @@ class Telemetry:
     unauthenticated_metrics: bool = False
     requests: RequestStats = field(default_factory=RequestStats)
     in_flight: Callable[[], int] = _none
+    waiting: Callable[[], int] = _none
     certificate_expires: Callable[[], float | None] = lambda: None
     certificate_reloads: Callable[[], tuple[int, int]] = lambda: (0, 0)
     store: StoreState | None = None

@@ -32,6 +32,7 @@ METRICS: Final = (
         "Time from a request's head to its answer.", ("area",),
     ),
     Metric("adyton_http_requests_in_flight", "gauge", "Requests that are being answered."),
+    Metric("adyton_http_requests_waiting", "gauge", "Requests that wait for their turn."),
     Metric("adyton_http_request_bytes_total", "counter", "Bytes of request bodies."),
     Metric("adyton_http_response_bytes_total", "counter", "Bytes of response bodies."),
     Metric(
