@@ -40,6 +40,7 @@ class Problem(NamedTuple):
 
 
 INTERNAL: Final = Problem(500, "internal-error", "Internal error")
+SEALED: Final = Problem(503, "sealed", "Sealed")
 
 # The first that fits; subclasses before what they derive from.
 PROBLEMS: Final[tuple[tuple[type[AdytonError], Problem], ...]] = (

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from adyton.server.errors import INTERNAL, REFUSALS, Problem
+from adyton.server.errors import INTERNAL, REFUSALS, SEALED, Problem
 from adyton.server.http import Response
 
 NATIVE: Final = "v1/adyton/"
@@ -53,4 +53,11 @@ def refusal(
     if path.removeprefix("/").startswith(NATIVE):
         problem = REFUSALS.get(status) or INTERNAL._replace(status=status)
         return problem_answer(problem, text, "", request_id, *headers)
-    return Response(status, _encode({"errors": [text]}), headers=headers).identified(request_id)
+    return Response(status, _encode({"errors": [text]}), headers=headers)
+
+
+def sealed_refusal(path: str, request_id: str, text: str, native_text: str) -> Response:
+    """What a sealed server tells of a request."""
+    if path.startswith(NATIVE):
+        return problem_answer(SEALED, native_text, "Unseal it, or wait.", request_id)
+    return Response(503, _encode({"errors": [text]}))

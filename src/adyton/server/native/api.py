@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from adyton.errors import AdytonError, InvalidInput
+from adyton.errors import AdytonError, InvalidInput, LimitExceeded
 from adyton.server.errors import problem_of
 from adyton.server.http import Request, Response, token_text
 from adyton.server.native import bodies, rights
@@ -44,13 +44,14 @@ class NativeApi:
             return _refused(request, 415, text)
         try:
             reply = await self._answer(Call(request, route, args, self._services, self._threads))
-        except Replayed as again:
-            kept = again.answer
+        except Replayed as earlier:
+            kept = earlier.answer
             replayed = ("idempotency-replayed", "true")
             return _sent(request, kept.status, kept.etag, kept.body, replayed)
         except AdytonError as error:
             problem = problem_of(error)
-            return problem_answer(problem, error.message, error.hint, request.request_id)
+            again = (("retry-after", "1"),) if isinstance(error, LimitExceeded) else ()
+            return problem_answer(problem, error.message, error.hint, request.request_id, *again)
         return _sent(request, *reply.parts())
 
     async def _answer(self, call: Call) -> Reply:

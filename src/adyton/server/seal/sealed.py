@@ -13,7 +13,7 @@ from adyton.errors import AdytonError, InvalidInput
 from adyton.server.errors import status_of
 from adyton.server.http import Handler, Request, Response
 from adyton.server.jsonbody import decode_json
-from adyton.server.refusals import refusal
+from adyton.server.refusals import sealed_refusal
 from adyton.server.seal.lifecycle import Lifecycle
 from adyton.server.seal.making import read_request
 from adyton.server.seal.scrub import wipe_when_sent
@@ -50,7 +50,8 @@ def sealed_handler(life: Lifecycle) -> Handler:
         answer = _ANSWERS.get(request.path)
         found = answer.get(request.method) if answer is not None else None
         if found is None:
-            return refusal(request.path, request.request_id, 503, _SEALED)
+            text = "the server is sealed" if life.initialised else "there is no store yet"
+            return sealed_refusal(request.path, request.request_id, _SEALED, text)
         try:
             return await found(life, request)
         except AdytonError as error:
@@ -136,11 +137,6 @@ async def _already(_: Lifecycle, __: Request) -> Response:
     return Response(204)
 
 
-async def _native_health(life: Lifecycle, request: Request) -> Response:
-    text = "the server is sealed" if life.initialised else "there is no store yet"
-    return refusal(request.path, request.request_id, 503, text)
-
-
 def _on(methods: frozenset[str], answer: _Answer) -> dict[str, _Answer]:
     return dict.fromkeys(methods, answer)
 
@@ -151,5 +147,4 @@ _ANSWERS: Final[dict[str, dict[str, _Answer]]] = {
     "v1/sys/init": _on(_READ, _initialised) | _on(_WRITE, _init),
     "v1/sys/unseal": _on(_WRITE, _unseal),
     "v1/sys/seal": _on(_WRITE, _already),
-    "v1/adyton/health": _on(_READ, _native_health),
 }
