@@ -295,6 +295,27 @@ def test_commands_take_store_and_root_from_the_file(tmp_path):
     adyton("--config", file, "--store", "/nonexistent.db", "get", "a", "--user", "1", code=6)
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ({"server.listen": "0.0.0.0:8200"}, "server.listen: others can reach the server"),
+        ({"server.listen": "vault.example.org:8200"}, "server.listen: others can reach the server"),
+        ({"server.listen": "0.0.0.0:1", "tls.cert": "a", "tls.key": "b"}, ""),
+        ({"server.listen": "localhost:1"}, ""),
+        ({"server.listen": "127.9.9.9:1"}, ""),
+        ({"server.listen": "[::1]:1"}, ""),
+        ({"limits.body_bytes": "64KiB"}, "limits.body_bytes: is smaller than store.max_value_byt"),
+        ({"limits.body_bytes": "64KiB", "store.max_value_bytes": "64KiB"}, ""),
+    ],
+)
+def test_what_is_probably_not_meant_is_a_warning(flags, told):
+    """It is told by `config check`, and stops nothing."""
+    loaded = load(None, {}, flags)
+    loaded.checked()
+    assert len(loaded.warnings) == bool(told)
+    assert told in "".join(loaded.warnings)
+
+
 def test_the_file_in_the_guide_is_right(tmp_path):
     """The example of docs/guide/configuration.md is taken as it stands, with all it sets."""
     guide = Path(__file__).parents[2] / "docs" / "guide" / "configuration.md"

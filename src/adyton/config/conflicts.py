@@ -1,12 +1,17 @@
 """What must hold between settings, and between a setting and the machine."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from adyton.config.settings import Configuration
+from adyton.config.settings import Configuration, split_address
 
+_IN_THE_CLEAR: Final = (
+    "others can reach the server, and without tls.cert tokens and secrets can be read on their "
+    "way; right only behind a proxy that adds TLS"
+)
 _SECRET_IN_URI: Final = re.compile(r"[?&;](?:pin-value|password|secret|token)=", re.IGNORECASE)
 
 
@@ -21,6 +26,25 @@ def conflicts(configuration: Configuration) -> Iterator[tuple[str, str]]:
         yield "tls.client_ca", "clients show certificates only over TLS: set tls.cert and tls.key"
     if _SECRET_IN_URI.search(configuration.store.root or ""):
         yield "store.root", "holds a secret; name a file or an environment variable that holds it"
+
+
+def doubts(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Each thing that is allowed and probably not meant: the key, and what it is."""
+    found = split_address(configuration.server.listen)
+    if configuration.tls.cert is None and found is not None and not _is_local(found[0]):
+        yield "server.listen", _IN_THE_CLEAR
+    if configuration.limits.body_bytes < configuration.store.max_value_bytes:
+        yield (
+            "limits.body_bytes",
+            "is smaller than store.max_value_bytes: such values can't be sent",
+        )
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def missing_files(configuration: Configuration) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from adyton.config.conflicts import conflicts, missing_files
+from adyton.config.conflicts import conflicts, doubts, missing_files
 from adyton.config.fields import BadValue, Setting, settings_of
 from adyton.config.settings import Configuration
 from adyton.errors import ConfigurationError
@@ -101,6 +101,8 @@ class _Loader:
             made = replace(made, **{section: part})
         for key, wrong in [*conflicts(made), *(missing_files(made) if files else ())]:
             self._tell(self._sources.get(key, DEFAULT), key, wrong)
+        for key, doubt in doubts(made):
+            self._warnings.append(f"{self._sources.get(key, DEFAULT)}: {key}: {doubt}")
         return Loaded(made, self._sources, tuple(self._problems), tuple(self._warnings))
 
     def _tell(self, source: str, key: str, wrong: str) -> None:
