@@ -43,7 +43,7 @@ CommitMode = Literal["auto", "inline", "thread"]
 
 MAX_GROUP: Final = 1024
 """Units in one transaction."""
-INLINE_LIMIT: Final = 0.004
+INLINE_LIMIT: Final = 0.008
 """Seconds that a commit may take for an event loop to wait for it itself.
 
 While it waits, the next requests arrive without contending for the interpreter, and all of them

@@ -26,12 +26,13 @@ from adyton.errors import (
 )
 from adyton.ports import Rows, SecretRow, Transaction
 from adyton.storage.migrate import migrate
+from adyton.storage.sqlite_folding import Folding
 from adyton.storage.sqlite_readers import ReaderPool
 from adyton.storage.sqlite_rows import FAILURES, SELECT_CURRENT, SqliteTransaction, translate
 
 _OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-_WAL_PAGES: Final = 2_000
-"""Pages in the write-ahead log at which it is folded into the database: 8 MiB."""
+_WAL_PAGES: Final = 8_000
+"""Pages in the write-ahead log at which it is folded into the database: 32 MiB."""
 
 
 class SqliteStorage:
@@ -65,6 +66,7 @@ class SqliteStorage:
         self._closed = False
         self._lock_fd = -1
         self._readers = ReaderPool(self._connect, self.path)
+        self._folding = Folding(self._connect_bare)  # while it lives, all its files exist
         try:
             self._check_place(create=create)
             self._take_lock(lock_timeout)
@@ -114,13 +116,17 @@ class SqliteStorage:
     def _connect(self) -> apsw.Connection:
         old_umask = os.umask(0o077)  # the database and its WAL are for their owner alone
         try:
-            connection = apsw.Connection(
-                self.path, flags=_OPEN_FLAGS, vfs=self._vfs, statementcachesize=128
-            )
+            connection = self._connect_bare()
         finally:
             os.umask(old_umask)
-        connection.set_busy_timeout(0)
         connection.execute("PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32768")
+        return connection
+
+    def _connect_bare(self) -> apsw.Connection:
+        connection = apsw.Connection(
+            self.path, flags=_OPEN_FLAGS, vfs=self._vfs, statementcachesize=128
+        )
+        connection.set_busy_timeout(0)
         return connection
 
     def _prepare(self, connection: apsw.Connection) -> None:
@@ -136,14 +142,17 @@ class SqliteStorage:
         )
         migrate(connection, time.time_ns() // 1000)
         connection.execute("PRAGMA wal_autocheckpoint=0")
-        connection.set_wal_hook(self._checkpoint_when_large)
+        connection.set_wal_hook(self._fold_when_large)
 
-    def _checkpoint_when_large(self, _: apsw.Connection, __: str, pages: int) -> int:
+    def _fold_when_large(self, _: apsw.Connection, __: str, pages: int) -> int:
         """Called by SQLite after a commit: fold the WAL when it has grown."""
         if pages >= _WAL_PAGES:
-            self._readers.let_go()
-            with suppress(apsw.BusyError):  # a reader is at work; the next commit tries again
-                self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if self._folding.take_ended():
+                self._readers.let_go()
+                with suppress(apsw.BusyError):  # a reader is at work; it is tried again later
+                    self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            else:
+                self._folding.begin()
         return apsw.SQLITE_OK
 
     async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
@@ -197,6 +206,7 @@ class SqliteStorage:
     async def compact(self) -> None:
         """See ``ports.Storage``."""
         try:
+            self._folding.wait()
             self._readers.let_go()
             self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.BusyError:
@@ -226,6 +236,7 @@ class SqliteStorage:
         if self._closed:
             return
         self._closed = True
+        self._folding.wait()
         self._readers.close()
         writer = getattr(self, "_writer", None)
         if writer is not None:
