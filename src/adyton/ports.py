@@ -273,8 +273,16 @@ class Transaction(Rows, Protocol):
     async def delete_user(self, user: bytes) -> int:
         """Remove a namespace, its keys and its secrets; how many secrets went."""
 
-    async def put_secrets(self, user: bytes, rows: Iterable[SecretRow]) -> None:
-        """Insert or replace secrets."""
+    async def put_secrets(
+        self, user: bytes, rows: Iterable[SecretRow], *, new: bool = True
+    ) -> None:
+        """Insert or replace secrets.
+
+        Args:
+            user: Whose.
+            rows: The rows.
+            new: False if it is certain that each row replaces one: then no name has come.
+        """
 
     async def put_metadata(self, user: bytes, rows: Iterable[MetaRow]) -> None:
         """Replace metadata, keeping the current version's value."""
@@ -345,6 +353,13 @@ class Storage(Protocol):
 
     def snapshot(self) -> AbstractAsyncContextManager[Rows]:
         """One consistent state for several reads."""
+
+    def names_version(self, user: bytes) -> int:
+        """A number that changes whenever a name of the user's secrets may have come or gone.
+
+        It has changed by the time that the one who wrote is told of the commit. A storage that
+        others write to as well gives another number each time.
+        """
 
     async def begin(self) -> Transaction:
         """Open the writing transaction."""

@@ -13,6 +13,7 @@ from adyton.service.commit import GroupCommit, Scope
 from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import Keyring
 from adyton.service.limits import DAY_US, Limits
+from adyton.service.namelists import NameLists
 from adyton.service.secretmeta import OpenedCache, not_found
 from adyton.service.ticket import Work
 from adyton.service.userkeys import UserKeys
@@ -38,6 +39,7 @@ class Core:
         limits: Limits and intervals.
         slots: What wraps the master key, by the slot that it wraps it in.
         opened: Metadata that was opened lately.
+        names: Lists of names that were made lately.
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
         sinks: Where records are copied to: kind and place.
     """
@@ -60,7 +62,8 @@ class Core:
         self.limits = limits
         self.slots = slots
         self.opened = OpenedCache()
-        ring.forgotten = self.opened.clear
+        self.names = NameLists(storage)
+        ring.forgotten = self._forget
         self.sink_floor: Callable[[], int | None] = _no_sinks
         self.sinks: tuple[tuple[str, str], ...] = ()
 
@@ -68,6 +71,10 @@ class Core:
     def roots(self) -> list[RootOfTrust]:
         """What wraps the master key, by age."""
         return [self.slots[slot] for slot in sorted(self.slots)]
+
+    def _forget(self) -> None:
+        self.opened.clear()
+        self.names.clear()
 
     # -- identity -------------------------------------------------------------------------------
 
@@ -132,7 +139,7 @@ class Core:
         keys = await self.keys_in(scope, user)
         if keys is None:
             keys = await keychange.create_user(scope.tx, self.ring, user, scope.now_us)
-            self.change_keys(scope, keys)
+            self.change_keys(scope, keys, created=True)
         else:
             due = self._rotation_due(keys, scope.now_us, wraps)
             if due:
@@ -166,12 +173,13 @@ class Core:
         )
         return new
 
-    def change_keys(self, scope: Scope, keys: UserKeys) -> None:
+    def change_keys(self, scope: Scope, keys: UserKeys, *, created: bool = False) -> None:
         """Use these keys from here on in the group, and for everybody once it is durable."""
         scope.changed[keys.user_id] = keys
 
         def publish() -> None:
-            self.ring.forget(keys.user_id)
+            if not created:  # of a new user there is nothing to forget, nor that others forget
+                self.ring.forget(keys.user_id)
             self.ring.remember(keys, self.ring.generation)
 
         scope.after_commit(publish)

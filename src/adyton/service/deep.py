@@ -112,6 +112,7 @@ async def _secret(
                 new_value,
             )
         ],
+        new=False,
     )
     scope.record(
         Draft(

@@ -24,6 +24,7 @@ from adyton.service import secretmeta
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
+from adyton.service.namelists import NameList
 from adyton.service.secretmeta import Meta, not_found
 from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
@@ -130,26 +131,38 @@ class Directory:
         )
         return SecretPage(items, _make_cursor(items[-1].name) if more else None)
 
-    async def names(self, caller: Caller, user: UserId, prefix: str) -> list[str]:
-        """Names alone, in no order, of all secrets whatever the state of their versions."""
+    async def folder(self, caller: Caller, user: UserId, prefix: str) -> list[str]:
+        """What lies in a folder: names, and folders with a slash at their end; not to be changed.
+
+        Of all secrets, whatever the state of their versions; sorted.
+        """
         core = self._core
         draft = Draft(caller, Action.SECRET_LIST)
-        found: list[str] = []
+        count, found = 0, list[str]()
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
             draft.keys = keys = await core.keys(draft.user_id)
-            after = b""
-            async with core.storage.snapshot() as rows:
-                while keys is not None and (
-                    page := await rows.metadata_page(keys.user, after, _PAGE)
-                ):
-                    opened = [core.opened.open(keys, row).name for row in page]
-                    found += [name for name in opened if name.startswith(prefix)]
-                    after = page[-1].name
-                    await Pause()
-        draft.reason = f"{len(found)} names"
+            if keys is not None:
+                names = core.names.find(keys) or await self._names(keys)
+                count, found = await names.folder(prefix)
+        draft.reason = f"{count} names"
         await core.record(draft)
         return found
+
+    async def _names(self, keys: UserKeys) -> NameList:
+        core = self._core
+        version = core.storage.names_version(keys.user)  # before the rows: never newer than they
+        found: list[str] = []
+        after = b""
+        async with core.storage.snapshot() as rows:
+            while page := await rows.metadata_page(keys.user, after, _PAGE):
+                found += [core.opened.open(keys, row).name for row in page]
+                after = page[-1].name
+                await Pause()
+        found.sort()
+        made = NameList(keys, version, found)
+        core.names.keep(made)
+        return made
 
     async def _matching(
         self,

@@ -30,7 +30,6 @@ from adyton.service.directory import Directory
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import Version, not_found
 from adyton.service.secrets import Secrets
-from adyton.service.ticket import Pause
 from adyton.service.values import EngineDefaults, Item
 from adyton.values import Secret
 
@@ -312,6 +311,7 @@ class KeyValue:
             keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
             index = keys.index(name)
             row = await scope.tx.secret(keys.user, index)
+            new = row is None
             if row is None:
                 if patch:
                     raise not_found()
@@ -324,7 +324,7 @@ class KeyValue:
             meta.updated_us = scope.now_us
             sealed, digest = secretmeta.seal(keys, index, meta)
             await scope.tx.put_secrets(
-                keys.user, [row._replace(meta_version=keys.meta_current, meta=sealed)]
+                keys.user, [row._replace(meta_version=keys.meta_current, meta=sealed)], new=new
             )
             draft.keys = keys
             draft.version = meta.current
@@ -341,18 +341,12 @@ class KeyValue:
             SecretNotFound: Nothing does.
         """
         prefix = mount.prefix + (path.rstrip("/") + "/" if path.rstrip("/") else "")
-        found: set[str] = set()
-        names = await self._directory.names(caller, user, prefix)
-        for start in range(0, len(names), _STEP):
-            for name in names[start : start + _STEP]:
-                head, slash, _ = name[len(prefix) :].partition("/")
-                found.add(head + slash)
-            await Pause()
-        if not prefix:
-            found.discard(MOUNTS_FOLDER)
+        found = await self._directory.folder(caller, user, prefix)
+        if not prefix and MOUNTS_FOLDER in found:
+            found = [name for name in found if name != MOUNTS_FOLDER]
         if not found:
             raise SecretNotFound("there is nothing in this folder")
-        return sorted(found)
+        return found
 
     async def exists(self, user: str, mount: KvMount, path: str) -> bool:
         """Whether there is a secret at a path: to choose between two rights, told to nobody."""

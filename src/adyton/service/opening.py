@@ -160,6 +160,7 @@ def close(core: Core) -> None:
             root.close()
         core.ring.wipe()
         core.opened.clear()
+    core.names.clear()
 
 
 async def look(storage: Storage) -> tuple[bool, bool, list[MasterKeyRow]]:

@@ -65,6 +65,7 @@ class Batch:
         self._keys = keys
         self._rows: list[SecretRow] = []
         self._present: set[bytes] | None = None
+        self._new = False
 
     async def prefetch(self) -> None:
         """For many items: learn at once which names exist, instead of asking for each."""
@@ -88,6 +89,7 @@ class Batch:
         if old is None:
             if item.cas:
                 raise conflict()
+            self._new = True
             meta = secretmeta.empty(item.name, now)
             number = 1
         else:
@@ -123,6 +125,7 @@ class Batch:
         Returns:
             Bytes of its values.
         """
+        self._new = True
         keys = self._keys
         meta = Meta(
             secretmeta.FORMAT,
@@ -204,7 +207,7 @@ class Batch:
     async def write(self) -> None:
         """Write all that was sealed, in the order of the table's key: pages are touched once."""
         self._rows.sort(key=attrgetter("name"))
-        await self._scope.tx.put_secrets(self._keys.user, self._rows)
+        await self._scope.tx.put_secrets(self._keys.user, self._rows, new=self._new)
         self._rows = []
 
     async def _prune(self, index: bytes, meta: Meta) -> None:

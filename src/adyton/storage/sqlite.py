@@ -34,6 +34,9 @@ _OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _WAL_PAGES: Final = 8_000
 """Pages in the write-ahead log at which it is folded into the database: 32 MiB."""
 
+_MAX_COUNTED: Final = 100_000
+"""Users whose changes of names are counted one by one."""
+
 
 class SqliteStorage:
     """A ``ports.Storage`` in one SQLite file.
@@ -66,6 +69,8 @@ class SqliteStorage:
         self._closed = False
         self._lock_fd = -1
         self._readers = ReaderPool(self._connect, self.path)
+        self._names: dict[bytes, int] = {}
+        self._names_floor = 0
         self._folding = Folding(self._connect_bare)  # while it lives, all its files exist
         try:
             self._check_place(create=create)
@@ -202,6 +207,17 @@ class SqliteStorage:
 
     def _committed(self) -> None:
         self._readers.commits += 1
+        renamed = self._writer.renamed
+        if renamed:
+            if len(self._names) > _MAX_COUNTED:
+                self._names.clear()
+                self._names_floor = self._readers.commits
+            self._names.update(dict.fromkeys(renamed, self._readers.commits))
+            renamed.clear()
+
+    def names_version(self, user: bytes) -> int:
+        """See ``ports.Storage``."""
+        return self._names.get(user, self._names_floor)
 
     async def compact(self) -> None:
         """See ``ports.Storage``."""

@@ -308,6 +308,9 @@ class SqliteTransaction(SqliteRows):
         connection: The writing connection.
         path: The database's path.
         committed: Called after each commit.
+
+    Attributes:
+        renamed: Users of whose secrets a name may have come or gone since the last commit.
     """
 
     def __init__(
@@ -315,6 +318,7 @@ class SqliteTransaction(SqliteRows):
     ) -> None:
         super().__init__(connection, path)
         self._committed = committed
+        self.renamed: set[bytes] = set()
 
     def _run(self, sql: str, args: Sequence[Any] = ()) -> None:
         try:
@@ -375,12 +379,17 @@ class SqliteTransaction(SqliteRows):
         )
 
     async def delete_user(self, user: bytes) -> int:
+        self.renamed.add(user)
         count = await self.count_secrets(user)
         for table in ("versions", "secrets", "objects", "user_subkeys", "user_keys", "users"):
             self._run(f"DELETE FROM {table} WHERE user=?", (user,))  # noqa: S608 - own names
         return count
 
-    async def put_secrets(self, user: bytes, rows: Iterable[SecretRow]) -> None:
+    async def put_secrets(
+        self, user: bytes, rows: Iterable[SecretRow], *, new: bool = True
+    ) -> None:
+        if new:
+            self.renamed.add(user)
         self._many(
             "INSERT INTO secrets VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (user,name) DO UPDATE SET"
             " current=excluded.current, meta_version=excluded.meta_version, meta=excluded.meta,"
@@ -419,6 +428,7 @@ class SqliteTransaction(SqliteRows):
         )
 
     async def delete_secret(self, user: bytes, name: bytes) -> None:
+        self.renamed.add(user)
         self._run("DELETE FROM versions WHERE user=? AND name=?", (user, name))
         self._run("DELETE FROM secrets WHERE user=? AND name=?", (user, name))
 

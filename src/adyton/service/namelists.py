@@ -1,0 +1,91 @@
+"""The names of a user's secrets, opened and sorted, for listings.
+
+To open a thousand names takes a thousand times as long as to find the list of them here. A list
+holds as long as no name has come or gone, which the storage counts (``Storage.names_version``).
+"""
+
+from bisect import bisect_left
+from typing import Final
+
+from adyton.ports import Storage
+from adyton.service.ticket import Pause
+from adyton.service.userkeys import UserKeys
+
+_LIMIT: Final = 500_000
+"""Names and members of folders kept for all users together."""
+_STEP: Final = 2_000
+
+
+class NameList:
+    """All names of one user at one moment.
+
+    Args:
+        keys: The user's keys.
+        version: What the storage counted before the names were read.
+        names: The names, sorted.
+    """
+
+    __slots__ = ("_folders", "keys", "names", "size", "version")
+
+    def __init__(self, keys: UserKeys, version: int, names: list[str]) -> None:
+        self.keys = keys
+        self.version = version
+        self.names = names
+        self.size = len(names)
+        self._folders: dict[str, tuple[int, list[str]]] = {}
+
+    def __repr__(self) -> str:
+        return "<NameList>"
+
+    async def folder(self, prefix: str) -> tuple[int, list[str]]:
+        """How many names begin with a prefix, and what comes next in them; not to be changed.
+
+        What comes next is the rest of the name, or its first segment with the slash behind it;
+        each once, sorted.
+        """
+        found = self._folders.get(prefix)
+        if found is None:
+            found = self._folders[prefix] = await self._look(prefix)
+            self.size += len(found[1])
+        return found
+
+    async def _look(self, prefix: str) -> tuple[int, list[str]]:
+        names, heads = self.names, set()
+        first = at = bisect_left(names, prefix)
+        while at < len(names) and names[at].startswith(prefix):
+            head, slash, _ = names[at][len(prefix) :].partition("/")
+            heads.add(head + slash)
+            at += 1
+            if at % _STEP == 0:
+                await Pause()
+        return at - first, sorted(heads)
+
+
+class NameLists:
+    """Lists that were made lately.
+
+    Args:
+        storage: Counts the changes.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._lists: dict[bytes, NameList] = {}
+
+    def find(self, keys: UserKeys) -> NameList | None:
+        """A user's list, if it still holds."""
+        found = self._lists.get(keys.user)
+        if found is None or found.keys is not keys:
+            return None
+        return found if found.version == self._storage.names_version(keys.user) else None
+
+    def keep(self, made: NameList) -> None:
+        """Keep a list."""
+        self._lists.pop(made.keys.user, None)
+        if sum(kept.size for kept in self._lists.values()) + made.size > _LIMIT:
+            self._lists.clear()
+        self._lists[made.keys.user] = made
+
+    def clear(self) -> None:
+        """Forget all, as when a user's keys are destroyed."""
+        self._lists.clear()

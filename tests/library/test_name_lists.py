@@ -1,0 +1,122 @@
+"""Lists of names that are kept: whatever is done, they are those that the store would give anew."""
+
+import contextlib
+import random
+
+import pytest
+
+from adyton import Caller
+from adyton.errors import AdytonError, SecretNotFound
+from adyton.service.kv import KeyValue, KvMount, KvSettings
+from support import Place
+
+CALLER = Caller("test")
+FOLDERS = ("", "a", "a/b", "c", "none")
+NAMES = [f"{folder}/{name}".lstrip("/") for folder in ("", "a", "a/b", "c") for name in "xyz"]
+MOUNTS = (KvMount(), KvMount(".mounts/other/"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Place(tmp_path).open() as found:
+        yield found
+
+
+def lists(store, run):
+    """All folders of both users in both mounts."""
+    kv = KeyValue(store._opened.core)
+    found = {}
+    for user in ("u", "v"):
+        for mount in MOUNTS:
+            for folder in FOLDERS:
+                try:
+                    names = run(kv.names(CALLER, user, mount, folder))
+                except SecretNotFound:
+                    names = None
+                found[user, mount.prefix, folder] = names
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kept_lists_are_those_that_the_store_would_give_anew(store, seed):
+    """Random operations, refused ones among them; the list is kept, then made anew, after each."""
+    chance = random.Random(seed)
+    core = store._opened.core
+    run = core.commit.run_sync
+    kv = KeyValue(core)
+
+    def act():
+        user, name = chance.choice("uv"), chance.choice(NAMES)
+        mount = chance.choice(MOUNTS)
+        match chance.randrange(12):
+            case 0 | 1 | 2 | 3:
+                run(kv.write(CALLER, user, mount, name, {"k": "v"}, chance.choice([None, 0, 0, 7])))
+            case 4:
+                run(kv.destroy(CALLER, user, mount, name, None))
+            case 5:
+                run(kv.delete(CALLER, user, mount, name, None))
+            case 6:
+                run(kv.configure(CALLER, user, mount, name, KvSettings(max_versions=2)))
+            case 7:
+                store.set_secrets(user, dict.fromkeys(chance.sample(NAMES, 3), b"1"))
+            case 8:
+                store.keys.rotate(user)
+            case 9:
+                store.delete_secret(user, name)
+            case 10:
+                store.destroy_secret(user, name)
+            case 11:
+                if chance.random() < 0.3:
+                    store.purge_user(user)
+
+    for _ in range(40):
+        with contextlib.suppress(AdytonError):
+            act()
+        kept = lists(store, run)
+        core.names.clear()
+        assert lists(store, run) == kept
+
+
+def test_a_list_is_made_once_and_again_only_when_a_name_comes_or_goes(store, monkeypatch):
+    """New versions leave it as it is; so does what happens to another user."""
+    core = store._opened.core
+    kv = KeyValue(core)
+    made = []
+    keep = core.names.keep
+    monkeypatch.setattr(core.names, "keep", lambda found: (made.append(found), keep(found)))
+
+    def names():
+        return core.commit.run_sync(kv.names(CALLER, "u", MOUNTS[0], ""))
+
+    store.set_secrets("u", {"a": b"1", "b/c": b"2"})
+    assert names() == ["a", "b/"]
+    for _ in range(3):
+        store.set_secret("u", "a", b"3")
+        store.delete_secret("u", "a")
+        store.set_secret("v", "new", b"4")
+        store.get_secret("u", "b/c").wipe()
+        assert names() == ["a", "b/"]
+    assert len(made) == 1
+    store.set_secret("u", "d", b"5")
+    assert names() == ["a", "b/", "d"]
+    assert len(made) == 2
+
+
+def test_lists_are_bounded_and_forgotten_with_their_keys(store, monkeypatch):
+    """Nothing of a user who is gone stays, nor of a store that is closed."""
+    from adyton.service import namelists
+
+    core = store._opened.core
+    kv = KeyValue(core)
+    monkeypatch.setattr(namelists, "_LIMIT", 20)
+    for number in range(10):
+        user = f"u{number}"
+        store.set_secrets(user, {f"n{n}": b"1" for n in range(5)})
+        assert len(core.commit.run_sync(kv.names(CALLER, user, MOUNTS[0], ""))) == 5
+        assert sum(len(kept.names) for kept in core.names._lists.values()) <= 20
+    assert core.names._lists
+    store.purge_user("u9")
+    assert not core.names._lists
+    core.commit.run_sync(kv.names(CALLER, "u8", MOUNTS[0], ""))
+    store.close()
+    assert not core.names._lists
