@@ -60,6 +60,9 @@ def test_nothing_of_a_body_is_told(tmp_path):
                 let_in.add(ident)
             if status >= 400:
                 canaries.assert_absent(json.dumps(answer).encode(), f"the answer of {path}")
+    for header in ("Authorization", "Cookie", "X-Custom", "User-Agent", "X-Vault-Wrap-TTL"):
+        for path in ("secret/data/x", "auth/userpass/login/ann", "sys/mounts"):
+            ask("POST", path, {"data": {}}, headers={header: canaries.new("header")})
     assert {200, 204, 400, 403} <= asked
     assert 500 not in asked
     assert ask("GET", "auth/token/lookup-self")[0] == 200

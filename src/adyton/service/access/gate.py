@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 from adyton.errors import AccessDenied
 from adyton.model import Action, Caller
-from adyton.service.access.acl import Acl
 from adyton.service.access.identity import template_values
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import ENTITIES, TOKENS, Entity, Token
@@ -24,8 +23,8 @@ from adyton.service.userkeys import UserKeys
 
 _LIMIT: Final = 100_000
 """Sessions kept in memory."""
-_DECISIONS: Final = 512
-"""Decisions kept for one session."""
+_DECISIONS: Final = 4_096
+"""Decisions kept for tokens of the same policies."""
 
 
 def denied() -> AccessDenied:
@@ -55,10 +54,9 @@ class Session:
         self.token = token
         self.space = space
         # Never a token's own metadata: whoever makes a token chooses those.
-        self.acl: Acl = space.acl(token.policies, template_values(entity))
+        self.acl, self.decisions = space.rights(token.policies, template_values(entity))
         self.actor = f"{token.path or 'token'} {token.display_name}#{token.accessor}"
         self.method = token.method or _method_by_path(token, space)
-        self.decisions: dict[tuple[str, int], str] = {}
 
     def __repr__(self) -> str:
         return "<Session>"

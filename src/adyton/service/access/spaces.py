@@ -6,7 +6,7 @@ one sees that by identity.
 
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from adyton.errors import AdytonError, InvalidInput
 from adyton.model import Action, Caller
@@ -25,6 +25,8 @@ DEFAULT_POLICY: Final = "default"
 MAX_POLICY_BYTES: Final = 256 * 1024
 _TABLE: Final = "table"
 _LIMIT: Final = 10_000
+_RIGHTS: Final = 1_000
+"""Sets of policies whose rights are kept for one namespace."""
 
 DEFAULT_POLICY_TEXT: Final = """\
 # Allow tokens to look up their own properties
@@ -68,6 +70,18 @@ _DEFAULT_JSON: Final = """{"path": {
 }}"""
 
 
+class Rights(NamedTuple):
+    """What some policies allow together.
+
+    Attributes:
+        acl: Decides.
+        decisions: What was decided lately, by path and operation: as in records, or empty.
+    """
+
+    acl: Acl
+    decisions: dict[tuple[str, int], str]
+
+
 class Space:
     """A namespace's mounts and policies at one moment.
 
@@ -76,12 +90,13 @@ class Space:
         table: Its mounts.
     """
 
-    __slots__ = ("_ordered", "_texts", "parsed", "table", "user")
+    __slots__ = ("_ordered", "_rights", "_texts", "parsed", "table", "user")
 
     def __init__(self, user: str, table: MountTable, texts: dict[str, PolicyText]) -> None:
         self.user = user
         self.table = table
         self._texts = texts
+        self._rights: dict[tuple[object, ...], Rights] = {}
         self.parsed: dict[str, Policy] = {}
         # The longest path is the one that was meant.
         self._ordered = sorted(
@@ -110,10 +125,20 @@ class Space:
             return found.text
         return DEFAULT_POLICY_TEXT if name == DEFAULT_POLICY else None
 
-    def acl(self, names: list[str], values: dict[str, str]) -> Acl:
-        """What policies allow together; one that does not exist allows nothing."""
-        policies = [self._policy(name) for name in names]
-        return Acl([policy for policy in policies if policy is not None], values)
+    def rights(self, names: list[str], values: dict[str, str]) -> Rights:
+        """What policies allow together; one that does not exist allows nothing.
+
+        All tokens of the same policies share it: there may be very many of them.
+        """
+        policies = [found for found in map(self._policy, names) if found is not None]
+        templated = any("{{" in rule.pattern for policy in policies for rule in policy.rules)
+        key = (*names, "", *sorted(values.items())) if templated else tuple(names)
+        found = self._rights.get(key)
+        if found is None:
+            if len(self._rights) >= _RIGHTS:
+                self._rights.clear()
+            found = self._rights[key] = Rights(Acl(policies, values), {})
+        return found
 
     def _policy(self, name: str) -> Policy | None:
         if name == ROOT_NAME:
