@@ -12,7 +12,7 @@ code meaning
 6    the store: missing, there already, locked, full, read-only, closed
 7    integrity or audit: what is stored, or a proof, is not what was written
 8    the root of trust: wrong, locked or away; a server that is sealed
-9    a server that can't be reached, is busy, or fails
+9    a server that can't be reached, is busy or still at it, or fails
 ==== =====================================================================
 
 ``adyton run`` ends with the exit code of the program it ran.
@@ -60,6 +60,7 @@ EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
     (errors.IntegrityError, 7),
     (errors.AuditError, 7),
     (errors.RootError, 8),
+    (errors.RequestPending, 9),
     (errors.ServerUnavailable, 9),
 )
 

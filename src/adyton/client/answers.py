@@ -16,9 +16,12 @@ from adyton.errors import (
     AdytonError,
     InvalidInput,
     LimitExceeded,
+    RequestPending,
+    RootError,
     RootLocked,
     SecretNotFound,
     ServerUnavailable,
+    StoreError,
     ValueTooLarge,
     VersionConflict,
 )
@@ -104,7 +107,9 @@ def failure_of(answer: Answer) -> Failure | None:
     error = _error(answer)
     return Failure(
         error,
-        passing=status in _PASSING and not isinstance(error, RootLocked),
+        # What is pending is answered when it is done, to the same request with the same key.
+        passing=isinstance(error, RequestPending)
+        or (status in _PASSING and not isinstance(error, RootLocked)),
         asked=asked_seconds(answer.headers.get("Retry-After", "")),
     )
 
@@ -159,4 +164,15 @@ def _tree(kind: type[AdytonError]) -> Iterator[type[AdytonError]]:
 
 _KINDS: Final[dict[str, type[Any]]] = {
     slug(kind): kind for kind in _tree(AdytonError) if kind.__module__ == AdytonError.__module__
+} | {
+    "storage-unavailable": StoreError,
+    "root-unavailable": RootError,
+    "payload-too-large": ValueTooLarge,
+    # Servers and clients of versions that don't fit, and what passes.
+    "no-such-route": ServerUnavailable,
+    "method-not-allowed": ServerUnavailable,
+    "unsupported-media-type": ServerUnavailable,
+    "request-timeout": ServerUnavailable,
+    "internal-error": ServerUnavailable,
+    "busy": ServerUnavailable,
 }
