@@ -29,7 +29,7 @@
     ├── RootError               the root of trust refuses or fails
     │   ├── RootLocked          wrong passphrase, key file or context: no master key
     │   └── RootUnavailable     the root is missing or does not answer
-    ├── ServerUnavailable       a server can't be reached, is sealed or busy, or fails
+    ├── ServerUnavailable       a server can't be reached, is busy, or fails
     └── SecretWiped             a secret buffer was used after its block had ended
 
 No error carries a secret value, and none carries key material. Faces map these to exit
@@ -182,7 +182,7 @@ class RootUnavailable(RootError):
 
 
 class ServerUnavailable(AdytonError):
-    """A server can't be reached, is sealed or busy, fails, or does not answer as one of ours."""
+    """A server can't be reached, is busy, fails, or does not answer as one of ours."""
 
 
 class SecretWiped(AdytonError):

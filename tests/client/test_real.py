@@ -13,7 +13,7 @@ from adyton import Client
 from adyton.errors import AccessDenied, RootLocked, ServerUnavailable
 from certs import certificate
 from memory import scan
-from server.sealing import serve
+from server.sealing import init, serve
 from servers import TOKEN
 
 COUNT = 40
@@ -121,10 +121,18 @@ def test_a_sealed_server_is_told_as_such(tmp_path, faces):
         ours = faces.client(sealed.addr, "t")
         state = ours.status()
         assert (state.sealed, state.initialized, state.root) == (True, False, "shamir")
-        began = time.monotonic()
-        with pytest.raises(RootLocked):
-            ours.get_secret(1, "a")
-        assert time.monotonic() - began < 5
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(RootLocked) as caught:
+                ours.get_secret(1, "a")
+            with pytest.raises(RootLocked):
+                ours.policies.list()
+            assert caught.value.hint
+            assert time.monotonic() - began < 5
+            if not state.initialized:
+                init(sealed)
+                state = ours.status()
+        assert state.initialized
     finally:
         sealed.stop()
 

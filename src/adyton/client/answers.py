@@ -165,6 +165,7 @@ def _tree(kind: type[AdytonError]) -> Iterator[type[AdytonError]]:
 _KINDS: Final[dict[str, type[Any]]] = {
     slug(kind): kind for kind in _tree(AdytonError) if kind.__module__ == AdytonError.__module__
 } | {
+    "sealed": RootLocked,
     "storage-unavailable": StoreError,
     "root-unavailable": RootError,
     "payload-too-large": ValueTooLarge,
