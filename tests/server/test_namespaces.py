@@ -244,3 +244,31 @@ def test_no_route_takes_ids_or_tokens_of_another_namespace(server, name, tmp_pat
         {"role_id": role_id, "secret_id": secret["secret_id"]}, token="",
     )  # fmt: skip
     assert again[0] == 200
+
+
+def test_a_mount_that_was_made_anew_is_read_anew(server, name):
+    """By the operator's token, which has read the former one at the same path in that namespace."""
+    alice = {"X-Vault-Namespace": name}
+    for value in ("former", "newer"):
+        made = {"type": "kv", "options": {"version": "2"}}
+        assert server.root("POST", "/v1/sys/mounts/kv", made, headers=alice)[0] == 204
+        server.root("POST", "/v1/kv/data/x", {"data": {"in": value}}, headers=alice)
+        for _ in range(3):
+            for way in (by_header, by_path):
+                found = way(server, name, "GET", "kv/data/x")
+                assert (found[0], found[2]["data"]["data"]) == (200, {"in": value})
+        assert server.root("DELETE", "/v1/sys/mounts/kv", headers=alice)[0] == 204
+        assert by_header(server, name, "GET", "kv/data/x")[0] == 404
+
+
+def test_a_path_that_becomes_a_mount_means_the_mount(server, name):
+    """Also for a token that has read its namespace by that path before."""
+    made = by_header(server, name, "POST", "auth/token/create", {"policies": ["root"]})
+    own = made[2]["auth"]["client_token"]
+    by_header(server, name, "POST", "secret/data/x", {"data": {"in": "namespace"}})
+    for _ in range(3):
+        assert by_path(server, name, "GET", "secret/data/x", token=own)[0] == 200
+    server.root("POST", f"/v1/sys/mounts/{name}", {"type": "kv", "options": {"version": "1"}})
+    assert by_path(server, name, "GET", "secret/data/x", token=own)[0] == 403
+    assert by_header(server, name, "GET", "secret/data/x", token=own)[0] == 200
+    server.root("DELETE", f"/v1/sys/mounts/{name}")

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from adyton.server.http import Request
 from adyton.server.vault.context import Context
 from adyton.service.access.gate import Session
+from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.kv import KvMount
 
 _LIMIT: Final = 16_384
@@ -55,9 +56,15 @@ class KnownReads:
         token = session.token
         if not _is_plain(request) or token.num_uses or token.cidrs or token.wraps:
             return
+        named = request.headers.get("x-vault-namespace")
+        by_path = named is None and context.user != OPERATOR_SPACE
+        # Where the way depends on the mounts of another namespace, the session does not end
+        # with their changes.
+        if by_path or context.user != session.space.user:
+            return
         if len(self._known) >= _LIMIT:
             self._known.clear()
-        place = (session, request.path, request.headers.get("x-vault-namespace"))
+        place = (session, request.path, named)
         self._known[place] = KnownRead(context.user, mount, path, context.decision)
 
 
