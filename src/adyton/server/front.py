@@ -282,7 +282,7 @@ class Front:
 def _steer(bound: socket.socket, number: int) -> bool:
     """Give new connections to one of the sockets of a port; False where the kernel can't."""
     code = ctypes.create_string_buffer(struct.pack("HBBI", _RETURN_CONSTANT, 0, 0, number))
-    program = struct.pack("HxxxxxxP", 1, ctypes.addressof(code))
+    program = struct.pack("HP", 1, ctypes.addressof(code))
     try:
         bound.setsockopt(socket.SOL_SOCKET, _ATTACH_REUSEPORT_CBPF, program)
     except OSError as error:
