@@ -577,3 +577,24 @@ def test_queries_with_too_many_parameters(server):
         assert (status, found["detail"]) == (400, "the query has too many parameters")
     assert server.root("GET", f"/v1/sys/health?{query}")[0] == 400
     assert call(server, "GET", "users/me/secrets?" + "a" * 8_193)[0] == 414
+
+
+def test_nothing_of_vaults_is_mounted_in_the_way(server):
+    """Paths of this API can't be made those of a mount."""
+    for path in ("adyton", "adyton/users"):
+        status, _, found = server.root("POST", f"/v1/sys/mounts/{path}", {"type": "kv"})
+        assert status == 400, found
+
+
+def test_what_is_malformed_is_recorded(server, name):
+    """Once it is known that the token may ask at all."""
+    narrow = server.token_with('path "adyton/secrets/*" { capabilities = ["create", "update"] }')
+    url = f"users/me/secrets/{name}"
+    for headers in ({"Idempotency-Key": "a b"}, {"X-Vault-Namespace": "x"}, {"If-Match": "x"}):
+        for token, expected in ((narrow, 400), (server.token_with('path "x" {}'), 403)):
+            sent = {"value": text("x")}
+            status, answer, _ = call(server, "PUT", url, sent, token=token, headers=headers)
+            assert status == expected, headers
+            newest = call(server, "GET", "audit?limit=1")[2]["items"][0]
+            assert newest["request_id"] == answer["x-request-id"]
+            assert not newest["success"]

@@ -15,6 +15,7 @@ from adyton.service.aside import Threads
 from adyton.service.once import Replayed
 
 _NOT_HERE: Final = ("x-vault-namespace", "x-vault-wrap-ttl")
+_CONDITIONS: Final = ("if-match", "if-none-match")
 _JUDGED_BY_BODY: Final = (rights.to_read_each, rights.to_write_each)
 
 
@@ -58,12 +59,6 @@ class NativeApi:
         route = call.route
         if route.place == "public":
             return await route.handler(call)
-        for name in _NOT_HERE:
-            if name in call.request.headers:
-                raise InvalidInput(
-                    f"{name} has no meaning here",
-                    hint="The path names the namespace; wrapping belongs to Vault's paths.",
-                )
         gate = self._services.gate
         text = token_text(call.request.headers)
         session = call.request.session or gate.known(text)
@@ -91,17 +86,19 @@ async def _take(call: Call) -> InvalidInput | None:
         call.take(bodies.read_query("", route.query), None)
         return error
     call.take(query, None)
+    unmeant: tuple[str, ...] = _NOT_HERE
     if not route.conditional and request.method not in {"GET", "HEAD"}:
-        for name in ("if-match", "if-none-match"):
-            if name in request.headers:
-                return InvalidInput(f"{name} has no meaning here", hint="Leave it out.")
-    if route.body is None:
-        if request.body:
-            return InvalidInput("this route takes no body", hint="Leave it out.")
-        return None
-    shape = route.merge_body if _kind(request) == MERGE_PATCH else route.body
+        unmeant += _CONDITIONS
+    for name in unmeant:
+        if name in request.headers:
+            return InvalidInput(f"{name} has no meaning here", hint="Leave it out.")
+    if route.body is None and request.body:
+        return InvalidInput("this route takes no body", hint="Leave it out.")
+    shape = route.merge_body if _kind(request) == MERGE_PATCH else None
     try:
-        call.take(query, await bodies.read_body(request.body, shape or route.body))
+        call.take_key()
+        if route.body is not None:
+            call.take(query, await bodies.read_body(request.body, shape or route.body))
     except InvalidInput as error:
         return error
     return None

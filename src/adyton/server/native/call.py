@@ -87,12 +87,21 @@ class Call:
             self.user = own
         else:
             self.user = self.args["user"]
+
+    def take_key(self) -> None:
+        """Take on the idempotency key, where the route has a use for one.
+
+        Raises:
+            InvalidInput: It is malformed.
+        """
         key = header_of(self.request, "idempotency-key") if self.route.once else None
-        if key is not None:
-            if not _KEY.fullmatch(key):
-                raise InvalidInput("Idempotency-Key is not 1 to 255 visible ASCII characters")
-            asking = self.services.gate.caller(session, own, self.origin)
-            self.once = Once(self.core, asking, own, key, self._fingerprint())
+        if key is None:
+            return
+        if not _KEY.fullmatch(key):
+            raise InvalidInput("Idempotency-Key is not 1 to 255 visible ASCII characters")
+        own = self.session.space.user
+        asking = self.services.gate.caller(self.session, own, self.origin)
+        self.once = Once(self.core, asking, own, key, self._fingerprint())
 
     def _fingerprint(self) -> bytes:
         request = self.request
