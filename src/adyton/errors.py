@@ -14,6 +14,7 @@
     ├── ImportConflict          names of an import exist already, and on_conflict is "fail"
     ├── AccessDenied            no identity, or the identity may not do this
     ├── LimitExceeded           a documented limit of the store would be passed
+    │   └── QuotaExceeded       the user stores as much as may be: waiting does not help
     ├── StoreError              the storage can't do its work
     │   ├── StoreNotFound       there is no store at that place
     │   ├── StoreExists         there is one already
@@ -119,6 +120,10 @@ class AccessDenied(AdytonError):
 
 class LimitExceeded(AdytonError):
     """A documented limit of the store would be passed."""
+
+
+class QuotaExceeded(LimitExceeded):
+    """The user stores as much as may be; something has to be removed first."""
 
 
 class StoreError(AdytonError):

@@ -136,6 +136,15 @@ class CheckpointRow(NamedTuple):
     note: bytes
 
 
+class UsageRow(NamedTuple):
+    """What a user stores: numbers of rows, and bytes of sealed values and objects."""
+
+    secrets: int
+    versions: int
+    objects: int
+    bytes: int
+
+
 class Rows(Protocol):
     """Reading, from one consistent state."""
 
@@ -227,6 +236,9 @@ class Rows(Protocol):
 
 class Transaction(Rows, Protocol):
     """Writing. Nothing is visible to other readers before the commit."""
+
+    async def usage(self, user: bytes) -> UsageRow:
+        """What a user stores as this transaction sees it, after ``Storage.keep_usage``."""
 
     async def savepoint(self) -> None:
         """Open a nested scope."""
@@ -360,6 +372,9 @@ class Storage(Protocol):
         It has changed by the time that the one who wrote is told of the commit. A storage that
         others write to as well gives another number each time.
         """
+
+    def keep_usage(self) -> None:
+        """Keep count of what users store from now on; called before anything is written."""
 
     async def begin(self) -> Transaction:
         """Open the writing transaction."""

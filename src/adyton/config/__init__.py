@@ -4,7 +4,7 @@ The settings themselves are in ``settings.py``, each with its type, unit, defaul
 the loader, ``adyton config``, the errors and docs/guide/configuration.md are made from that table.
 """
 
-from adyton.config.limits import HttpLimits, RateSettings, TurnSettings
+from adyton.config.limits import HttpLimits, QuotaSettings, RateSettings, TurnSettings
 from adyton.config.load import Loaded, load
 from adyton.config.settings import (
     AuditSettings,
@@ -22,6 +22,7 @@ __all__ = [
     "HttpLimits",
     "KeySettings",
     "Loaded",
+    "QuotaSettings",
     "RateSettings",
     "ServerSettings",
     "StoreSettings",

@@ -5,6 +5,7 @@ from typing import Final
 
 from adyton.config.fields import setting
 from adyton.service.quota.rates import RequestRates
+from adyton.service.quota.storage import Quotas
 
 _RATES: Final = RequestRates()
 _MOST: Final = 10**9
@@ -78,6 +79,27 @@ class RateSettings:
     def rates(self) -> RequestRates:
         """The same for the service."""
         return RequestRates(**{name: getattr(self, name) for name in RequestRates.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """What each user may store; 0 for no quota."""
+
+    secrets: int = setting(0, "Most secrets of a user.", at_least=0, at_most=10**12)
+    versions: int = setting(
+        0, "Most versions of all secrets of a user together.", at_least=0, at_most=10**12
+    )
+    objects: int = setting(
+        0, "Most tokens, policies, roles and the like of a user.", at_least=0, at_most=10**12
+    )
+    bytes: int = setting(
+        0, "Most bytes of sealed values and objects of a user.", unit="bytes",
+        at_least=0, at_most=2**60,
+    )  # fmt: skip
+
+    def quotas(self) -> Quotas:
+        """The same for the service."""
+        return Quotas(self.secrets, self.versions, self.objects, self.bytes)
 
 
 @dataclass(frozen=True, slots=True)

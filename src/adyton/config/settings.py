@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from adyton.config.fields import setting
-from adyton.config.limits import HttpLimits, RateSettings, TurnSettings
+from adyton.config.limits import HttpLimits, QuotaSettings, RateSettings, TurnSettings
 from adyton.service.limits import Limits
 
 _LIMITS: Final = Limits()
@@ -189,6 +189,7 @@ class Configuration:
     limits: HttpLimits = HttpLimits()
     rates: RateSettings = RateSettings()
     turns: TurnSettings = TurnSettings()
+    quotas: QuotaSettings = QuotaSettings()
     audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
@@ -201,4 +202,5 @@ class Configuration:
             user_key_wraps=self.keys.user_key_wraps,
             master_key_days=self.keys.master_key_days,
             cached_users=self.store.cached_users,
+            quotas=self.quotas.quotas(),
         )

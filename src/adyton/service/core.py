@@ -5,9 +5,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, TypeVar
 
-from adyton.errors import AccessDenied, AdytonError, IntegrityError, StoreClosed
+from adyton.errors import (
+    AccessDenied,
+    AdytonError,
+    IntegrityError,
+    QuotaExceeded,
+    StoreClosed,
+)
 from adyton.model import Action, Caller, UserId, user_id
-from adyton.ports import Clock, RootOfTrust, Storage
+from adyton.ports import Clock, RootOfTrust, Storage, UsageRow
 from adyton.service import keychange
 from adyton.service.commit import GroupCommit, Scope
 from adyton.service.journal import Draft, Journal
@@ -20,6 +26,7 @@ from adyton.service.userkeys import UserKeys
 
 T = TypeVar("T")
 
+_NOTHING: Final = UsageRow(0, 0, 0, 0)
 LOG: Final = 0
 """The id of the store's log. A store may come to have many, each user pinned to one."""
 
@@ -221,7 +228,28 @@ class Core:
 
     async def write(self, draft: Draft, work: Work[T]) -> T:
         """Carry out work that records itself, with a record of failure if it raises."""
+        if self.limits.quotas.any:
+            work = self._within_quotas(draft, work)
         return await self.commit.submit(work, failure=draft)
+
+    def _within_quotas(self, draft: Draft, work: Work[T]) -> Work[T]:
+        """The same work, which fails if the user would store more than the quotas allow."""
+
+        async def bounded(scope: Scope) -> T:
+            user = draft.user_id
+            old = await self.keys_in(scope, user)
+            before = _NOTHING if old is None else await scope.tx.usage(old.user)
+            result = await work(scope)
+            keys = await self.keys_in(scope, user)
+            if keys is not None:
+                try:
+                    self.limits.quotas.check(before, await scope.tx.usage(keys.user))
+                except QuotaExceeded:
+                    draft.keys = old  # the refusal is told in the user's own log
+                    raise
+            return result
+
+        return bounded
 
     async def record(self, *drafts: Draft) -> None:
         """Make records durable."""

@@ -1,9 +1,10 @@
 """Every limit and interval of a store, with its unit, in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from adyton.errors import ConfigurationError
+from adyton.service.quota.storage import Quotas
 
 DAY_US: Final = 86_400 * 1_000_000
 
@@ -19,6 +20,7 @@ class Limits:
         user_key_wraps: Number of wraps at which a user key is rotated; at most 2^31.
         master_key_days: Age at which the master key is due for rotation, in days.
         cached_users: Users whose keys stay open in memory.
+        quotas: What each user may store.
     """
 
     max_value_bytes: int = 1024 * 1024
@@ -27,6 +29,7 @@ class Limits:
     user_key_wraps: int = 2**31
     master_key_days: float = 365.0
     cached_users: int = 10_000
+    quotas: Quotas = field(default_factory=Quotas)
 
     def __post_init__(self) -> None:
         if not 1 <= self.user_key_wraps <= 2**31:
@@ -34,9 +37,9 @@ class Limits:
                 f"user_key_wraps is {self.user_key_wraps}, not between 1 and 2^31",
                 hint="SP 800-38D bounds how often one key may be used.",
             )
-        for field in ("max_value_bytes", "max_batch", "cached_users"):
-            if getattr(self, field) < 1:
-                raise ConfigurationError(f"{field} is not positive")
-        for field in ("user_key_days", "master_key_days"):
-            if getattr(self, field) <= 0:
-                raise ConfigurationError(f"{field} is not positive")
+        for name in ("max_value_bytes", "max_batch", "cached_users"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is not positive")
+        for name in ("user_key_days", "master_key_days"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"{name} is not positive")

@@ -87,6 +87,8 @@ async def load(
         IntegrityError: Keys are missing or were changed.
         AuditError: The log's end is missing, or does not fit its newest checkpoint.
     """
+    if limits.quotas.any:
+        storage.keep_usage()
     async with storage.snapshot() as rows:
         store_id = await rows.setting(STORE_ID)
         if store_id is None:

@@ -29,6 +29,7 @@ from adyton.storage.migrate import migrate
 from adyton.storage.sqlite_folding import Folding
 from adyton.storage.sqlite_readers import ReaderPool
 from adyton.storage.sqlite_rows import FAILURES, SELECT_CURRENT, SqliteTransaction, translate
+from adyton.storage.sqlite_usage import keep_usage
 
 _OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _WAL_PAGES: Final = 8_000
@@ -189,6 +190,13 @@ class SqliteStorage:
                 yield reader
             finally:
                 readers.give_back(reader)
+        except apsw.Error as error:
+            raise translate(error) from error
+
+    def keep_usage(self) -> None:
+        """See ``ports.Storage``."""
+        try:
+            keep_usage(self._writer.connection)
         except apsw.Error as error:
             raise translate(error) from error
 

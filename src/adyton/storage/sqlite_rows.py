@@ -26,11 +26,13 @@ from adyton.ports import (
     SecretRow,
     StoreKeyRow,
     SubkeyRow,
+    UsageRow,
     UserKeyRow,
     UserRow,
     VersionRow,
     WrapRow,
 )
+from adyton.storage import sqlite_usage
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
@@ -342,6 +344,13 @@ class SqliteTransaction(SqliteRows):
         self._run("ROLLBACK TO unit")
         self._run("RELEASE unit")
 
+    async def usage(self, user: bytes) -> UsageRow:
+        found = self._one(UsageRow, sqlite_usage.READ, (user,))
+        if found is None:
+            self._run(sqlite_usage.COUNT, (user,))
+            return await self.usage(user)
+        return found
+
     async def put_setting(self, key: str, value: bytes) -> None:
         self._run("INSERT OR REPLACE INTO settings VALUES (?,?)", (key, value))
 
@@ -413,7 +422,9 @@ class SqliteTransaction(SqliteRows):
 
     async def put_versions(self, user: bytes, rows: Iterable[VersionRow]) -> None:
         self._many(
-            "INSERT OR REPLACE INTO versions VALUES (?,?,?,?,?,?)", ((user, *row) for row in rows)
+            "INSERT INTO versions VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET key_version="
+            "excluded.key_version, wrapped_key=excluded.wrapped_key, value=excluded.value",
+            ((user, *row) for row in rows),
         )
 
     async def destroy_current(self, user: bytes, name: bytes) -> None:
@@ -434,7 +445,9 @@ class SqliteTransaction(SqliteRows):
 
     async def put_objects(self, user: bytes, rows: Iterable[ObjectRow]) -> None:
         self._many(
-            "INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?)", ((user, *row) for row in rows)
+            "INSERT INTO objects VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET"
+            " meta_version=excluded.meta_version, box=excluded.box",
+            ((user, *row) for row in rows),
         )
 
     async def delete_objects(self, user: bytes, places: Iterable[tuple[bytes, bytes]]) -> None:
