@@ -138,8 +138,6 @@ def steps(at, user, other):
     yield lambda: own.export_secrets(format="json", passphrase="x")
     identity, recipient = one_use_key()
     key = {"identities": [identity]}
-    closed = own.export_secrets(passphrase="correct horse", names=["v"])  # slow on purpose: once
-    yield lambda: at.import_secrets(other, closed, passphrase="correct horse", dry_run=True)
     bundle = own.export_secrets(recipients=[recipient], all_versions=True, prefix="v")
     yield lambda: at.import_secrets(other, bundle, identities=[one_use_key()[0]])
     yield lambda: at.import_secrets(other, bundle)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from adyton import Client
 from adyton.errors import InvalidDocument, InvalidInput
 from adyton.transfer import single_version
 from adyton.transfer.bundle import one_use_key, read_bundle, readdress_bundle, write_bundle
@@ -17,7 +18,7 @@ REPORT = answer(200, {"created": ["a"], "replaced": [], "new_versions": [], "ski
                       "dry_run": False})  # fmt: skip
 
 
-def test_an_export_under_a_passphrase_asks_for_another_key(faces, hostile):
+def test_an_export_under_a_passphrase_asks_for_another_key(hostile):
     """The server is given a recipient of one use; the passphrase is in no request."""
     found = []
 
@@ -29,7 +30,7 @@ def test_an_export_under_a_passphrase_asks_for_another_key(faces, hostile):
         connection.sendall(answer(200, {"format": "bundle", "data": data}))
 
     server = hostile(export)
-    ours = faces.client(server.addr, "t")
+    ours = Client(server.addr, "t")
     bundle = ours.export_secrets(1, passphrase="canary-phrase")
     assert read_bundle(bundle, passphrase="canary-phrase")[0].name == "a/b"
     assert len(found) == 1

@@ -258,21 +258,16 @@ class AsyncSessions(AsyncClientFace):
         return found
 
     async def _login(self, path: str, body: Mapping[str, object]) -> Grant:
-        held, self._token = (
-            self._token.text,
-            Token(""),
-        )  # a token that is there already is not needed
         try:
-            answer = await self._send(once(path, body))
+            answer = await self._send(once(path, body), Token(""))
         except (InvalidInput, SecretNotFound) as error:
             # Vault's API answers both with "bad request".
             refusal = AccessDenied(error.message, hint="Check the name, and what proves it.")
         else:
             grant = answer.parse(AuthAnswer).auth.grant()
-            held = grant.token
+            self._use(grant.token)
+            self._lease.learn(grant.ttl, renewable=grant.renewable)
             return grant
-        finally:
-            self._use(held)
         raise refusal
 
 

@@ -110,10 +110,10 @@ class AsyncClientFace:
             await self._keep_token()
         return await self._send(call)
 
-    async def _send(self, call: Call) -> Answer:
+    async def _send(self, call: Call, token: settings.Token | None = None) -> Answer:
         if self._closed:
             raise StoreClosed("the client has been closed")
-        return await self._connection.exchange(call, self._token)
+        return await self._connection.exchange(call, self._token if token is None else token)
 
     async def _keep_token(self) -> None:
         """Find out how long the token lasts, or renew it; a failure is one of renewal alone."""

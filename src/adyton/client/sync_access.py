@@ -262,17 +262,15 @@ class Sessions(ClientFace):
         return found
 
     def _login(self, path: str, body: Mapping[str, object]) -> Grant:
-        held, self._token = (self._token.text, Token(""))
         try:
-            answer = self._send(once(path, body))
+            answer = self._send(once(path, body), Token(""))
         except (InvalidInput, SecretNotFound) as error:
             refusal = AccessDenied(error.message, hint="Check the name, and what proves it.")
         else:
             grant = answer.parse(AuthAnswer).auth.grant()
-            held = grant.token
+            self._use(grant.token)
+            self._lease.learn(grant.ttl, renewable=grant.renewable)
             return grant
-        finally:
-            self._use(held)
         raise refusal
 
 

@@ -110,10 +110,10 @@ class ClientFace:
             self._keep_token()
         return self._send(call)
 
-    def _send(self, call: Call) -> Answer:
+    def _send(self, call: Call, token: settings.Token | None = None) -> Answer:
         if self._closed:
             raise StoreClosed("the client has been closed")
-        return self._connection.exchange(call, self._token)
+        return self._connection.exchange(call, self._token if token is None else token)
 
     def _keep_token(self) -> None:
         """Find out how long the token lasts, or renew it; a failure is one of renewal alone."""
