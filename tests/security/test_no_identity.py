@@ -8,8 +8,12 @@ import inspect
 import pytest
 
 from adyton import Caller
+from adyton.crypto.secretbytes import SecretBytes
+from adyton.crypto.shares import Share
 from adyton.errors import AccessDenied, SecretNotFound
 from adyton.model import Action, State
+from adyton.roots import ShamirRoot
+from adyton.roots.shamir import read_set
 from adyton.service import auditlog, directory, keyadmin, kv, portability, secrets, users
 from adyton.service.access.gate import Gate, Session
 from adyton.service.access.identity import Identity
@@ -20,6 +24,7 @@ from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import TokenRequest, Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.directory import Changes
+from adyton.service.rekey import Rekey
 from adyton.service.values import Item
 from adyton.transfer import PortableSecret, PortableVersion
 from support import Place
@@ -39,6 +44,7 @@ ROOMS = {
     "tidy": Tidy,
     "leases": Leases,
     "identity": Identity,
+    "rekey": Rekey,
 }
 
 
@@ -54,6 +60,7 @@ MAKERS = {
     "wrapping": lambda core: Wrapping(core, made_tokens(core)),
     "leases": lambda core: Leases(core, made_tokens(core)),
     "identity": lambda core: Identity(core, Spaces(core)),
+    "rekey": lambda core: Rekey(core, ShamirRoot.of_key, read_set),
     "tidy": lambda core: Tidy(core, Spaces(core), made_tokens(core)),
 }
 OPERATIONS = sorted(
@@ -102,6 +109,11 @@ def arguments(tmp_path):
         "folder": tmp_path / "archive",
         "outside": [],
         "archive_dir": None,
+        "threshold": 2,
+        "total": 3,
+        "verify": False,
+        "nonce": "none",
+        "share": Share(bytes(8), 2, 1, SecretBytes(bytes(32))),
     }
 
 
