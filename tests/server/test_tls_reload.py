@@ -109,7 +109,12 @@ class TlsServer:
             time.sleep(0.02)
 
     def __enter__(self):
-        self.served(client="client" if (self.folder / "client.pem").exists() else None)
+        try:
+            self.served(client="client" if (self.folder / "client.pem").exists() else None)
+        except BaseException:
+            self.process.kill()
+            self.process.communicate()
+            raise
         return self
 
     def __exit__(self, *_):
