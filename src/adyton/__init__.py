@@ -11,7 +11,7 @@ with SecretStore.open("secrets.db", root="keyfile:master.key", create=True) as s
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from adyton.errors import AdytonError
 from adyton.model import AuditEntry, Caller, SecretMetadata, State, VersionInfo
@@ -56,10 +56,12 @@ _HOMES: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the above
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'adyton' has no attribute {name!r}")
-    found = getattr(importlib.import_module(home), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # which would take every name for one of these
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'adyton' has no attribute {name!r}")
+        found = getattr(importlib.import_module(home), name)
+        globals()[name] = found
+        return found

@@ -24,8 +24,9 @@ def _adyton(store, *args):
     return json.loads(done.stdout)
 
 
-@pytest.mark.timeout(240)
-def test_acknowledged_writes_are_there_exactly_once(tmp_path):
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kills", [4, pytest.param(60, marks=pytest.mark.soak)])
+def test_acknowledged_writes_are_there_exactly_once(tmp_path, kills):
     """Versions are counted: as many as were acknowledged, each with its value, after kill -9."""
     store = str(tmp_path / "s.db")
     _adyton(store, "init")
@@ -54,7 +55,7 @@ def test_acknowledged_writes_are_there_exactly_once(tmp_path):
     threads = [threading.Thread(target=write, args=(n,)) for n in range(WRITERS)]
     for thread in threads:
         thread.start()
-    for _ in range(4):
+    for _ in range(kills):
         time.sleep(random.uniform(0.3, 0.8))
         server.process.kill()
         server.process.communicate()

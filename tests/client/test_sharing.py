@@ -1,6 +1,7 @@
 """One client for many threads or tasks, and whatever names and values there are."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adyton import AsyncClient, Client
-from adyton.errors import VersionConflict
+from adyton.errors import ConfigurationError, VersionConflict
 from servers import TOKEN
 from transfer.helpers import NAMES
 from transfer.test_canonical import JSON
@@ -84,6 +85,21 @@ def test_tasks_share_a_client(server):
             return [secret.text() for secret in found]
 
     assert asyncio.run(main()) == [f"value {n}" for n in range(100)]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what the first loop has left open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_client_is_not_carried_into_another_event_loop(server):
+    """The second loop is told so before anything is sent; closing there is no error."""
+    ours = AsyncClient(server.addr, TOKEN)
+    assert asyncio.run(ours.set_secret("loops", "a", "x")).version == 1
+    with pytest.raises(ConfigurationError, match="event loop"):
+        asyncio.run(ours.set_secret("loops", "a", "x"))
+    asyncio.run(ours.close())
+    del ours
+    gc.collect()
+    with Client(server.addr, TOKEN) as other:
+        assert other.get_secret_metadata("loops", "a").version == 1
 
 
 def test_a_task_that_is_cancelled_leaves_the_client_usable(server):

@@ -17,6 +17,7 @@ from adyton.client.answers import Answer, failure_of
 from adyton.client.requests import Call
 from adyton.client.retry import Failure, Retries
 from adyton.client.settings import Settings, Token
+from adyton.client.transports import AsyncHTTPTransport
 from adyton.errors import ServerUnavailable
 from adyton.outbound import untrusted
 
@@ -40,7 +41,7 @@ class AsyncConnection:
     ) -> None:
         self._settings = settings
         self._retries = Retries(settings.retries, settings.retry_seconds)
-        self._transport = transport or httpx.AsyncHTTPTransport(
+        self._transport = transport or AsyncHTTPTransport(
             verify=settings.tls or False, trust_env=False
         )
 

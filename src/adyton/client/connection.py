@@ -15,6 +15,7 @@ from adyton.client.answers import Answer, failure_of
 from adyton.client.requests import Call
 from adyton.client.retry import Failure, Retries
 from adyton.client.settings import Settings, Token
+from adyton.client.transports import HTTPTransport
 from adyton.errors import ServerUnavailable
 from adyton.outbound import untrusted
 
@@ -36,9 +37,7 @@ class Connection:
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         self._settings = settings
         self._retries = Retries(settings.retries, settings.retry_seconds)
-        self._transport = transport or httpx.HTTPTransport(
-            verify=settings.tls or False, trust_env=False
-        )
+        self._transport = transport or HTTPTransport(verify=settings.tls or False, trust_env=False)
 
     def close(self) -> None:
         """Close all connections. May be called again."""
