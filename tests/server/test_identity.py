@@ -130,3 +130,42 @@ def test_leases_of_tokens(server, name):
     assert server.raw("GET", "/v1/auth/token/lookup-self", token=token)[0] == 200
     assert server.root("PUT", "/v1/sys/leases/revoke", {"lease_id": lease})[0] == 204
     assert server.raw("GET", "/v1/auth/token/lookup-self", token=token)[0] == 403
+
+
+def test_moving_a_method_ends_its_tokens_as_well(server, people, name):
+    """A token is bound to the path that it was made at; users and roles move along."""
+    ann = people.login("ann")
+    body = {"from": f"auth/{name}", "to": f"auth/{name}-moved"}
+    ident = server.root("POST", "/v1/sys/remount", body)[2]["migration_id"]
+    status = server.root("GET", f"/v1/sys/remount/status/{ident}")[2]["data"]
+    assert status["migration_info"]["status"] == "success"
+    assert people.status(ann, "mine/ann") == 403
+    people.mount = f"{name}-moved"
+    again = people.login("ann")
+    assert again["entity_id"] == ann["entity_id"]
+    assert people.status(again, "mine/ann") == 404
+    assert server.root("DELETE", f"/v1/sys/auth/{name}-moved")[0] == 204
+    assert people.status(again, "mine/ann") == 403
+    for wrong in ({"from": f"auth/{name}", "to": "x"}, {"from": "secret", "to": "auth/x"}):
+        assert server.root("POST", "/v1/sys/remount", wrong)[0] == 400
+
+
+def test_the_real_command_line(server, name):
+    """Moves, tuning, leases, entities and another namespace's token, by `bao` unchanged."""
+    bao = server.bao
+    bao("secrets", "enable", f"-path={name}", "kv-v2")
+    assert "Finished moving" in bao("secrets", "move", name, f"{name}-moved")
+    bao("kv", "put", f"-mount={name}-moved", "a", "b=c")
+    bao("auth", "enable", f"-path={name}", "userpass")
+    bao("auth", "tune", "-description=people", f"{name}/")
+    assert "people" in bao("auth", "list")
+    bao("write", f"auth/{name}/users/ann", "password=pw")
+    bao("write", f"auth/{name}/login/ann", "password=pw")
+    prefix = f"sys/leases/lookup/auth/{name}/login/ann"
+    assert bao("list", prefix).count("\n") == 3
+    bao("lease", "revoke", "-prefix", f"auth/{name}")
+    assert "No value found" in bao("list", prefix, fails=True)
+    assert bao("list", "identity/entity/id").count("\n") >= 3
+    made = bao("token", "create", f"-namespace={name}", "-policy=root", "-field=token")
+    assert "secret/" in bao("secrets", "list", f"-namespace={name}", token=made)
+    assert "permission denied" in bao("secrets", "list", token=made, fails=True)

@@ -12,11 +12,13 @@ import pytest
 
 from server.test_audit import Recorded
 
-SECONDS = float(os.environ.get("ADYTON_SOAK_SECONDS", "180"))
+SECONDS = float(os.environ.get("ADYTON_SOAK_SECONDS", "240"))
 CLIENTS = 6
 NAMES = 200
-MOST_GROWTH = 0.08
-"""Part of the memory after warming up that may be added until the end."""
+WARM = 0.5
+"""Part of the time until what is kept in memory, all of it bounded, has filled up."""
+MOST_GROWTH = 0.05
+"""Part of the memory that may be added from then until the end."""
 
 
 class Client(threading.Thread):
@@ -86,11 +88,11 @@ class Client(threading.Thread):
     def refused(self):
         at = self.random.randrange(10**9)
         self.ask("GET", f"secret/data/soak/{at}", token=f"adt_{at}")
-        self.ask("GET", f"secret/data/absent/{at}")
+        self.ask("GET", f"secret/data/absent/{at % 2000}")
         self.ask("POST", "secret/data/soak/1", b"{malformed")
         self.ask("GET", f"nowhere/{at}")
         self.ask("POST", "auth/approle/login", {"role_id": str(at), "secret_id": "x"}, token="")
-        self.ask("GET", f"secret/data/{at}", **{"X-Vault-Namespace": f"nobody{at}"})
+        self.ask("GET", f"secret/data/{at}", **{"X-Vault-Namespace": f"nobody{at % 500}"})
 
     def versions(self):
         path = f"soak/{self.random.randrange(NAMES)}"
@@ -117,7 +119,7 @@ def measured(pid):
 
 @pytest.mark.soak
 def test_memory_and_descriptors_stay_level(tmp_path):
-    """After warming up for a quarter; no answer is the server's own failure."""
+    """Once warm; no answer is the server's own failure."""
     recorded = Recorded(tmp_path)
     ask = recorded.ask
     for kind in ("approle", "userpass"):
@@ -152,7 +154,7 @@ def test_memory_and_descriptors_stay_level(tmp_path):
             statuses[status] = statuses.get(status, 0) + count
     assert not {status for status in statuses if status >= 500}, statuses
     assert statuses[200] > 20 * SECONDS
-    warm = [sample for sample in samples if sample[0] > SECONDS / 4]
+    warm = [sample for sample in samples if sample[0] > SECONDS * WARM]
     slope, _ = statistics.linear_regression([at for at, _, _ in warm], [kib for _, kib, _ in warm])
     grown = slope * (warm[-1][0] - warm[0][0])
     level = statistics.median(kib for _, kib, _ in warm)
@@ -160,5 +162,5 @@ def test_memory_and_descriptors_stay_level(tmp_path):
     print(summary, statuses)
     assert grown < MOST_GROWTH * level, summary
     descriptors = [fds for _, _, fds in warm]
-    assert max(descriptors[len(descriptors) // 2 :]) <= max(descriptors) <= descriptors[0] + 20
+    assert max(descriptors) <= descriptors[0] + 2 * CLIENTS
     assert len(log) > statuses[200]

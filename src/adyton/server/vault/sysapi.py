@@ -4,19 +4,22 @@ import secrets as random
 import uuid
 from typing import Any, Final
 
-from adyton.errors import InvalidInput
+from adyton.errors import InvalidInput, SecretNotFound
 from adyton.model import Action
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
 from adyton.server.vault.reply import Reply, both, errors
 from adyton.server.vault.routes import DELETE, READ, UPDATE, Answer, Routes
 from adyton.server.vault.service import Services
+from adyton.service.access.leases import Leases
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount, MountTable
 from adyton.service.access.shelves import record_path
 
 _ENGINES: Final = {"kv", "kv-v1", "kv-v2", "generic"}
 _RESERVED: Final = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/", "adyton/")
+_MOVES: Final = 100
+"""Moves that can be asked about; each is over when its answer comes."""
 _FIXED: Final = {"system", "cubbyhole", "identity", "token"}
 """Kinds of mounts that stay where they are."""
 _TUNABLE: Final = ("default_lease_ttl", "max_lease_ttl", "listing_visibility")
@@ -33,6 +36,15 @@ def add_routes(routes: Routes, services: Services) -> None:
     async def read_logins(context: Context) -> Reply:
         await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
         return both({mount.path: _shown(mount) for mount in context.space.table.logins})
+
+    moves: dict[tuple[str, str], dict[str, str]] = {}
+
+    def named(table: MountTable, context: Context) -> Mount | None:
+        """The mount of a path: of a login method under sys/auth, or under sys/mounts/auth."""
+        path, there = _mount_path(context.args["path"]), mounts_of(table, context)
+        if there is table.engines and path.startswith("auth/"):
+            path, there = path.removeprefix("auth/"), table.logins
+        return next((mount for mount in there if mount.path == path), None)
 
     def mounts_of(table: MountTable, context: Context) -> list[Mount]:
         return table.logins if context.path.startswith("sys/auth/") else table.engines
@@ -68,23 +80,20 @@ def add_routes(routes: Routes, services: Services) -> None:
 
         await spaces.change_mounts(context.caller, context.user, context.path, change)
 
-    def at(table: MountTable, context: Context, path: str) -> Mount:
-        for mount in mounts_of(table, context):
-            if mount.path == path:
-                return mount
-        raise InvalidInput(f'cannot fetch sysview for path "{path}"')
-
     async def read_one(context: Context) -> Reply:
         await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        mount = named(context.space.table, context)
+        if mount is not None:
+            return both(_shown(mount))
         path = _mount_path(context.args["path"])
-        for mount in mounts_of(context.space.table, context):
-            if mount.path == path:
-                return both(_shown(mount))
         raise InvalidInput(f"No secret engine mount at {path}")
 
     async def read_tune(context: Context) -> Reply:
         await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
-        mount = at(context.space.table, context, _mount_path(context.args["path"]))
+        mount = named(context.space.table, context)
+        if mount is None:
+            path = _mount_path(context.args["path"])
+            raise InvalidInput(f'cannot fetch sysview for path "{path}"')
         shown = _shown(mount)
         data = shown["config"] | {
             "default_lease_ttl": shown["config"]["default_lease_ttl"] or 2_764_800,
@@ -101,10 +110,9 @@ def add_routes(routes: Routes, services: Services) -> None:
         config = _config(body)
 
         def change(table: MountTable) -> None:
-            there = [mount for mount in mounts_of(table, context) if mount.path == path]
-            if not there:
+            mount = named(table, context)
+            if mount is None:
                 raise InvalidInput(f'tune of path "{path}" failed: no mount entry found')
-            mount = there[0]
             mount.config = mount.config | config
             if "description" in body:
                 mount.description = fields.text(body, "description")
@@ -146,8 +154,24 @@ def add_routes(routes: Routes, services: Services) -> None:
                     return
             raise InvalidInput(f'no matching mount at "{whole_source}"')
 
+        if is_login:  # they are bound to the path that they were made at
+            leases = Leases(core, services.tokens)
+            await leases.revoke_prefix(context.caller, context.user, whole_source)
         await spaces.change_mounts(context.caller, context.user, context.path, change)
-        return both({"migration_id": str(uuid.uuid4())})
+        ident = str(uuid.uuid4())
+        if len(moves) >= _MOVES:
+            moves.clear()
+        moves[context.user, ident] = {
+            "source_mount": whole_source, "target_mount": whole_target, "status": "success",
+        }  # fmt: skip
+        return both({"migration_id": ident})
+
+    async def remount_status(context: Context) -> Reply:
+        await record_path(core, context.caller, context.user, Action.ACCESS_READ, context.path)
+        ident = context.args["id"]
+        if (context.user, ident) not in moves:
+            raise SecretNotFound("there is no such move")
+        return Reply({"migration_id": ident, "migration_info": moves[context.user, ident]})
 
     async def ui_mount(context: Context) -> Answer:
         path = context.args["path"] + ("" if context.args["path"].endswith("/") else "/")
@@ -185,6 +209,7 @@ def add_routes(routes: Routes, services: Services) -> None:
         add(base + "/{path*}/tune", {READ: read_tune, UPDATE: tune}, sudo=sudo)
         add(base + "/{path*}", {READ: read_one, UPDATE: enable, DELETE: disable}, sudo=sudo)
     add("sys/remount", {UPDATE: remount}, sudo=UPDATE)
+    add("sys/remount/status/{id}", {READ: remount_status})
     add("sys/internal/ui/mounts", {READ: ui_mounts}, own_check=True)
     add("sys/internal/ui/mounts/{path*}", {READ: ui_mount}, own_check=True)
 
