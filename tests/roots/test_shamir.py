@@ -2,6 +2,7 @@
 
 import pytest
 
+from adyton import SecretStore
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import ConfigurationError, InvalidInput, RootLocked
 from adyton.roots import ShamirRoot, open_root
@@ -107,3 +108,21 @@ def test_a_new_root_is_not_made_where_nobody_is_told_the_shares():
     with pytest.raises(ConfigurationError, match="handed out") as caught:
         open_root("shamir:3/5", create=True)
     assert "ShamirRoot.create" in caught.value.hint
+
+
+def test_a_store_of_the_library_opens_by_shares(tmp_path):
+    """Made with the root as an object; opened by asking; the shares decide, not the numbers."""
+    path = tmp_path / "store.db"
+    root, shares = ShamirRoot.create(2, 3)
+    with SecretStore.open(str(path), root=root, create=True) as store:
+        store.set_secret("u", "a", "value")
+    texts = [share.text() for share in shares]
+    for uri, given in (("shamir:", texts[:2]), ("shamir:4/9", texts[1:])):
+        with SecretStore.open(str(path), root=open_root(uri, ask=Person(*given))) as store:
+            assert store.get_secret("u", "a").text() == "value"
+            assert store.health().root == {"kind": "shamir", "threshold": "2", "shares": "3"}
+    other = ShamirRoot.create(2, 3)[0]
+    with pytest.raises(RootLocked):
+        SecretStore.open(str(path), root=other)
+    with pytest.raises(RootLocked, match="have not been entered"):
+        SecretStore.open(str(path), root="shamir:")

@@ -339,3 +339,23 @@ def test_a_store_whose_root_is_another_is_refused_at_the_start(tmp_path):
         )  # fmt: skip
         assert done.returncode in {2, 6}
         assert text in done.stderr
+
+
+@pytest.mark.parametrize("path", ["/v1/sys/unseal", "/v1/sys/init"])
+def test_malformed_bodies_are_refused_and_change_nothing(server, path):
+    """Whatever is sent is 400; the server goes on, and the share that was entered stays."""
+    made = init(server, 3, 2)
+    unseal(server, made.hex[:1])
+    for body in (
+        b"{", b"[]", b"null", b"1", b'"a"', b"{}", b'{"key":null}', b'{"key":{}}', b'{"key":["a"]}',
+        b'{"key":1e999}', b'{"keys":"a"}', b'{"keys":[1]}', b'{"keys":[null]}', b'{"reset":"x"}',
+        b'{"key":"\\u0000\\ud800"}', b'{"key":"\xff\xfe"}', b"\xff", b"\x00" * 100,
+        b'{"key":"' + b"a" * 70_000 + b'"}',
+        b'{"x":' + b"[" * 5_000 + b"]" * 5_000 + b"}", b'{"key":"' + b"-" * 200 + b'"}',
+        b'{"key":"a","key":"b"}', b'{"migrate":1}', b'{"key":"\\"}',
+    ):  # fmt: skip
+        code, _, answer = server.raw("PUT", path, data=body)
+        assert code in {400, 429}, (body[:40], code)
+        assert answer["errors"]
+        assert status(server)["progress"] == 1
+    assert not unseal(server, made.hex[1:2])["sealed"]

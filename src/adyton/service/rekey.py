@@ -17,6 +17,7 @@ from adyton.crypto.shares import SET_BYTES, Share, ShareSet
 from adyton.errors import AdytonError, InvalidInput
 from adyton.model import Action, Caller
 from adyton.ports import RootOfTrust, Rows
+from adyton.service.aside import Threads
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
@@ -29,6 +30,7 @@ ReadSet: TypeAlias = Callable[[bytes], ShareSet | None]
 """The set of shares that opens a wrapped key."""
 
 _REKEY: Final = Action.ROOT_REKEY
+_THREADS: Final = Threads("shares", 1, 4, "too many changes of shares at once")
 
 
 class RekeyStatus(NamedTuple):
@@ -230,11 +232,15 @@ class Rekey:
 
     async def _deal(self, caller: Caller, change: _Change, used: ShareSet) -> list[Share]:
         core = self._core
-        key, change.known, made = shares.new_set(
-            change.threshold, change.total, secrets.token_bytes(SET_BYTES)
+        # Up to a second for the largest set; others go on meanwhile.
+        key, new, made = await _THREADS.run(
+            lambda: shares.new_set(change.threshold, change.total, secrets.token_bytes(SET_BYTES))
         )
+        if self._change is not change:
+            key.wipe()
+            raise InvalidInput("the change was cancelled meanwhile", hint="Begin another one.")
         with key:
-            change.new = self._make_root(key, change.known)
+            change.known, change.new = new, self._make_root(key, new)
         with change.gathering.key(used) as given:
             present = self._make_root(given, used)
         change.gathering.wipe()
@@ -242,7 +248,7 @@ class Rekey:
             await self._check(present, used)
             if change.verify:
                 change.verify_nonce = str(uuid.uuid4())
-                change.verifying = Gathering([change.known])
+                change.verifying = Gathering([new])
                 draft = Draft(caller, _REKEY, reason="new shares wait for verification")
                 await core.record(draft)
                 present.close()

@@ -190,18 +190,26 @@ class Lifecycle:
         async with self._changing:
             if self._session is not None:
                 return
+            if not self.unsealing.complete(known):
+                raise InvalidInput("opening has failed; enter the shares anew")
             try:
-                opened = await asyncio.to_thread(self._open, known)
+                with self.unsealing.key(known) as key:
+                    root = ShamirRoot.of_key(key, known)
+                told = ", ".join(self.unsealing.sources(known))
+                reason = f"{told}; {self.unsealing.wrong} were wrong"
             finally:
                 self.unsealing.wipe()
+            opened = await asyncio.to_thread(self._open, root, reason)
             self._found = self._found._replace(exists=True, pending=False)
             self._serve(opened)
+            _log.info("the store has been opened by its shares")
 
-    def _open(self, known: ShareSet) -> Opened:
-        with self.unsealing.key(known) as key:
-            root = ShamirRoot.of_key(key, known)
-        opened = open_store(dataclasses.replace(self._options, root=root))
-        reason = f"{', '.join(self.unsealing.sources(known))}; {self.unsealing.wrong} were wrong"
+    def _open(self, root: ShamirRoot, reason: str) -> Opened:
+        try:
+            opened = open_store(dataclasses.replace(self._options, root=root))
+        except BaseException:
+            root.close()
+            raise
         draft = Draft(Caller("adyton:unseal"), Action.STORE_UNSEAL, reason=reason[:500])
         try:
             opened.core.commit.run_sync(opened.core.record(draft))

@@ -88,6 +88,10 @@ class Unsealing:
         self._last = self._clock()
         return known if self._gathering.complete(known) else None
 
+    def complete(self, known: ShareSet) -> bool:
+        """Whether enough shares of a set are there."""
+        return self._gathering.complete(known)
+
     def key(self, known: ShareSet) -> SecretBytes:
         """The key of a complete set; the caller wipes it."""
         return self._gathering.key(known)
