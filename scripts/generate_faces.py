@@ -88,7 +88,6 @@ _NAMES: Final = {
     "AsyncTokens": "Tokens",
     "AsyncPolicies": "Policies",
     "AsyncSealing": "Sealing",
-    "AsyncBaseTransport": "BaseTransport",
     "AsyncHTTPTransport": "HTTPTransport",
     "handle_async_request": "handle_request",
     "aiter_raw": "iter_raw",

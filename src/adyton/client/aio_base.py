@@ -5,8 +5,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from adyton.client import settings
 from adyton.client.aio_connection import AsyncConnection
 from adyton.client.answers import Answer
@@ -38,7 +36,6 @@ class AsyncClientFace:
         allow_http: Whether plain ``http`` may go to other machines, where whoever is on the way
             reads the token and every secret.
         max_answer_bytes: Largest answer that is taken.
-        transport: What to send by instead of a network, for tests.
 
     Raises:
         ConfigurationError: No server is named, or a file can't be read.
@@ -59,7 +56,6 @@ class AsyncClientFace:
         renew: bool = False,
         allow_http: bool = False,
         max_answer_bytes: int = settings.MAX_ANSWER_BYTES,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         found = settings.find(
             addr,
@@ -73,7 +69,7 @@ class AsyncClientFace:
             retry_seconds=retry_seconds,
             max_answer_bytes=max_answer_bytes,
         )
-        self._connection = AsyncConnection(found, transport)
+        self._connection = AsyncConnection(found)
         self._base = found.base
         self._token = found.token
         self._lease = Lease(renew)

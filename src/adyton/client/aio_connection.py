@@ -33,17 +33,12 @@ class AsyncConnection:
 
     Args:
         settings: Which server, and how.
-        transport: Instead of a real network, for tests.
     """
 
-    def __init__(
-        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
-    ) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._retries = Retries(settings.retries, settings.retry_seconds)
-        self._transport = transport or AsyncHTTPTransport(
-            verify=settings.tls or False, trust_env=False
-        )
+        self._transport = AsyncHTTPTransport(verify=settings.tls or False, trust_env=False)
 
     async def close(self) -> None:
         """Close all connections. May be called again."""

@@ -31,13 +31,12 @@ class Connection:
 
     Args:
         settings: Which server, and how.
-        transport: Instead of a real network, for tests.
     """
 
-    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._retries = Retries(settings.retries, settings.retry_seconds)
-        self._transport = transport or HTTPTransport(verify=settings.tls or False, trust_env=False)
+        self._transport = HTTPTransport(verify=settings.tls or False, trust_env=False)
 
     def close(self) -> None:
         """Close all connections. May be called again."""

@@ -6,8 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from adyton.client import settings
 from adyton.client.answers import Answer
 from adyton.client.connection import Connection
@@ -39,7 +37,6 @@ class ClientFace:
         allow_http: Whether plain ``http`` may go to other machines, where whoever is on the way
             reads the token and every secret.
         max_answer_bytes: Largest answer that is taken.
-        transport: What to send by instead of a network, for tests.
 
     Raises:
         ConfigurationError: No server is named, or a file can't be read.
@@ -60,7 +57,6 @@ class ClientFace:
         renew: bool = False,
         allow_http: bool = False,
         max_answer_bytes: int = settings.MAX_ANSWER_BYTES,
-        transport: httpx.BaseTransport | None = None,
     ) -> None:
         found = settings.find(
             addr,
@@ -74,7 +70,7 @@ class ClientFace:
             retry_seconds=retry_seconds,
             max_answer_bytes=max_answer_bytes,
         )
-        self._connection = Connection(found, transport)
+        self._connection = Connection(found)
         self._base = found.base
         self._token = found.token
         self._lease = Lease(renew)
