@@ -7,7 +7,10 @@ import json
 import pyrage
 import pytest
 
+from adyton.model import State, from_us
 from adyton.server.native.table import TABLE
+from adyton.transfer import PortableSecret, PortableVersion
+from adyton.transfer.bundle import write_bundle
 from adyton.translog import check_proof
 from natives import b64, call, dumped, kind, put, text, user_with
 
@@ -598,3 +601,49 @@ def test_what_is_malformed_is_recorded(server, name):
             newest = call(server, "GET", "audit?limit=1")[2]["items"][0]
             assert newest["request_id"] == answer["x-request-id"]
             assert not newest["success"]
+
+
+def test_an_answer_has_bounds(server):
+    """Values of more than 32 MiB together are asked for in parts."""
+    user, _ = user_with(server, ALL)
+    big = "x" * 1024 * 1024
+    names = [f"{at:02}" for at in range(33)]
+    for name in names:
+        assert put(server, name, big, user=user)[0] == 200
+    path = f"users/{user}/"
+    for asked, body in (
+        ("batch/read", {"names": names}),
+        ("export", {"format": "json"}),
+        ("export", {"format": "json", "names": names}),
+    ):
+        status, _, found = call(server, "POST", path + asked, body)
+        assert (status, kind(found)) == (413, "value-too-large")
+    found = call(server, "POST", path + "batch/read", {"names": names[:32]})[2]
+    assert len(found["items"]) == 32
+    assert call(server, "POST", path + "export", {"format": "json", "prefix": "0"})[0] == 200
+
+
+def test_a_page_has_bounds(server):
+    """One with many versions ends early, and leads on."""
+    user, _ = user_with(server, ALL)
+    names = [f"{at:02}" for at in range(25)]
+    versions = [
+        PortableVersion(at, at, "x", State.LIVE, "text/plain", bytearray(b"x"))
+        for at in range(1, 1001)
+    ]
+    secrets = [
+        PortableSecret(name, (), {}, None, 1000, 1, 1000, {}, tuple(versions)) for name in names
+    ]
+    identity = pyrage.x25519.Identity.generate()
+    bundle = write_bundle(
+        secrets, recipients=[str(identity.to_public())], passphrase=None, now=from_us(1)
+    )
+    body = {"data": b64(bundle), "identities": [str(identity)]}
+    assert call(server, "POST", f"users/{user}/import", body)[0] == 200
+    seen, cursor = [], ""
+    while cursor is not None:
+        url = f"users/{user}/secrets?limit=1000&cursor={cursor}"
+        found = call(server, "GET", url)[2]
+        seen.append([meta["name"] for meta in found["items"]])
+        cursor = found["next_cursor"]
+    assert seen == [names[:21], names[21:]]

@@ -89,7 +89,10 @@ def loaded(document, mode):
     config = {
         "generation": {"mode": mode},
         # What a request is not told by its shape: the state of things.
-        "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 404, 409, 412, 422]}},
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": ["2xx", 404, 409, 412, 422]},
+            "negative_data_rejection": {"expected-statuses": ["4xx"]},
+        },
     }
     return schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(config))
 

@@ -129,7 +129,7 @@ class Directory:
             for meta, row in page
             if keys is not None
         )
-        return SecretPage(items, _make_cursor(items[-1].name) if more else None)
+        return SecretPage(items, cursor_behind(items[-1].name) if more else None)
 
     async def folder(self, caller: Caller, user: UserId, prefix: str) -> list[str]:
         """What lies in a folder: names, and folders with a slash at their end; not to be changed.
@@ -392,7 +392,8 @@ def _version_list(versions: Sequence[int] | None) -> str:
     return f"versions {shown}" + (" and more" if len(versions) > 20 else "")
 
 
-def _make_cursor(name: str) -> str:
+def cursor_behind(name: str) -> str:
+    """The cursor of the page behind a name."""
     return base64.urlsafe_b64encode(name.encode()).decode()
 
 

@@ -53,10 +53,14 @@ class Portability:
         all_versions: bool = False,
         format_name: str = "bundle",
         readable: Callable[[str], bool] | None = None,
+        most_bytes: int | None = None,
     ) -> bytes:
         """Open secrets and compose them into a document; released when its records are durable.
 
         What is not ``readable`` is left out.
+
+        Raises:
+            ValueTooLarge: The values have more than ``most_bytes`` bytes together.
         """
         core = self._core
         draft = Draft(caller, Action.SECRET_EXPORT)
@@ -67,7 +71,9 @@ class Portability:
             found: list[PortableSecret] = []
             if keys is not None:
                 async with core.storage.snapshot() as rows:
-                    found = await self._collect(rows, keys, prefix, wanted, all_versions, readable)
+                    found = await self._collect(
+                        rows, keys, prefix, wanted, all_versions, readable, most_bytes
+                    )
             missing = set(wanted or ()).difference(secret.name for secret in found)
             if missing:
                 raise secretmeta.not_found()
@@ -95,8 +101,10 @@ class Portability:
         wanted: frozenset[str] | None,
         all_versions: bool,
         readable: Callable[[str], bool] | None,
+        most_bytes: int | None,
     ) -> list[PortableSecret]:
         now = self._core.clock.now_us()
+        total = 0
         found: list[PortableSecret] = []
         after = b""
         while page := await rows.metadata_page(keys.user, after, _PAGE):
@@ -107,6 +115,13 @@ class Portability:
                 if readable is not None and not readable(meta.name):
                     continue
                 if wanted is None or meta.name in wanted:
+                    total += sum(
+                        entry.size
+                        for entry in meta.versions
+                        if all_versions or entry.version == meta.current
+                    )
+                    if most_bytes is not None and total > most_bytes:
+                        raise writing.too_much(most_bytes)
                     found.append(await self._portable(rows, keys, row, meta, all_versions))
             after = page[-1].name
         return found

@@ -125,11 +125,19 @@ class Secrets:
         return Secret(value, meta, version, found.content_type, accessed)
 
     async def get_many(
-        self, caller: Caller, user: UserId, names: Iterable[str]
+        self,
+        caller: Caller,
+        user: UserId,
+        names: Iterable[str],
+        *,
+        most_bytes: int | None = None,
     ) -> dict[str, Secret]:
         """Open the current versions of several secrets, one record each, in one commit.
 
         Names that don't exist are recorded as refused and left out of the result.
+
+        Raises:
+            ValueTooLarge: The values have more than ``most_bytes`` bytes together.
         """
         core = self._core
         first = Draft(caller, Action.SECRET_GET)
@@ -140,17 +148,21 @@ class Secrets:
             self._check_batch(len(wanted))
         found: dict[str, Secret] = {}
         drafts: list[Draft] = []
+        total = 0
         try:
             for name in wanted:
                 draft = Draft(caller, Action.SECRET_GET, None, user_id, name)
                 try:
-                    found[name] = await self._open(draft, None)
+                    found[name] = secret = await self._open(draft, None)
+                    total += secret.info.size
                     drafts.append(draft)
                 except IntegrityError as error:
                     await core.commit.submit(drafts=[*drafts, draft.refused(error)])
                     raise
                 except AdytonError as error:
                     drafts.append(draft.refused(error))
+                if most_bytes is not None and total > most_bytes:
+                    raise await core.refuse(first, writing.too_much(most_bytes))  # noqa: TRY301
             if drafts:
                 await core.commit.submit(drafts=drafts)
         except BaseException:

@@ -4,7 +4,7 @@ import hmac
 from operator import attrgetter
 
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import IntegrityError, InvalidInput, VersionConflict
+from adyton.errors import IntegrityError, InvalidInput, ValueTooLarge, VersionConflict
 from adyton.model import Action, Caller, State
 from adyton.ports import SecretRow, VersionRow
 from adyton.service import secretmeta
@@ -246,6 +246,13 @@ def cas_required() -> InvalidInput:
     return InvalidInput(
         "check-and-set parameter required for this call",
         hint="Give the version that is to be followed (cas), or 0 if there must be none.",
+    )
+
+
+def too_much(most_bytes: int) -> ValueTooLarge:
+    """The refusal of what would be more than an answer may hold."""
+    return ValueTooLarge(
+        f"the values have more than {most_bytes} bytes together", hint="Ask for fewer at once."
     )
 
 

@@ -12,7 +12,7 @@ from adyton.server.native.rights import SECRETS, folder_of, right
 from adyton.server.native.routes import Reply, Route
 from adyton.server.native.showing import shown_metadata, shown_secret, value_of
 from adyton.service.access.policy import Capability
-from adyton.service.directory import Changes, Directory
+from adyton.service.directory import Changes, Directory, cursor_behind
 from adyton.service.pages import Pages
 from adyton.service.secretmeta import DEFAULT_MAX_VERSIONS
 from adyton.service.secrets import Secrets
@@ -39,8 +39,15 @@ async def list_secrets(call: Call) -> Reply:
         include_deleted=query.include_deleted,
         visible=None if call.session.acl.root else visible,
     )
-    items = [shown_metadata(meta) for meta in page]
-    cursor = None if page.cursor is None else pages.cursor(page.cursor)
+    items: list[shapes.MetadataShown] = []
+    versions = 0
+    for meta in page:
+        items.append(shown_metadata(meta))
+        versions += len(items[-1].versions)
+        if versions > shapes.MAX_PAGE_VERSIONS:
+            break
+    cut = len(items) < len(page) or page.cursor is not None
+    cursor = pages.cursor(cursor_behind(items[-1].name)) if cut else None
     return Reply(shapes.MetadataPage(items=items, next_cursor=cursor))
 
 
@@ -130,7 +137,9 @@ async def patch_tags(call: Call) -> Reply:
 async def batch_read(call: Call) -> Reply:
     """Several values."""
     body = call.body(shapes.BatchReadBody)
-    found = await Secrets(call.core).get_many(call.caller, call.user, body.names)
+    found = await Secrets(call.core).get_many(
+        call.caller, call.user, body.names, most_bytes=shapes.MAX_ANSWER_BYTES
+    )
     items = [shown_secret(secret, body.encoding) for secret in found.values()]
     return Reply(shapes.SecretList(items=items))
 

@@ -24,6 +24,10 @@ from adyton.model import (
 
 MAX_BATCH: Final = 1_000
 MAX_PAGE: Final = 1_000
+MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of values in one answer, as many as a body may bring."""
+MAX_PAGE_VERSIONS: Final = 20_000
+"""Versions that a page of metadata tells of."""
 MAX_NUMBER: Final = 2**53 - 1
 """The largest number that every reader of JSON has exactly."""
 

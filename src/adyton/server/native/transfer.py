@@ -36,6 +36,7 @@ async def export(call: Call) -> Reply:
             all_versions=body.all_versions,
             format_name=body.format,
             readable=None if call.session.acl.root else readable,
+            most_bytes=shapes.MAX_ANSWER_BYTES,
         )
     )
     return Reply(shapes.ExportShown(format=body.format, data=document))
