@@ -182,16 +182,34 @@ class TokenLives(RuleBasedStateMachine):
         super().__init__()
         self.parents = {}
         self.alive = set()
+        self.accessors = {}
+        self.uses = {}
 
-    def make(self, parent, *, orphan=False):
+    def spend(self, token):
+        """Whether a token is let in, which takes a use of one whose uses are counted."""
+        if token not in self.alive:
+            return False
+        if token in self.uses:
+            self.uses[token] -= 1
+            return self.uses[token] >= 0
+        return True
+
+    def make(self, parent, *, orphan=False, uses=0):
         path = "create-orphan" if orphan else "create"
+        body = {"ttl": "1h", "num_uses": uses}
         status, _, body = self.server.raw(
-            "POST", f"/v1/auth/token/{path}", {"ttl": "1h"}, token=parent or self.server.token
+            "POST", f"/v1/auth/token/{path}", body, token=parent or self.server.token
         )
-        if parent is not None and parent not in self.alive:
+        if parent is not None and not self.spend(parent):
             assert status == 403
             return multiple()
+        if parent in self.uses:
+            assert status == 400  # one whose uses are counted makes no other
+            return multiple()
         token = body["auth"]["client_token"]
+        self.accessors[token] = body["auth"]["accessor"]
+        if uses:
+            self.uses[token] = uses
         self.parents[token] = None if orphan else parent
         self.alive.add(token)
         return token
@@ -204,9 +222,35 @@ class TokenLives(RuleBasedStateMachine):
     def child(self, parent, orphan):
         return self.make(parent, orphan=orphan)
 
+    @rule(target=tokens, parent=tokens, uses=st.integers(1, 3))
+    def counted_child(self, parent, uses):
+        return self.make(parent, uses=uses)
+
     @rule(token=tokens)
-    def revoke(self, token):
-        self.server.root("POST", "/v1/auth/token/revoke", {"token": token})
+    def revoke_alone(self, token):
+        """Its children live on, as orphans."""
+        body = {"token": token}
+        status = self.server.root("POST", "/v1/auth/token/revoke-orphan", body)[0]
+        usable = token in self.alive and self.uses.get(token, 1) > 0
+        assert status == (204 if usable else 400)
+        if usable:
+            self.alive.discard(token)
+            self.parents = {t: None if p == token else p for t, p in self.parents.items()}
+
+    @rule(token=tokens, how=st.sampled_from(["token", "accessor", "self"]))
+    def revoke(self, token, how):
+        if how == "self":
+            status = self.server.raw("POST", "/v1/auth/token/revoke-self", token=token)[0]
+            if not self.spend(token):
+                assert status == 403
+                return
+        elif how == "accessor":
+            if self.uses.get(token, 1) <= 0:
+                return  # found by nobody any more
+            body = {"accessor": self.accessors[token]}
+            self.server.root("POST", "/v1/auth/token/revoke-accessor", body)
+        else:
+            self.server.root("POST", "/v1/auth/token/revoke", {"token": token})
         gone = {token}
         while grown := {t for t, p in self.parents.items() if p in gone} - gone:
             gone |= grown
@@ -214,11 +258,23 @@ class TokenLives(RuleBasedStateMachine):
 
     @rule(token=tokens)
     def look(self, token):
-        assert (lookup(self.server, token)[0] == 200) == (token in self.alive)
+        assert (lookup(self.server, token)[0] == 200) == self.spend(token)
+
+    @rule(token=tokens)
+    def look_by_accessor(self, token):
+        """Takes no use."""
+        body = {"accessor": self.accessors[token]}
+        status = self.server.root("POST", "/v1/auth/token/lookup-accessor", body)[0]
+        assert (status == 200) == (token in self.alive and self.uses.get(token, 1) > 0)
+
+    @rule(token=tokens)
+    def renew(self, token):
+        status = self.server.raw("POST", "/v1/auth/token/renew-self", {}, token=token)[0]
+        assert (status == 200) == self.spend(token)
 
 
 def test_lives_of_tokens_follow_the_model(server):
-    """Parents, orphans and revocation, at random."""
+    """Parents, orphans, uses, renewal and revocation, at random."""
     from hypothesis.stateful import run_state_machine_as_test
 
     TokenLives.server = server
