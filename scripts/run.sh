@@ -43,10 +43,10 @@ trap 'stopped || true' EXIT
 started() { # start the server, and wait until it answers
     : > server.log
     set -m # a group of its own: Ctrl-C comes to this script, which stops it
-    adyton serve --listen "$listen" 2> server.log &
+    ADYTON_TELEMETRY_LOG_FORMAT=console adyton serve --listen "$listen" 2> server.log &
     set +m
     server=$!
-    until grep -qs '^serving ' server.log; do
+    until grep -qs ' serving ' server.log; do
         kill -0 "$server" 2>/dev/null || { cat server.log; server=''; exit 1; }
         sleep 0.05
     done

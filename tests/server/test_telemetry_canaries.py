@@ -2,14 +2,18 @@
 
 import http.client
 import json
+import os
 import re
 import socket
+import subprocess
+import time
+from functools import partial
 
 import pytest
 
 from canaries import Canaries
 from otlp import Receiver
-from servers import WatchedServer
+from servers import BIN, Server, WatchedServer, free_port
 
 HEADERS = (
     "X-Vault-Token", "X-Vault-Namespace", "X-Vault-Wrap-TTL", "Authorization", "Cookie", "Accept",
@@ -188,6 +192,61 @@ def test_no_canary_is_in_any_output(tmp_path, form):
     if form == "json":
         events = [json.loads(line) for line in err.splitlines()]
         assert all({"event", "level", "timestamp"} <= set(event) for event in events)
+
+
+def test_no_share_or_first_token_is_in_any_output(tmp_path):
+    """Making a store over HTTP, wrong shares, broken ones, the right ones, and sealing again."""
+    receiver = Receiver()
+    server = Server.__new__(Server)
+    server.port = free_port()
+    settings = {
+        "log_level": "debug", "log_format": "json", "log_requests": "true",
+        "unauthenticated_metrics": "true", "traces_endpoint": receiver.endpoint,
+    }  # fmt: skip
+    env = {f"ADYTON_TELEMETRY_{name}".upper(): value for name, value in settings.items()}
+    log = tmp_path / "log"
+    with log.open("w") as err:
+        server.process = subprocess.Popen(
+            [BIN / "adyton", "--store", tmp_path / "s.db", "--root", "shamir:2/3", "serve",
+             "--listen", f"127.0.0.1:{server.port}"],
+            stdout=subprocess.DEVNULL, stderr=err, env={**os.environ, **env},
+        )  # fmt: skip
+    attack = Attack(server)
+    deadline = time.monotonic() + 30
+    while not attack.send("GET", "/v1/sys/seal-status")[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    try:
+        put = partial(attack.send, "PUT")
+        made = json.loads(put("/v1/sys/init", '{"secret_shares":3,"secret_threshold":2}')[1])
+        for key in made["keys"] + made["keys_base64"] + [made["root_token"]]:
+            attack.canaries.all[key] = "share or token"
+        for body in ('{"key":"%s"}', '{"key":%s}', '{"%s"', '{"keys":["%s"]}', '{"x":"%s"}'):
+            put("/v1/sys/unseal", body % attack.new("key"))
+            put("/v1/sys/init", body % attack.new("init"))
+            put("/v1/sys/unseal", body % (made["keys"][0][:-4] + "0000"))
+        put("/v1/secret/data/" + attack.new("name"), json.dumps({"data": {"k": attack.new("v")}}),
+            headers={"X-Vault-Token": made["root_token"]})  # fmt: skip
+        sealed = attack.send("GET", "/v1/sys/metrics?format=prometheus")[1]
+        assert b"adyton_sealed 1.0" in sealed
+        for key in made["keys"][:2]:
+            put("/v1/sys/unseal", json.dumps({"key": key}))
+        server.token = made["root_token"]
+        assert attack.root("GET", "/v1/auth/token/lookup-self")[0] == 200
+        is_open = attack.send("GET", "/v1/sys/metrics?format=prometheus")[1]
+        assert b"adyton_sealed 0.0" in is_open
+        assert attack.root("PUT", "/v1/sys/seal")[0] == 204
+        put("/v1/sys/unseal", json.dumps({"key": made["keys"][2]}))
+    finally:
+        server.process.terminate()
+        server.process.wait(30)
+        receiver.close()
+    lines = log.read_text()
+    assert all(json.loads(line)["event"] for line in lines.splitlines())
+    assert lines.count('"request"') > 20
+    for where, data in (("the log", lines.encode()), ("metrics", sealed + is_open),
+                        ("the traces", b"".join(receiver.raw))):  # fmt: skip
+        attack.canaries.assert_absent(data, where)
 
 
 def test_the_search_would_find_one():

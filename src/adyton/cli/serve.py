@@ -1,6 +1,7 @@
 """The command that serves the store over HTTP."""
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from adyton.server.run import Up
     from adyton.wiring import Options
 
+_log = logging.getLogger("adyton.server")
 _DEV_TOKEN_HINT: Final = "Give --dev-root-token-id together with --dev."  # noqa: S105 - a hint
 
 
@@ -65,7 +67,7 @@ def serve(
         return
     from adyton.server.run import serve as run  # noqa: PLC0415 - loaded on use
 
-    run(served_options(at), configuration, ready=lambda up: at.ui.note(_state_of(at, up)))
+    run(served_options(at), configuration, ready=lambda up: _log.info("%s", _state_of(at, up)))
 
 
 def served_options(at: State) -> "Options":
