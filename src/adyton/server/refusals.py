@@ -53,7 +53,7 @@ def refusal(
     if path.removeprefix("/").startswith(NATIVE):
         problem = REFUSALS.get(status) or INTERNAL._replace(status=status)
         return problem_answer(problem, text, "", request_id, *headers)
-    return Response(status, _encode({"errors": [text]}), headers=headers)
+    return Response(status, _encode({"errors": [text]}), headers=headers).identified(request_id)
 
 
 def sealed_refusal(path: str, request_id: str, text: str, native_text: str) -> Response:
