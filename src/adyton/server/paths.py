@@ -25,7 +25,7 @@ def canonical(decoded: str) -> str:
     path = decoded.removeprefix("/")
     if len(path) > MAX_CHARS:
         raise InvalidInput(f"the path has more than {MAX_CHARS} characters")
-    if _DOTS.search(path):
+    if "." in path and _DOTS.search(path):
         raise InvalidInput("relative paths not supported")
     if _PLAIN.fullmatch(path):
         return path

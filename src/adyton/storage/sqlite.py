@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
@@ -28,7 +28,7 @@ from adyton.ports import Rows, SecretRow, Transaction
 from adyton.storage.migrate import migrate
 from adyton.storage.sqlite_folding import Folding
 from adyton.storage.sqlite_readers import ReaderPool
-from adyton.storage.sqlite_rows import FAILURES, SELECT_CURRENT, SqliteTransaction, translate
+from adyton.storage.sqlite_rows import FAILURES, SqliteTransaction, translate
 from adyton.storage.sqlite_usage import keep_usage
 
 _OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
@@ -169,12 +169,12 @@ class SqliteStorage:
             try:
                 if reader.seen != readers.commits:
                     reader.refresh(readers.commits)
-                found: list[Any] = reader.execute(SELECT_CURRENT, (user, name)).fetchall()
+                found = reader.current(user, name)
             finally:
                 readers.give_back(reader)
         except FAILURES as error:
             raise translate(error) from None
-        return SecretRow(*found[0]) if found else None
+        return SecretRow(*found) if found else None
 
     def snapshot(self) -> AbstractAsyncContextManager[Rows]:
         """See ``ports.Storage``."""

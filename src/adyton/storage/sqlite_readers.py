@@ -8,12 +8,12 @@ all idle ones before a checkpoint.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
 from adyton.errors import StoreClosed
-from adyton.storage.sqlite_rows import SqliteRows
+from adyton.storage.sqlite_rows import SELECT_CURRENT, SqliteRows
 
 MAX_READERS: Final = 16
 
@@ -28,6 +28,11 @@ class Reader(SqliteRows):
     def __init__(self, connection: apsw.Connection, path: str) -> None:
         super().__init__(connection, path)
         self.seen = -1
+        self._cursor = connection.cursor()
+
+    def current(self, user: bytes, name: bytes) -> tuple[Any, ...] | None:
+        """The row of a secret. Its statement is left where it is until the next one."""
+        return self._cursor.execute(SELECT_CURRENT, (user, name)).fetchone()
 
     def refresh(self, commits: int) -> None:
         """Show the state of the last commit."""
@@ -39,6 +44,8 @@ class Reader(SqliteRows):
         """Show no state, and hold nothing back."""
         if self.seen >= 0:
             self.seen = -1
+            self._cursor.close(force=True)  # a statement that is not at its end holds the view
+            self._cursor = self.connection.cursor()
             self.execute("COMMIT")
 
 

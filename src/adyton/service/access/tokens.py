@@ -4,6 +4,7 @@ import datetime as dt
 import fnmatch
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -483,6 +484,7 @@ def _listed(names: Iterable[str]) -> str:
     return "[" + " ".join(f'"{name}"' for name in sorted(names)) + "]"
 
 
+@lru_cache(maxsize=4_096)
 def iso(us: int) -> str | None:
     """A time as Vault writes it; None for never."""
     if not us:
