@@ -12,12 +12,12 @@ from servers import BIN, Server
 class Recorded:
     """A server whose log is read, and verified, after it has ended."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.store = str(folder / "store.db")
         self.env = {"ADYTON_ROOT": f"keyfile:{self.store}.key"}
         self.adyton("init")
         self.root = json.loads(self.adyton("token", "root"))["token"]
-        self.server = Server("serve", "--store", self.store, env=self.env)
+        self.server = Server(*options, "serve", "--store", self.store, env=self.env)
 
     def adyton(self, *args):
         done = subprocess.run(
@@ -149,3 +149,36 @@ def test_each_read_of_a_path_has_a_record_of_its_own(recorded):
     assert alike[0]["action"] == "secret.get"
     assert alike[0]["decision"] == "allow:app"
     assert alike[0]["accessor"] == auth["accessor"]
+
+
+def test_sinks_are_listed_and_their_hashes_told(tmp_path):
+    """A name's hash is the one in the sink's lines; the answer's request id is there, too."""
+    sink = tmp_path / "audit.jsonl"
+    recorded = Recorded(tmp_path, "--audit-sink", f"file:{sink}")
+    try:
+        ask = recorded.ask
+        listed = ask("GET", "sys/audit")[1]["data"]
+        assert {name: found["options"] for name, found in listed.items()} == {
+            "file/": {"file_path": str(sink)}
+        }
+        alice = {"X-Vault-Namespace": "alice"}
+        reads = []
+        for headers in ({}, alice):
+            ask("POST", "secret/data/db/password", {"data": {"k": "v"}}, headers=headers)
+            reads.append(ask("GET", "secret/data/db/password", headers=headers)[2])
+        hashes = [
+            ask("POST", "sys/audit-hash/file", {"input": "db/password"}, headers=headers)[1]["data"]
+            for headers in ({}, alice)
+        ]
+        assert ask("DELETE", "sys/audit/file")[0] == 400
+        assert ask("DELETE", "sys/audit/other")[0] == 204
+        assert ask("PUT", "sys/audit/other", {"type": "file"})[0] == 400
+    finally:
+        recorded.end()
+    lines = {line["request_id"]: line for line in map(json.loads, sink.read_text().splitlines())}
+    for request_id, told in zip(reads, hashes, strict=True):
+        line = lines[request_id]
+        assert line["secret"].replace("hmac:", "hmac-sha256:") == told["hash"]
+        assert (line["decision"], line["outcome"]) == ("root", "ok")
+        assert line["method"] == "token auth/token/"
+    assert hashes[0] != hashes[1]  # each namespace has a key of its own
