@@ -8,7 +8,7 @@ import hvac
 import pytest
 
 from adyton.errors import LimitExceeded
-from adyton.service.access.throttle import FREE_FAILURES, LoginThrottle
+from adyton.service.access.throttle import FREE_FAILURES, LIMIT, LoginThrottle
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_failures_lock_out_nobody_else():
         throttle.failed("ann", "203.0.113.9")
         throttle.failed("ann", "2001:db8::1")
     throttle.check("ann", "198.51.100.1")
-    throttle.check("ann", "2001:db8:0:1::1")
+    throttle.check("ann", "2001:db8:1::1")
     for address in ("203.0.113.9", "2001:db8::ffff"):
         with pytest.raises(LimitExceeded):
             throttle.check("ann", address)
@@ -159,6 +159,51 @@ def test_failures_lock_out_nobody_else():
     throttle.succeeded("ann", "203.0.113.9")
     throttle.failed("ann", "203.0.113.9")
     throttle.check("ann", "203.0.113.9")
+
+
+def test_a_prefix_of_networks_is_no_way_around():
+    """Whoever has a /48 tries each of its networks, and is slowed down all the same."""
+    throttle = LoginThrottle(lambda: 0.0, b"k" * 32)
+    tries = 0
+    for n in range(1_000):
+        try:
+            throttle.check("ann", f"2001:db8:7:{n:x}::1")
+        except LimitExceeded:
+            break
+        throttle.failed("ann", f"2001:db8:7:{n:x}::1")
+        tries += 1
+    assert tries == FREE_FAILURES * 8
+    throttle.check("ann", "2001:db8:8::1")
+    throttle.check("bob", "2001:db8:7:1::1")
+    throttle.check("ann", "203.0.113.9")
+
+
+def test_a_flood_of_names_and_networks_takes_bounded_memory():
+    """The oldest counts are forgotten; an account that is attacked now is still slowed down."""
+    throttle = LoginThrottle(lambda: 0.0, b"k" * 32)
+    for n in range(LIMIT + 5_000):
+        throttle.failed(f"name-{n}", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
+    assert len(throttle._failures) == LIMIT
+    for _ in range(FREE_FAILURES):
+        throttle.failed("ann", "203.0.113.9")
+    with pytest.raises(LimitExceeded):
+        throttle.check("ann", "203.0.113.9")
+
+
+def test_no_spelling_of_a_name_gives_more_tries(server, userpass, name):
+    """Case and encoding are one name and one count; spaces and forms are others (CVE-2025-6004)."""
+    userpass.create_or_update_user("ann", "right", mount_point=name)
+
+    def login(spelling, password):
+        path = f"/v1/auth/{name}/login/{spelling}"
+        return server.raw("POST", path, {"password": password})[0]
+
+    for spelling in ("ann%20", "%20ann", "ann%09", "ann%00", "%EF%BD%81nn", "ann%2f%2f", "an"):
+        assert login(spelling, "right") in {400, 404, 405}, spelling
+    spellings = ["ann", "Ann", "ANN", "a%6en", "aNN", "%41nn", "anN", "ann"]
+    assert [login(spelling, "right") for spelling in spellings] == [200] * len(spellings)
+    guesses = [login(spelling, "wrong") for spelling in spellings]
+    assert guesses == [400] * FREE_FAILURES + [429] * (len(spellings) - FREE_FAILURES)
 
 
 def test_the_real_command_line_logs_in(server, userpass, name):
