@@ -19,8 +19,8 @@ MIB = 1024 * 1024
 LIMITS = {
     "ADYTON_LIMITS_BODY_BYTES": str(4 * MIB),
     "ADYTON_LIMITS_HEADER_BYTES": "16384",
-    "ADYTON_LIMITS_BODY_SECONDS": "1",
-    "ADYTON_LIMITS_HEADER_SECONDS": "1",
+    "ADYTON_LIMITS_BODY_SECONDS": "3",
+    "ADYTON_LIMITS_HEADER_SECONDS": "2",
     "ADYTON_LIMITS_STALL_SECONDS": "2",
     "ADYTON_LIMITS_CONNECTIONS": "300",
     "ADYTON_LIMITS_CONNECTIONS_PER_SOURCE": "100",
@@ -230,7 +230,7 @@ def test_slow_heads_idle_connections_and_half_open_ones_end(bounded):
                 except ConnectionError:
                     return True
                 time.sleep(0.1 if at else 0)
-            return ends_within(sock, 5)
+            return ends_within(sock, 8)
 
     def idle():
         with connect(bounded) as sock:
@@ -276,11 +276,12 @@ def test_who_does_not_take_answers_is_cut_off(bounded):
         sock.close()
 
 
-def established(server):
-    """Connections that the server still has, as the kernel tells."""
-    local = f"0100007F:{server.port:04X}"
+def established(server, source="127.0.0.1"):
+    """Connections of a source that the server still has, as the kernel tells."""
+    local, peer = f"0100007F:{server.port:04X}", f"{int(source[-1]):02X}00007F:"
     lines = Path(f"/proc/{server.process.pid}/net/tcp").read_text().splitlines()[1:]
-    return sum(line.split()[1] == local and line.split()[3] == "01" for line in lines)
+    found = [line.split() for line in lines]
+    return sum(row[1] == local and row[2].startswith(peer) and row[3] == "01" for row in found)
 
 
 # -- many -----------------------------------------------------------------------------------------
@@ -291,9 +292,9 @@ def test_one_source_cannot_take_all_connections(bounded):
     held = [connect(bounded, "127.0.0.2") for _ in range(290)]
     try:
         deadline = time.monotonic() + 10
-        while established(bounded) > 120 and time.monotonic() < deadline:
+        while established(bounded, "127.0.0.2") > 100 and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert established(bounded) <= 120
+        assert established(bounded, "127.0.0.2") <= 100
         started = time.monotonic()
         assert sent(bounded, head(), "127.0.0.3") == 200
         assert time.monotonic() - started < 5
@@ -376,7 +377,7 @@ def test_a_refusal_by_rate_reads_no_body(bounded):
         answers = list(pool.map(ask, range(48)))
     quick = [took for status, took in answers if status == 429]
     assert quick
-    assert statistics.median(quick) < 0.7
+    assert statistics.median(quick) < 2.0
 
 
 def test_one_networks_bad_logins_do_not_starve_anothers_good_ones(bounded):

@@ -14,7 +14,9 @@ from adyton.server.http import token_text
 from adyton.server.proxies import TrustedProxies
 from adyton.server.turns import Turns
 from adyton.service.access.gate import Session
+from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.quota.buckets import SECOND_NS
+from adyton.service.quota.named import RateQuotas
 from adyton.service.quota.networks import network_of
 from adyton.service.quota.rates import RequestLimits
 
@@ -23,7 +25,7 @@ _WRITE_COST: Final = 2
 _LARGE: Final = 256 * 1024
 """Bytes of a body that cost as much as one read."""
 _DEAREST: Final = 8
-_FREE: Final = frozenset({"v1/sys/health", "v1/sys/seal-status", "v1/sys/leader"})
+FREE: Final = frozenset({"v1/sys/health", "v1/sys/seal-status", "v1/sys/leader"})
 """Asked by monitors; they cost nothing, read nothing, and must answer under load."""
 _PAUSE_SECONDS: Final = 0.05
 _PAUSING: Final = 256
@@ -87,14 +89,16 @@ class Admission:
     ) -> None:
         self._known = known
         self._limits = RequestLimits(configuration.rates.rates())
+        self._quotas: RateQuotas | None = None
         self._turns = Turns(configuration.turns)
         self._logins = Turns(_LOGINS)
         self.proxies = TrustedProxies(configuration.server.trusted_proxies)
         self._pausing = 0
 
-    def use(self, known: Callable[[str], Session | None]) -> None:
-        """Ask another memory of tokens from now on."""
+    def use(self, known: Callable[[str], Session | None], quotas: RateQuotas | None = None) -> None:
+        """Ask another memory of tokens, and another store's quotas, from now on."""
         self._known = known
+        self._quotas = quotas
 
     def visit(self, method: str, path: str, peer: str, headers: Mapping[str, str]) -> Visit | int:
         """Let a request in by its head, or tell the seconds after which it may come again.
@@ -111,6 +115,12 @@ class Admission:
         text = token_text(headers)
         session = self._known(text) if text else None
         cost = _COSTS.get(method, _WRITE_COST)
+        if self._quotas is not None and self._quotas.any and path not in FREE:
+            namespace = headers.get("x-vault-namespace", "").strip("/")
+            namespace = namespace or (session.space.user if session else OPERATOR_SPACE)
+            wait = self._quotas.wait(namespace, path.removeprefix("v1/"), time.monotonic_ns())
+            if wait:
+                return _seconds(wait)
         if session is not None:
             user = session.space.user
             if self._limits.limited:
@@ -118,7 +128,7 @@ class Admission:
                 if wait:
                     return _seconds(wait)
             return Visit(address, session, self._turns, user, cost)
-        if path in _FREE:
+        if path in FREE:
             return Visit(address, None, self._turns, "", 0)
         network = network_of(address)
         wait = self._limits.stranger(network, time.monotonic_ns())

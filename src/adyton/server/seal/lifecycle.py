@@ -221,7 +221,7 @@ class Lifecycle:
     def _serve(self, opened: Opened) -> None:
         session = Session(opened, self._configuration, self._telemetry, self)
         self._session = session
-        self._admission.use(session.services.gate.known)
+        self._admission.use(session.services.gate.known, session.services.rate_quotas)
         self._application.use(session.handler)
         session.start()
         tune_interpreter()

@@ -38,6 +38,7 @@ class Session:
             telemetry.store.roots = self._roots
             telemetry.store.delivered = lambda: opened.upkeep.delivered
         self._tidying: asyncio.Task[None] | None = None
+        opened.core.commit.run_sync(self.services.rate_quotas.load())
 
     def start(self) -> None:
         """Begin the work in the background."""

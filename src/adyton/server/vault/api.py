@@ -14,6 +14,7 @@ from adyton.server.vault import (
     leases,
     metrics,
     policies,
+    quotas,
     sealing,
     sysapi,
     tokens,
@@ -67,6 +68,7 @@ class VaultApi:
         self._routes = Routes()
         rooms = (
             sealing, sysapi, auditapi, metrics, policies, tokens, leases, wrapping, identity,
+            quotas,
         )  # fmt: skip
         for room in rooms:
             room.add_routes(self._routes, services)

@@ -17,6 +17,7 @@ from adyton.service.core import Core
 from adyton.service.directory import Directory
 from adyton.service.kv import MOUNTS_FOLDER
 from adyton.service.objects import Shelf
+from adyton.service.quota.named import RateQuotas
 from adyton.service.rekey import Rekey
 from adyton.service.secrets import Secrets
 from adyton.service.ticket import Aside
@@ -59,6 +60,7 @@ class Services:
         self.tokens: Final = Tokens(core, self.gate)
         self.wrapping: Final = Wrapping(core, self.tokens)
         self.cubbyhole: Final = Cubbyhole(core)
+        self.rate_quotas: Final = RateQuotas(core)
         self.logins: dict[str, Login] = {}
 
     async def has_object(self, user: str, shelf: Shelf[Any], ident: str, folder: str) -> bool:
