@@ -1,5 +1,6 @@
 """Making, opening and sealing a store over HTTP, with raw requests, hvac and the bao command."""
 
+import fcntl
 import json
 import subprocess
 import threading
@@ -359,3 +360,50 @@ def test_malformed_bodies_are_refused_and_change_nothing(server, path):
         assert answer["errors"]
         assert status(server)["progress"] == 1
     assert not unseal(server, made.hex[1:2])["sealed"]
+
+
+def test_a_store_counts_once_its_shares_have_opened_it(tmp_path):
+    """Killed behind sys/init: it can be initialised again, and shares that were told still open."""
+    store = tmp_path / "store.db"
+    server = serve(store)
+    first = init(server, 3, 2)
+    server.process.kill()
+    server.process.communicate()
+    server = serve(store)
+    assert server.raw("GET", "/v1/sys/health")[0] == 501
+    assert server.raw("GET", "/v1/sys/init")[2] == {"initialized": False}
+    second = init(server, 3, 2)
+    got, _, answer = server.raw("PUT", "/v1/sys/unseal", {"key": first.hex[0]})
+    assert got == 400
+    assert "another set" in answer["errors"][0]
+    server.process.kill()
+    server.process.communicate()
+    server = serve(store)
+    assert not unseal(server, second.enough())["sealed"]
+    server.token = second.root_token
+    assert write(server, "a", 1)[0] == 200
+    server.process.kill()
+    server.process.communicate()
+    server = serve(store)
+    assert server.raw("GET", "/v1/sys/health")[0] == 503
+    assert server.raw("PUT", "/v1/sys/init", {"secret_shares": 1, "secret_threshold": 1})[0] == 400
+    unseal(server, second.enough())
+    assert read(server, "a", second.root_token)[2]["data"]["data"] == {"v": 1}
+    assert server.stop()[0] == 0
+
+
+def test_a_store_that_another_process_has_is_told_and_can_be_opened_later(tmp_path):
+    """While sealed the lock is free for others; an unseal then fails cleanly, and works again."""
+    store = tmp_path / "store.db"
+    server = serve(store, env={"ADYTON_STORE_LOCK_TIMEOUT": "100ms"})
+    made = init(server, 3, 2)
+    with open(f"{store}.lock", "r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        unseal(server, made.hex[:1])
+        got, _, answer = server.raw("PUT", "/v1/sys/unseal", {"key": made.hex[1]})
+        assert got == 503
+        assert "open in another process" in answer["errors"][0]
+        assert status(server)["progress"] == 0
+        assert status(server)["sealed"]
+    assert not unseal(server, made.enough())["sealed"]
+    assert server.stop()[0] == 0

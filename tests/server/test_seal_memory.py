@@ -14,7 +14,7 @@ from adyton.service.ticket import run_now
 from adyton.storage.sqlite import SqliteStorage
 from adyton.wiring import Options, look
 from security.test_canaries import scan
-from server.sealing import opened, read, serve, unseal, wait_for, write
+from server.sealing import init, opened, read, serve, unseal, wait_for, write
 
 VALUES = 40
 
@@ -83,4 +83,19 @@ def test_no_key_is_in_memory_after_sealing(tmp_path):
     assert not {name for name in found if name not in {"a token", "a value"}}, found
     # The HTTP server may keep the buffer of a connection until the next one needs it.
     assert len(found) <= 2, found
+    assert server.stop()[0] == 0
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or sys.platform != "linux", reason="reads another process's memory"
+)
+def test_no_share_is_in_memory_after_it_was_told(tmp_path):
+    """sys/init tells shares; soon they are nowhere in the server, though it was never opened."""
+    server = serve(tmp_path / "store.db")
+    made = init(server, 5, 3)
+    wanted = {bytes.fromhex(text)[10:42]: "a share" for text in made.hex}
+    wanted |= {text[20:84].encode(): "a share's text" for text in made.hex}
+    wanted |= {text[:60].encode(): "a share in base64" for text in made.base64}
+    wanted[made.root_token.encode()] = "the root token"
+    wait_for(lambda: not scan(server.process.pid, wanted), 15)
     assert server.stop()[0] == 0

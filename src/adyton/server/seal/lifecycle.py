@@ -31,6 +31,7 @@ from adyton.wiring import Found, Opened, Options, look, open_store
 
 _log = logging.getLogger("adyton.server")
 _POLL_SECONDS: Final = 0.002
+_SCRUB_SECONDS: Final = 1.5
 
 
 class Lifecycle:
@@ -179,6 +180,7 @@ class Lifecycle:
                 self._serve(made.opened)
             else:
                 self._see(await asyncio.to_thread(look, self._options))
+                asyncio.get_running_loop().call_later(_SCRUB_SECONDS, self._scrub_if_sealed)
             return made
 
     async def unseal(self, known: ShareSet) -> None:
@@ -225,6 +227,10 @@ class Lifecycle:
         self._application.use(session.handler)
         session.start()
         tune_interpreter()
+
+    def _scrub_if_sealed(self) -> None:
+        if self._session is None:  # shares were told as text that is free by now
+            scrub()
 
     def _see(self, found: Found) -> None:
         self._found = found
