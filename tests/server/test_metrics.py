@@ -1,5 +1,6 @@
 """Metrics: who may see them, what they say, and that no client can make more of them."""
 
+import json
 import math
 import re
 import secrets
@@ -234,16 +235,21 @@ class Scope:
         self.path = path
 
 
-def test_counting_costs_less_than_two_microseconds():
-    """The fastest of many rounds; a bound that holds on a busy machine too."""
+def test_counting_costs_less_than_writing_a_small_document():
+    """As the fastest of interleaved rounds: a ratio, which holds on a busy machine too."""
     stats = RequestStats()
-    best = math.inf
-    for _ in range(40):
+    best = {"count": math.inf, "reference": math.inf}
+    for _ in range(60):
         started = time.perf_counter()
-        for _ in range(2_000):
+        for _ in range(500):
             stats.done("GET", "/v1/secret/data/some/path", 200, 300, 0.0004)
-        best = min(best, (time.perf_counter() - started) / 2_000)
-    assert best < 2e-6, f"{best * 1e9:.0f} ns"
+        counted = time.perf_counter()
+        for _ in range(500):
+            json.dumps({"a": 1})
+        ended = time.perf_counter()
+        best["count"] = min(best["count"], counted - started)
+        best["reference"] = min(best["reference"], ended - counted)
+    assert best["count"] < best["reference"], best
 
 
 async def _answer(request):
