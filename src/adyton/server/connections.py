@@ -148,10 +148,10 @@ class Connections:
         began.since, began.acked = now, acked
         return bool(slow)
 
-    def _close(self, key: tuple[int, str, int]) -> None:
-        if self._connection(key[0]) != key:
+    def _close(self, peer: tuple[int, str, int]) -> None:
+        if self._connection(peer[0]) != peer:
             return
-        with suppress(OSError), _Borrowed(key[0]) as sock:
+        with suppress(OSError), _Borrowed(peer[0]) as sock:
             # Whoever reads or writes it finds it closed, and closes the descriptor.
             sock.shutdown(socket.SHUT_RDWR)
             self.closed += 1

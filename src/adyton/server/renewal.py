@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import hmac
 import logging
 from dataclasses import dataclass
 from typing import Final
@@ -92,7 +93,7 @@ class Renewal:
         status = self.status
         try:
             found = await asyncio.to_thread(read, self._settings)
-            if found.digest == self._digest:
+            if hmac.compare_digest(found.digest, self._digest):
                 found.close()
                 status.error = ""
                 return
