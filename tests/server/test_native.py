@@ -647,3 +647,12 @@ def test_a_page_has_bounds(server):
         seen.append([meta["name"] for meta in found["items"]])
         cursor = found["next_cursor"]
     assert seen == [names[:21], names[21:]]
+
+
+def test_headers_that_are_too_large(server):
+    """Are refused by the HTTP layer, as the description says."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", "/v1/adyton/health", headers={"X-Large": "x" * 40_000})
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (431, b"")
+    connection.close()

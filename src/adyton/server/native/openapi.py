@@ -70,9 +70,7 @@ def description(routes: list[Route]) -> bytes:
         ],
         "paths": paths,
         "components": {
-            "responses": {
-                f"Problem{status}": _problem(status) for status in sorted({*_ALWAYS, *_TITLES, 415})
-            },
+            "responses": _problems(),
             "schemas": {name: found for name, found in schemas.items() if name not in queries},
             "securitySchemes": {
                 "token": {"type": "apiKey", "in": "header", "name": "X-Vault-Token"},
@@ -201,6 +199,14 @@ def _responses(route: Route) -> dict[str, Any]:
         statuses |= {409, 422}
     for status in sorted(statuses):
         found[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    found["431"] = {"$ref": "#/components/responses/HeadersTooLarge"}
+    return found
+
+
+def _problems() -> dict[str, Any]:
+    statuses = sorted({*_ALWAYS, *_TITLES, 415})
+    found: dict[str, Any] = {f"Problem{status}": _problem(status) for status in statuses}
+    found["HeadersTooLarge"] = {"description": "Headers of more than 32 KiB; without a body."}
     return found
 
 
