@@ -63,7 +63,8 @@ class StoreSettings:
     )  # fmt: skip
     root: str | None = setting(
         None, "Root of trust, as a URI; by default the key file STORE.key if there is one, "
-        "otherwise a passphrase.", environment="ADYTON_ROOT", flag="--root",
+        "otherwise a passphrase; a server takes shares where the store has them or is still to be "
+        "made.", environment="ADYTON_ROOT", flag="--root",
     )  # fmt: skip
     lock_timeout: float = setting(
         10.0, "How long to wait for another process to close the store.", unit="seconds",
