@@ -206,7 +206,9 @@ def _responses(route: Route) -> dict[str, Any]:
 def _problems() -> dict[str, Any]:
     statuses = sorted({*_ALWAYS, *_TITLES, 415})
     found: dict[str, Any] = {f"Problem{status}": _problem(status) for status in statuses}
-    found["HeadersTooLarge"] = {"description": "Headers of more than 32 KiB; without a body."}
+    found["HeadersTooLarge"] = {
+        "description": "More than 100 headers, or too large ones; without a body."
+    }
     return found
 
 
