@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adyton import AsyncClient, Client
-from adyton.errors import ConfigurationError, VersionConflict
+from adyton.errors import ConfigurationError, LimitExceeded, VersionConflict
 from servers import TOKEN
 from transfer.helpers import NAMES
 from transfer.test_canonical import JSON
@@ -50,6 +50,21 @@ def test_every_name_and_value_comes_back(client, user, name, value, binary):
     assert view.get_secret_metadata(name).name == name
     view.destroy_secret(name)
     assert name not in [each.name for each in view.list_secrets(prefix=name)]
+
+
+def test_more_than_a_page(client):
+    """More than a thousand are read in parts and listed whole; to write them at once is refused."""
+    view = client.user("many")
+    names = [f"n/{n:04}" for n in range(1_001)]
+    with pytest.raises(LimitExceeded):
+        view.set_secrets(dict.fromkeys(names, "x"))
+    view.set_secrets({name: name for name in names[:-1]})
+    view.set_secret(names[-1], names[-1])
+    found = view.get_secrets([*names, "none", names[0]])
+    assert {name: secret.text() for name, secret in found.items()} == {name: name for name in names}
+    assert [each.name for each in view.list_secrets()] == names
+    page = view.list_secrets(limit=1_000)
+    assert (len(page), page.cursor is not None) == (1_000, True)
 
 
 def test_threads_share_a_client(client):

@@ -53,11 +53,12 @@ class AsyncUserClient:
         return await self._store.get_secret(self._user, name, version=version)
 
     async def get_secrets(self, names: Iterable[str]) -> dict[str, Secret]:
-        """Open several secrets in one commit; names that don't exist are left out.
+        """Open several secrets, a thousand in one commit; names that don't exist are left out.
 
         Raises:
             AccessDenied: One of them is denied: then all are.
             InvalidName: A name breaks a rule.
+            ValueTooLarge: A thousand of them are too large together.
         """
         return await self._store.get_secrets(self._user, names)
 

@@ -32,7 +32,7 @@ from adyton.client.shapes import (
 )
 from adyton.client.sync_access import Sessions
 from adyton.client.sync_user import UserClient
-from adyton.errors import InvalidInput
+from adyton.errors import InvalidInput, LimitExceeded
 from adyton.model import AuditEntry, OnConflict, SecretMetadata, UserId, Value, check_versions
 from adyton.values import Format, ImportReport, Secret, SecretPage, Watch, check_format, no_watch
 
@@ -70,18 +70,25 @@ class Client(Sessions):
         return secret_of(self._call(read(target)))
 
     def get_secrets(self, user: UserId, names: Iterable[str]) -> dict[str, Secret]:
-        """Open several secrets in one commit; names that don't exist are left out.
+        """Open several secrets, a thousand in one commit; names that don't exist are left out.
 
         Raises:
             AccessDenied: One of them is denied: then all are.
             InvalidName: A name breaks a rule.
+            ValueTooLarge: A thousand of them are too large together.
         """
-        wanted = names_of(names)
-        if not wanted:
-            return {}
-        body = {"names": wanted, "encoding": "base64"}
-        answer = self._call(read(of_user(user, "batch/read"), body, method="POST"))
-        return {secret.name: secret for secret in secrets_of(answer)}
+        wanted = names_of(dict.fromkeys(names))
+        found: dict[str, Secret] = {}
+        try:
+            for start in range(0, len(wanted), MAX_PAGE):
+                body = {"names": wanted[start : start + MAX_PAGE], "encoding": "base64"}
+                answer = self._call(read(of_user(user, "batch/read"), body, method="POST"))
+                found |= {secret.name: secret for secret in secrets_of(answer)}
+        except BaseException:
+            for secret in found.values():
+                secret.wipe()
+            raise
+        return found
 
     def set_secret(
         self,
@@ -133,6 +140,11 @@ class Client(Sessions):
         names = names_of(values)
         if not names:
             return []
+        if len(names) > MAX_PAGE:
+            raise LimitExceeded(
+                f"{len(names)} secrets at once are more than {MAX_PAGE}",
+                hint="Import a document: that is one transaction too.",
+            )
         items = [{"name": name} | item(values[name], tags) for name in names]
         answer = self._call(write(of_user(user, "batch/write"), {"items": items}))
         return [found.public() for found in answer.parse(Items[WireMetadata]).items]
