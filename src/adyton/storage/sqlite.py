@@ -125,7 +125,7 @@ class SqliteStorage:
             connection = self._connect_bare()
         finally:
             os.umask(old_umask)
-        connection.execute("PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384")
+        connection.execute("PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192")
         return connection
 
     def _connect_bare(self) -> apsw.Connection:
@@ -144,7 +144,7 @@ class SqliteStorage:
             )
         connection.execute(
             "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA foreign_keys=ON;"
-            "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-49152"
+            "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-24576"
         )
         migrate(connection, time.time_ns() // 1000)
         connection.execute("PRAGMA wal_autocheckpoint=0")
