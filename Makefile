@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.adyton-stamp
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --python-version 3.11
+# All but `tpm`, whose library is built from its source: requirements/tpm.in.
+EXTRAS := --extra server --extra otel --extra aws --extra pkcs11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check format lock soak bench clean
@@ -26,6 +28,7 @@ demo: setup ## Show the embedded store by the command line, on a store that is t
 
 test: setup ## Run the tests, except soak
 	@scripts/debian-packages.sh age softhsm2 strace systemd || echo "make test: going on without; tests that need it are skipped" >&2
+	@scripts/tpm.sh $(VENV) || echo "make test: going on without a TPM; its tests are skipped" >&2
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup ## Format, lint, types, import contract, generated files, scripts/check_*.py
@@ -50,11 +53,12 @@ format: setup ## Format, and mend what the linter can mend
 	$(BIN)/python scripts/generate_metrics.py
 
 lock: setup ## Pin what pyproject.toml asks for (UPGRADE=--upgrade: the newest it allows)
-	$(COMPILE) $(UPGRADE) --all-extras -o requirements/runtime.lock pyproject.toml
-	$(COMPILE) $(UPGRADE) --all-extras --group build --group test --group dev -o requirements/dev.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) $(EXTRAS) -o requirements/runtime.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) $(EXTRAS) --group build --group test --group dev -o requirements/dev.lock pyproject.toml
 	$(COMPILE) -c requirements/dev.lock --extra server --extra otel --extra aws -o requirements/image.lock pyproject.toml
 	$(COMPILE) -c requirements/dev.lock --group build -o requirements/build.lock
 	$(COMPILE) $(UPGRADE) -o requirements/ansible.lock requirements/ansible.in
+	$(COMPILE) $(UPGRADE) -c requirements/dev.lock -o requirements/tpm.lock requirements/tpm.in
 
 soak: setup ## Run the long campaigns
 	$(BIN)/pytest -m soak

@@ -4,8 +4,10 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -143,3 +145,130 @@ class Moto:
         self._process.kill()
         self._process.wait()
         self._log.close()
+
+
+class SoftTpm:
+    """A TPM 2.0 of software (swtpm); its state is a folder, so it can be restarted and cleared."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.port = pair_of_ports()
+        self.tcti = f"swtpm:host=127.0.0.1,port={self.port}"
+        self._process = None
+        self.start()
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [
+                "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={self.folder}",
+                "--server", f"type=tcp,port={self.port},bindaddr=127.0.0.1",
+                "--ctrl", f"type=tcp,port={self.port + 1},bindaddr=127.0.0.1",
+                "--flags", "not-need-init,startup-clear",
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        _until(self._up, self._process)
+
+    def _up(self):
+        with socket.create_connection(("127.0.0.1", self.port + 1), timeout=5):
+            return True
+
+    def stop(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def do(self, work):
+        """Something done by another program that uses the TPM."""
+        from adyton.roots import _tpm
+
+        with _tpm.connected(self.tcti) as esapi:
+            return work(esapi)
+
+    def extend(self, pcr, data=b"another kernel"):
+        from hashlib import sha256
+
+        from tpm2_pytss.constants import ESYS_TR
+        from tpm2_pytss.types import TPML_DIGEST_VALUES, TPMT_HA, TPMU_HA
+
+        value = TPML_DIGEST_VALUES(
+            [TPMT_HA(hashAlg=0x000B, digest=TPMU_HA(sha256=sha256(data).digest()))]
+        )
+        self.do(lambda e: e.pcr_extend(ESYS_TR(pcr), value))
+
+    def pcr_values(self, text):
+        from adyton.roots._tpm_sealing import read_pcrs
+
+        return read_pcrs(self.tcti, text)
+
+    def clear(self):
+        from tpm2_pytss.constants import ESYS_TR
+
+        self.do(lambda e: e.clear(ESYS_TR.LOCKOUT))
+
+
+def pair_of_ports():
+    """Two ports next to each other, as the TPM's protocol wants them."""
+    while True:
+        port = free_port()
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port + 1))
+            return port
+
+
+class Tap:
+    """A recording proxy in the place of a TPM, which goes on behind it.
+
+    Attributes:
+        data: Everything that has crossed, both ways.
+    """
+
+    def __init__(self, tpm):
+        self.data = bytearray()
+        self._listeners, self._sockets, self._threads = [], [], []
+        tpm.stop()
+        real, tpm.port = tpm.port, pair_of_ports()
+        tpm.start()
+        for offset in (0, 1):
+            listener = socket.create_server(("127.0.0.1", real + offset))
+            self._listeners.append(listener)
+            self._start(self._serve, listener, tpm.port + offset)
+
+    def _start(self, work, *args):
+        self._threads.append(threading.Thread(target=work, args=args, daemon=True))
+        self._threads[-1].start()
+
+    def _serve(self, listener, port):
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", port))
+            self._sockets += [near, far]
+            self._start(self._pump, near, far)
+            self._start(self._pump, far, near)
+
+    def _pump(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                self.data += data
+                target.sendall(data)
+        for each in (source, target):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # closing would wait for the other thread
+
+    def stop(self):
+        for each in (*self._listeners, *self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in list(self._threads):
+            thread.join(5)
+        for each in (*self._listeners, *self._sockets):
+            each.close()

@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import importlib.util
 import os
 import shutil
 import sqlite3
@@ -23,6 +24,15 @@ def missing_component(name, why):
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+def require_module(name):
+    """Skip loudly where a library is missing; in CI that is a failure."""
+    if importlib.util.find_spec(name) is None:
+        message = f"the library {name} is not installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
 
 
 class Place:

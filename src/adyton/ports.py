@@ -435,6 +435,19 @@ class SlotChooser(Protocol):
         """
 
 
+@runtime_checkable
+class SettlingRoot(Protocol):
+    """A root that can refuse what it wrapped earlier, as a guard against older stores."""
+
+    def settle(self, wrapped: bytes) -> None:
+        """Take note that nothing older than this wrapped key is needed any more.
+
+        Raises:
+            RootLocked: This is itself refused by now.
+            RootUnavailable: The root does not answer.
+        """
+
+
 class SinkEvent(NamedTuple):
     """One audit record on its way to a sink: its leaf index and one JSON object as text."""
 

@@ -18,12 +18,12 @@ from adyton.roots.gramine import GramineRoot
 from adyton.roots.keyfile import KeyFileRoot
 from adyton.roots.passphrase import TEST_PARAMS, PassphraseRoot
 from adyton.roots.shamir import ShamirRoot
-from rootpeers import AWS_ENV, BAO_TOKEN, Bao, Moto, SoftHsm
-from support import require_program
+from rootpeers import AWS_ENV, BAO_TOKEN, Bao, Moto, SoftHsm, SoftTpm
+from support import require_module, require_program
 
 ALL = (
     "keyfile", "passphrase", "dev", "shamir", "age", "credential", "gramine", "transit", "awskms",
-    "pkcs11",
+    "pkcs11", "tpm2",
 )  # fmt: skip
 
 
@@ -47,6 +47,16 @@ def bao(tmp_path_factory):
 def moto(tmp_path_factory):
     """A server with the shape of AWS KMS."""
     started = Moto(tmp_path_factory.mktemp("moto"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def tpm(tmp_path_factory):
+    """A TPM of software for tests that leave its state as it was."""
+    require_program("swtpm")
+    require_module("tpm2_pytss")
+    started = SoftTpm(tmp_path_factory.mktemp("tpm"))
     yield started
     started.stop()
 
@@ -84,6 +94,12 @@ def as_aws(monkeypatch):
         monkeypatch.setenv(name, value)
 
 
+def _another_tpm(fixture, tmp_path):
+    started = SoftTpm(tmp_path / "another")
+    fixture("request").addfinalizer(started.stop)
+    return open_root(f"tpm2:?pcrs=sha256:7+11&tcti={started.tcti}")
+
+
 def _elsewhere(name, request, tmp_path):
     """Roots whose key is given by something outside."""
     fixture = request.getfixturevalue
@@ -112,6 +128,10 @@ def _elsewhere(name, request, tmp_path):
         bao, file = fixture("bao"), fixture("token_file")
         urls = [f"transit:{bao.key(key)}?token_file={file}" for key in ("first", "second")]
         return Kind(name, lambda: open_root(urls[0]), lambda: open_root(urls[1]))
+    if name == "tpm2":
+        tpm = fixture("tpm")
+        uri = f"tpm2:?pcrs=sha256:7+11&tcti={tpm.tcti}"
+        return Kind(name, lambda: open_root(uri), lambda: _another_tpm(fixture, tmp_path))
     if name == "pkcs11":
         uris = [fixture("softhsm").uri(label) for label in ("one", "two")]
         return Kind(

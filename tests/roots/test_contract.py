@@ -16,7 +16,7 @@ from isolated import run_isolated
 
 ALL = (
     "keyfile", "passphrase", "dev", "shamir", "transit", "awskms", "age", "credential", "gramine",
-    "pkcs11",
+    "pkcs11", "tpm2",
 )  # fmt: skip
 
 KEY = bytes(range(32))
@@ -101,7 +101,7 @@ def test_every_other_length_is_refused(root, wrapped):
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_garbage_is_refused_with_one_kind_of_error(root, garbage):
     """Whatever a store holds instead of a wrapped key, the error is RootLocked."""
-    for wrapped in (garbage, *(bytes((kind, 0x01)) + garbage for kind in range(1, 12))):
+    for wrapped in (garbage, *(bytes((kind, 0x01)) + garbage for kind in range(1, 13))):
         with pytest.raises(RootLocked):
             root.unwrap(wrapped, CONTEXT)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adyton.cli import measured
 from adyton.cli.handing import SharesDir, check_folder, hand_out
 from adyton.cli.state import State, read_shares, state
 from adyton.errors import ConfigurationError, InvalidInput, StoreNotFound
@@ -26,6 +27,7 @@ Numbers = Annotated[
 
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
+    measured.register(app)
     parent.add_typer(app, name="root", help="The root of trust, and its shares.")
     parent.command(name="unseal")(unseal)
     parent.command(name="seal")(seal)

@@ -60,6 +60,7 @@ _BUILT_IN: Final = {
     "passphrase": "PassphraseRoot",
     "pkcs11": "Pkcs11Root",
     "shamir": "ShamirRoot",
+    "tpm2": "Tpm2Root",
     "transit": "TransitRoot",
 }
 """Class by scheme; its module has the scheme's name."""

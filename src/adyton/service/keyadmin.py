@@ -7,6 +7,7 @@ on where it was.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -213,6 +214,9 @@ class KeyAdmin:
         while count := await core.write(draft, work):
             done += count
             watch(Progress("master", done, done))
+        with suppress(RootUnavailable):  # the next opening does it
+            async with core.storage.snapshot() as rows:
+                await ring.settle(rows, core.slots)
         return done
 
     # -- re-wrapping ----------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from adyton.ports import (
     MasterKeyRow,
     RootOfTrust,
     Rows,
+    SettlingRoot,
     SlotChooser,
     StoreKeyRow,
     SubkeyRow,
@@ -203,6 +204,19 @@ class Keyring:
     def _open_master(self, row: MasterKeyRow, root: RootOfTrust) -> AeadKey:
         with root.unwrap(row.wrapped, self.master_context(self.store_id, row.version)) as key:
             return AeadKey(key)
+
+    @staticmethod
+    async def settle(rows: Rows, roots: Mapping[int, RootOfTrust]) -> None:
+        """Let roots refuse older stores, where nothing older than one version is needed.
+
+        Raises:
+            RootError: A root refuses, or does not answer; the next opening tries again.
+        """
+        masters = await rows.master_keys()
+        for slot, root in roots.items():
+            own = [row.wrapped for row in masters if row.slot == slot]
+            if len(own) == 1 and isinstance(root, SettlingRoot):
+                root.settle(own[0])
 
     def wipe(self) -> None:
         """Forget every key; nothing can be opened or sealed any more."""

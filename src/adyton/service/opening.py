@@ -103,6 +103,7 @@ async def load(
         await _check_newest(rows, state)
         journal = Journal(store_id, LOG, ring.system)
         await _replay_access(rows, ring, journal, state)
+        await ring.settle(rows, {slot: root})
     commit = GroupCommit(storage, journal, state, clock, mode)
     return Core(storage, ring, commit, journal, clock, limits, {slot: root})
 
