@@ -1,5 +1,7 @@
 """Sealing, opening, stopping and restarting under load: nothing acknowledged is lost."""
 
+import contextlib
+import http.client
 import json
 import random
 import signal
@@ -7,7 +9,9 @@ import subprocess
 import threading
 import time
 
-from server.sealing import init, opened, read, serve, status, unseal
+import pytest
+
+from server.sealing import init, opened, read, serve, status, unseal, wait_for
 from server.test_durability import Ledger
 from servers import BIN
 
@@ -76,32 +80,48 @@ def test_sealing_under_load_finishes_what_is_under_way(tmp_path):
     check(store, made.enough(), [ledger], tmp_path)
 
 
-def test_restarts_and_kills_under_load_lose_nothing(tmp_path):
-    """SIGTERM, SIGINT and SIGKILL at random moments, sealed in between or not."""
+def seal_if_it_answers(server, token):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        server.raw("PUT", "/v1/sys/seal", token=token)
+
+
+def restart_under_load(tmp_path, rounds):
+    """Stop, kill or interrupt the server at random moments; in every third round it seals, too."""
     store = tmp_path / "store.db"
     server = serve(store)
     made = init(server)
     assert server.stop()[0] == 0
     ledgers = []
-    for round_, number in enumerate((signal.SIGTERM, signal.SIGKILL, signal.SIGINT)):
+    for round_ in range(rounds):
+        number = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT)[round_ % 3]
         server = serve(store)
         unseal(server, made.enough())
         ledger = Ledger(server, made.root_token, round_ * 1_000_000)
-        time.sleep(random.uniform(0.2, 0.5))
-        if round_ == 2:
-            sealing = threading.Thread(
-                target=server.raw, args=("PUT", "/v1/sys/seal"), kwargs={"token": made.root_token}
-            )
+        wait_for(lambda ledger=ledger: ledger.read, 20)
+        time.sleep(random.uniform(0.0, 0.4))
+        if round_ % 3 == 2:
+            sealing = threading.Thread(target=seal_if_it_answers, args=(server, made.root_token))
             sealing.start()
         server.process.send_signal(number)
         _, err = server.process.communicate(timeout=30)
-        if round_ == 2:
+        if round_ % 3 == 2:
             sealing.join()
         ledger.end()
         assert server.process.returncode == (-9 if number == signal.SIGKILL else 0), err
         assert ledger.written
         ledgers.append(ledger)
     check(store, made.enough(), ledgers, tmp_path)
+
+
+def test_restarts_and_kills_under_load_lose_nothing(tmp_path):
+    """SIGTERM, SIGKILL, and SIGINT while it is being sealed."""
+    restart_under_load(tmp_path, 3)
+
+
+@pytest.mark.soak
+def test_many_restarts_and_kills_under_load_lose_nothing(tmp_path):
+    """The same, thirty times over."""
+    restart_under_load(tmp_path, 30)
 
 
 def test_a_stop_finishes_what_is_under_way_and_a_second_signal_does_not_wait(tmp_path):
@@ -112,10 +132,11 @@ def test_a_stop_finishes_what_is_under_way_and_a_second_signal_does_not_wait(tmp
         if not status(server)["initialized"]:
             made = init(server)
         unseal(server, made.enough())
-        slow = threading.Event()
+        slow, begun = threading.Event(), threading.Event()
 
-        def body(slow=slow):
+        def body(slow=slow, begun=begun):
             yield b'{"data":'
+            begun.set()
             slow.wait(20)
             yield b'{"v": 1}}'
 
@@ -133,11 +154,13 @@ def test_a_stop_finishes_what_is_under_way_and_a_second_signal_does_not_wait(tmp
 
         sender = threading.Thread(target=send)
         sender.start()
-        time.sleep(0.4)
+        assert begun.wait(20)
+        for _ in range(5):  # what was sent before has arrived by then
+            assert server.raw("GET", "/v1/sys/health")[0] == 200
+            time.sleep(0.1)
         server.process.terminate()
-        time.sleep(0.2)
-        code, headers, _ = server.raw("GET", "/v1/sys/health")
-        assert (code, headers["retry-after"]) == (503, "1")
+        wait_for(lambda server=server: server.raw("GET", "/v1/sys/health")[0] == 503)
+        assert server.raw("GET", "/v1/sys/health")[1]["retry-after"] == "1"
         if signals == 2:
             started = time.monotonic()
             server.process.terminate()
