@@ -18,6 +18,11 @@ class HttpLimits:
     body_bytes: int = setting(
         32 * 1024 * 1024, "Largest body of a request.", unit="bytes", at_least=1024, at_most=2**30
     )
+    bodies_bytes: int = setting(
+        256 * 1024 * 1024, "Most bytes of bodies over 64 KiB in memory at once; one user, or one "
+        "network without a valid token, may have a quarter.", unit="bytes",
+        at_least=1024, at_most=2**40,
+    )  # fmt: skip
     header_bytes: int = setting(
         32 * 1024, "Largest sum of header names and values.", unit="bytes",
         at_least=8_192, at_most=2**24,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
 from adyton.config import Configuration, TurnSettings
+from adyton.server.bodies import BodyBudget
 from adyton.server.http import token_text
 from adyton.server.proxies import TrustedProxies
 from adyton.server.turns import Turns
@@ -43,16 +44,32 @@ class Visit:
         session: Who asks, if memory knows the token and nothing was waited for since.
     """
 
-    __slots__ = ("_cost", "_lane", "_turns", "address", "session")
+    __slots__ = ("_begun", "_bodies", "_cost", "_held", "_lane", "_turns", "address", "session")
 
     def __init__(
-        self, address: str, session: Session | None, turns: Turns, lane: Hashable, cost: int
+        self,
+        address: str,
+        session: Session | None,
+        turns: Turns,
+        bodies: BodyBudget,
+        lane: Hashable,
+        cost: int,
     ) -> None:
         self.address = address
         self.session = session
         self._turns = turns
+        self._bodies = bodies
         self._lane = lane
         self._cost = cost
+        self._begun = False
+        self._held = 0
+
+    def hold(self, count: int) -> bool:
+        """Hold more bytes of a large body until the end; False if there is no room for them."""
+        if not self._bodies.take(self._lane, count):
+            return False
+        self._held += count
+        return True
 
     def enter(self, body_bytes: int) -> bool:
         """Begin the request, with a body so large, if it need not wait for its turn."""
@@ -61,17 +78,21 @@ class Visit:
             return True
         if body_bytes > _LARGE:
             self._cost = cost = min(cost + body_bytes // _LARGE, _DEAREST)
-        return self._turns.enter(self._lane, cost, time.monotonic_ns())
+        self._begun = self._turns.enter(self._lane, cost, time.monotonic_ns())
+        return self._begun
 
     async def wait(self) -> bool:
         """Wait for the request's turn, which begins it; False if that takes too long."""
         self.session = None  # the token may be revoked in the meantime
-        return await self._turns.wait(self._lane, self._cost)
+        self._begun = await self._turns.wait(self._lane, self._cost)
+        return self._begun
 
     def leave(self) -> None:
-        """End a request that has begun."""
-        if self._cost:
+        """End the request, whether it has begun or not."""
+        if self._begun:
             self._turns.leave(self._lane, self._cost)
+        if self._held:
+            self._bodies.give(self._lane, self._held)
 
 
 class Admission:
@@ -90,6 +111,8 @@ class Admission:
         self._known = known
         self._limits = RequestLimits(configuration.rates.rates())
         self._quotas: RateQuotas | None = None
+        limits = configuration.limits
+        self._bodies = BodyBudget(limits.bodies_bytes, limits.body_bytes)
         self._turns = Turns(configuration.turns)
         self._logins = Turns(_LOGINS)
         self.proxies = TrustedProxies(configuration.server.trusted_proxies)
@@ -127,15 +150,15 @@ class Admission:
                 wait = self._limits.known(user, session.ident, time.monotonic_ns())
                 if wait:
                     return _seconds(wait)
-            return Visit(address, session, self._turns, user, cost)
+            return Visit(address, session, self._turns, self._bodies, user, cost)
         if path in FREE:
-            return Visit(address, None, self._turns, "", 0)
+            return Visit(address, None, self._turns, self._bodies, "", 0)
         network = network_of(address)
         wait = self._limits.stranger(network, time.monotonic_ns())
         if wait:
             return _seconds(wait)
         turns = self._logins if not text or "/login" in path else self._turns
-        return Visit(address, None, turns, (network.lane,), cost)
+        return Visit(address, None, turns, self._bodies, (network.lane,), cost)
 
     @property
     def waiting(self) -> int:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from adyton.config import HttpLimits
 from adyton.errors import InvalidInput
 from adyton.server import driver
-from adyton.server.admission import Admission
+from adyton.server.admission import Admission, Visit
 from adyton.server.http import Handler, Request, Response
 from adyton.server.paths import canonical
 from adyton.server.refusals import refusal
@@ -113,7 +113,7 @@ class Application:
             protocol.response_empty(400, [])
             return
         if self._stopping or self.in_flight >= self._limits.in_flight:
-            busy = self._refuse(scope, 503, "the server is busy", ("retry-after", "1"))
+            busy = self._busy(scope)
             self._send(scope, protocol, busy, 0.0)
             return
         started = perf_counter()
@@ -149,24 +149,24 @@ class Application:
             text = "request rate limit exceeded"
             return self._refuse(scope, 429, text, ("retry-after", str(visit)))
         body = b""
-        if method != "GET" or "content-length" in headers or "transfer-encoding" in headers:
-            found = await self._body(scope, protocol)
-            if isinstance(found, Response):
-                return found
-            body = found
-            visit.session = None
-            self._stats.received += len(body)
-        if not visit.enter(len(body)) and not await visit.wait():
-            return self._refuse(scope, 503, "the server is busy", ("retry-after", "1"))
-        address, session, text = visit.address, visit.session, scope.query_string
         try:
+            if method != "GET" or "content-length" in headers or "transfer-encoding" in headers:
+                found = await self._body(scope, protocol, visit)
+                if isinstance(found, Response):
+                    return found
+                body = found
+                visit.session = None
+                self._stats.received += len(body)
+            if not visit.enter(len(body)) and not await visit.wait():
+                return self._busy(scope)
+            address, session, text = visit.address, visit.session, scope.query_string
             return await self._handler(
                 Request(method, path, query, headers, body, address, self._new_id(), text, session)
             )
         finally:
             visit.leave()
 
-    async def _body(self, scope: Scope, protocol: Exchange) -> bytes | Response:
+    async def _body(self, scope: Scope, protocol: Exchange, visit: Visit) -> bytes | Response:
         """The body, read in parts so that no more than the limit is ever held."""
         headers: Mapping[str, str] = scope.headers
         limit = self._limits.body_bytes
@@ -186,11 +186,20 @@ class Application:
                     part = await _arrived(anext(parts), ends)
                 except StopAsyncIteration:
                     return bytes(body)
+                has_room = visit.hold(len(part))
                 body += part
-                if len(body) > limit:
-                    return self._refuse(scope, 413, "request body too large")
+                if not has_room or len(body) > limit:
+                    return self._too_much(scope, has_room=has_room)
         except TimeoutError:
             return self._refuse(scope, 408, "the body did not arrive in time")
+
+    def _too_much(self, scope: Scope, *, has_room: bool) -> Response:
+        if not has_room:
+            return self._busy(scope)
+        return self._refuse(scope, 413, "request body too large")
+
+    def _busy(self, scope: Scope) -> Response:
+        return self._refuse(scope, 503, "the server is busy", ("retry-after", "1"))
 
     def _refuse(self, scope: Scope, status: int, text: str, *headers: tuple[str, str]) -> Response:
         return refusal(scope.path, self._new_id(), status, text, *headers)
