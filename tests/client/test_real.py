@@ -114,6 +114,31 @@ def test_logging_in_and_out(server, faces):
         assert found.text() == "x"
 
 
+def test_a_client_of_one_namespace(server, faces):
+    """Log-ins, tokens and policies are those of the user that is named; ``me`` is that user."""
+    user = "ns" + secrets.token_hex(4)
+    there = {"X-Vault-Namespace": user}
+    with Client(server.addr, TOKEN, user=user) as admin:
+        admin.policies.write("rw", 'path "adyton/*" { capabilities = ["read", "create"] }')
+        assert "rw" in admin.policies.list()
+    with Client(server.addr, TOKEN) as operator:
+        for path, body in (
+            ("sys/auth/userpass", {"type": "userpass"}),
+            ("auth/userpass/users/ann", {"password": "pw", "policies": ["rw"]}),
+        ):
+            assert server.root("POST", f"/v1/{path}", body, headers=there)[0] in {200, 204}
+        ours = faces.client(server.addr, "", user=user)
+        ours.login_userpass("ann", "pw")
+        assert ours.tokens.lookup().display_name == "userpass-ann"
+        ours.me.set_secret("a", "x")
+        with operator.get_secret(user, "a") as found:
+            assert found.text() == "x"
+        with pytest.raises(AccessDenied):
+            ours.get_secret("root", "a")
+        with pytest.raises(AccessDenied):
+            ours.get_secret(user + "x", "a")
+
+
 def test_a_sealed_server_is_told_as_such(tmp_path, faces):
     """Its state is answered, and everything else refused at once as a locked root of trust."""
     sealed = serve(tmp_path / "store.db")
