@@ -15,7 +15,7 @@ from server.test_audit import Recorded
 SECONDS = float(os.environ.get("ADYTON_SOAK_SECONDS", "240"))
 CLIENTS = 6
 NAMES = 200
-WARM = 0.5
+WARM = 0.6
 """Part of the time until what is kept in memory, all of it bounded, has filled up."""
 MOST_GROWTH = 0.05
 """Part of the memory that may be added from then until the end."""
