@@ -60,6 +60,30 @@ def test_the_error_of_a_ticket_is_raised_in_the_request(run):
     run(main())
 
 
+def test_a_request_that_breaks_down_does_not_hold_up_others_of_its_group(run):
+    """What it raises goes to the loop's handler; those behind it in the group go on."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        told, done = [], []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+        async def work(number, ticket):
+            await ticket
+            if number == 1:
+                raise LookupError("broken")
+            done.append(number)
+
+        tickets = [Ticket(None, []) for _ in range(4)]
+        running = [driver.Run(work(n, ticket), loop) for n, ticket in enumerate(tickets)]
+        resolve(tickets, loop)
+        assert done == [0, 2, 3]
+        assert [type(error) for error in told] == [LookupError]
+        assert all(one.done() for one in running)
+
+    run(main())
+
+
 def test_tickets_of_another_thread_wake_a_request_on_its_own_loop_once(run):
     """Resolved before, while and after the request begins to wait; never twice, never lost."""
 

@@ -70,6 +70,9 @@ class Run:
                     return
         except StopIteration:
             self._waiting = self  # nothing wakes it again
+        except Exception as error:  # noqa: BLE001 - whoever resolved has others to wake
+            self._waiting = self
+            self._loop.call_exception_handler({"message": "a request failed", "exception": error})
         finally:
             _depth -= 1
 
