@@ -31,6 +31,7 @@
     │   ├── RootLocked          wrong passphrase, key file or context: no master key
     │   └── RootUnavailable     the root is missing or does not answer
     ├── ServerUnavailable       a server can't be reached, is busy, or fails
+    ├── AttestationError        evidence of which code runs is missing, wrong or not accepted
     └── SecretWiped             a secret buffer was used after its block had ended
 
 No error carries a secret value, and none carries key material. Faces map these to exit
@@ -188,6 +189,20 @@ class RootUnavailable(RootError):
 
 class ServerUnavailable(AdytonError):
     """A server can't be reached, is busy, fails, or does not answer as one of ours."""
+
+
+class AttestationError(AdytonError):
+    """Evidence of which code a server runs is missing, wrong, or not what a policy accepts.
+
+    Args:
+        message: What is wrong.
+        rule: Which rule refused; stable (``docs/spec/attestation.md``, section 6).
+        hint: The next step.
+    """
+
+    def __init__(self, message: str, *, rule: str = "evidence", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
 
 
 class SecretWiped(AdytonError):
