@@ -179,16 +179,15 @@ class GroupCommit:
 
     def _see_to_it(self, loop: asyncio.AbstractEventLoop) -> None:
         """A task of this loop waits for what is queued: somebody is to lead."""
-        if self._mode == "thread" or self.commit_seconds > INLINE_LIMIT:
-            self._wake_thread()
-        elif loop not in self._scheduled:
+        if loop not in self._scheduled:
             self._scheduled.add(loop)
             # Behind all that is ready now, so that its records join the group.
-            loop.call_soon(self._lead_inline, loop)
+            loop.call_soon(self._lead_soon, loop)
 
-    def _lead_inline(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _lead_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled.discard(loop)
-        if self._queue and self._leading.acquire(blocking=False):
+        slow = self._mode == "thread" or self.commit_seconds > INLINE_LIMIT
+        if self._queue and not slow and self._leading.acquire(blocking=False):
             self._lead(loop)
         if self._queue and loop not in self._scheduled:
             self._wake_thread()
