@@ -68,9 +68,7 @@ class Server:
         source=None,
     ):
         """A request with its path as it is: (status, headers, parsed body)."""
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=20, source_address=(source, 0) if source else None
-        )
+        connection = self._connection((source, 0) if source else None)
         try:
             sent = dict(headers or {})
             if token:
@@ -83,6 +81,9 @@ class Server:
             connection.close()
         parsed = json.loads(content) if content else None
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, parsed
+
+    def _connection(self, source):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20, source_address=source)
 
     def root(self, method, path, body=None, **more):
         return self.raw(method, path, body, token=self.token, **more)

@@ -141,6 +141,11 @@ class TlsSettings:
         60.0, "How long connections made before a reload may last.", unit="seconds",
         at_least=0, at_most=86_400,
     )  # fmt: skip
+    http2: bool = setting(
+        False,
+        "Offer HTTP/2 beside HTTP/1.1. Answers that a client does not take then lie in memory: for"
+        " clients that are trusted, or with client_ca.",
+    )
     warn_days: float = setting(
         14.0, "Warn in the log this long before the certificate ends.", unit="days",
         at_least=0, at_most=10 * _YEAR,

@@ -101,7 +101,7 @@ class _Granian(Server):
         super().__init__(
             door,
             interface=Interfaces.RSGI,
-            http=HTTPModes.auto if certificates else HTTPModes.http1,
+            http=HTTPModes.auto if certificates and configuration.tls.http2 else HTTPModes.http1,
             websockets=False,
             backlog=_BACKLOG,
             backpressure=limits.connections,
