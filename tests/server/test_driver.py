@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import http.client
 import threading
 import time
@@ -80,6 +81,33 @@ def test_a_request_that_breaks_down_does_not_hold_up_others_of_its_group(run):
         assert done == [0, 2, 3]
         assert [type(error) for error in told] == [LookupError]
         assert all(one.done() for one in running)
+
+    run(main())
+
+
+def test_a_request_leaves_nothing_for_the_collector(run):
+    """Cycles would keep what a request has held until tens of thousands more have come."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        async def work(ticket):
+            await ticket
+
+        def some():
+            tickets = [Ticket(None, []) for _ in range(200)]
+            for ticket in tickets:
+                driver.Run(work(ticket), loop)
+            resolve(tickets, loop)
+
+        some()
+        gc.collect()
+        gc.disable()
+        try:
+            some()
+            assert gc.collect() < 200
+        finally:
+            gc.enable()
 
     run(main())
 

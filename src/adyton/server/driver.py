@@ -16,6 +16,8 @@ from adyton.service.ticket import Ticket
 _OF_GRANIAN: Final = "future_watcher"
 """Name of the coroutine that Granian makes of a request."""
 
+_ENDED: Final = object()
+"""What a run waits for that has ended; not itself, which would make garbage of each."""
 _depth = 0
 
 
@@ -69,9 +71,9 @@ class Run:
                     waiting.add_done_callback(self._done)
                     return
         except StopIteration:
-            self._waiting = self  # nothing wakes it again
+            self._waiting = _ENDED
         except Exception as error:  # noqa: BLE001 - whoever resolved has others to wake
-            self._waiting = self
+            self._waiting = _ENDED
             self._loop.call_exception_handler({"message": "a request failed", "exception": error})
         finally:
             _depth -= 1
@@ -100,7 +102,7 @@ class Run:
 
     def done(self) -> bool:
         """Whether it has ended."""
-        return self._waiting is self
+        return self._waiting is _ENDED
 
 
 async def in_task(coroutine: Coroutine[Any, Any, object]) -> None:
