@@ -169,3 +169,24 @@ def test_the_real_command_line(server, name):
     made = bao("token", "create", f"-namespace={name}", "-policy=root", "-field=token")
     assert "secret/" in bao("secrets", "list", f"-namespace={name}", token=made)
     assert "permission denied" in bao("secrets", "list", token=made, fails=True)
+
+
+def test_a_secret_id_does_not_say_which_role_it_is_of(server, name):
+    """Whoever makes SecretIDs chooses their metadata; the role's name in there is the role's."""
+    server.root("POST", f"/v1/sys/auth/{name}", {"type": "approle"})
+    accessor = server.root("GET", "/v1/sys/auth")[2]["data"][f"{name}/"]["accessor"]
+    place = f"identity.entity.aliases.{accessor}.metadata.role_name"
+    policy = f'path "secret/data/roles/{{{{{place}}}}}" {{ capabilities = ["read"] }}'
+    server.root("PUT", f"/v1/sys/policies/acl/{name}", {"policy": policy})
+    role = f"/v1/auth/{name}/role/small"
+    server.root("POST", role, {"token_policies": name})
+    role_id = server.root("GET", f"{role}/role-id")[2]["data"]["role_id"]
+    metadata = '{"role_name": "great", "from": "ci"}'
+    made = server.root("POST", f"{role}/secret-id", {"metadata": metadata})[2]["data"]
+    body = {"role_id": role_id, "secret_id": made["secret_id"]}
+    auth = server.raw("POST", f"/v1/auth/{name}/login", body)[2]["auth"]
+    assert auth["metadata"] == {"role_name": "small", "from": "ci"}
+    for at, expected in (("small", 404), ("great", 403)):
+        path = f"/v1/secret/data/roles/{at}"
+        assert server.raw("GET", path, token=auth["client_token"])[0] == expected
+    server.root("DELETE", f"/v1/sys/auth/{name}")

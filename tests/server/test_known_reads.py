@@ -133,3 +133,14 @@ def test_namespaces_do_not_meet(ask):
     token = reader(ask)
     read_often(ask, token)
     assert ask("GET", PATH, token=token, headers=other)[0] == 403
+
+
+@pytest.mark.parametrize("header", ["X-Vault-Namespace", "X-Vault-Wrap-TTL"])
+def test_headers_that_can_not_be_read_are_refused_each_time(ask, header):
+    """The short way never takes a header that is not ASCII for one that is not there."""
+    read_often(ask, "dev-root")
+    for _ in range(3):
+        status, answer = ask("GET", PATH, token="dev-root", headers={header: "j\xfcrgen"})
+        assert status == 400
+        assert "value" not in str(answer)
+        read_often(ask, "dev-root")

@@ -172,6 +172,49 @@ def test_roles_bound_what_they_give(server, name):
         client.auth.token.create(role_name=name)
 
 
+def test_a_role_widens_nothing(server, name):
+    """No period without sudo, and no default policy where the role forbids it."""
+    server.root("POST", f"/v1/auth/token/roles/{name}", {"disallowed_policies": "default,other"})
+    narrow = server.token_with(f'path "auth/token/create/{name}" {{ capabilities = ["update"] }}')
+    path = f"/v1/auth/token/create/{name}"
+    assert server.raw("POST", path, {"period": "10000h"}, token=narrow)[0] == 400
+    mine = server.hvac().lookup_token(narrow)["data"]["policies"]
+    status, _, made = server.raw("POST", path, {"policies": mine}, token=narrow)
+    assert (status, made["auth"]["policies"]) == (200, mine)
+    server.root("POST", f"/v1/auth/token/roles/{name}", {"disallowed_policies_glob": "def*"})
+    status, _, made = server.raw("POST", path, {"policies": mine}, token=narrow)
+    assert (status, made["auth"]["policies"]) == (200, mine)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"token_bound_cidrs": "garbage"}, {"bound_cidrs": ["10.0.0.300/8"]},
+            {"token_num_uses": -4}]
+)  # fmt: skip
+def test_bounds_that_bound_nothing_are_refused(server, name, bad):
+    """What is no network or no count is not kept."""
+    status, _, answer = server.root("POST", f"/v1/auth/token/roles/{name}", bad)
+    assert (status, len(answer["errors"])) == (400, 1)
+
+
+def test_a_child_comes_from_where_its_parent_may(server, name):
+    """A token bound to a network makes none that is bound less; an orphan is made by sudo alone."""
+    here = {"allowed_policies": name, "token_bound_cidrs": "127.0.0.2/32"}
+    text = 'path "auth/token/*" { capabilities = ["create", "read", "update"] }'
+    server.root("POST", f"/v1/sys/policies/acl/{name}", {"policy": text})
+    server.root("POST", f"/v1/auth/token/roles/{name}", here)
+    server.root("POST", f"/v1/auth/token/roles/{name}-free", {"allowed_policies": name})
+    bound = server.root("POST", f"/v1/auth/token/create/{name}")[2]["auth"]["client_token"]
+    for path in ("create", f"create/{name}-free"):
+        status, _, made = server.raw(
+            "POST", f"/v1/auth/token/{path}", {}, token=bound, source="127.0.0.2"
+        )
+        assert status == 200
+        child = made["auth"]["client_token"]
+        for source, expected in (("127.0.0.2", 200), ("127.0.0.1", 403), ("127.0.0.2", 200)):
+            asked = server.raw("GET", "/v1/auth/token/lookup-self", token=child, source=source)
+            assert asked[0] == expected
+
+
 class TokenLives(RuleBasedStateMachine):
     """Random families of tokens against a plain model of who lives."""
 

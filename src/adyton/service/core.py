@@ -49,6 +49,7 @@ class Core:
         names: Lists of names that were made lately.
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
         sinks: Where records are copied to: kind and place.
+        on_purge: Called with a user's id once all of the user's is gone, before anybody is told.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Core:
         ring.forgotten = self._forget
         self.sink_floor: Callable[[], int | None] = _no_sinks
         self.sinks: tuple[tuple[str, str], ...] = ()
+        self.on_purge: list[Callable[[str], None]] = []
 
     @property
     def roots(self) -> list[RootOfTrust]:

@@ -434,6 +434,8 @@ class KeyAdmin:
         core = self._core
         keys.purged = True
         core.ring.forget(keys.user_id)
+        for forget in core.on_purge:
+            forget(keys.user_id)
         core.commit.state.forget_user(keys.user)
         try:
             run_now(core.storage.compact())

@@ -339,8 +339,10 @@ class KeyValue:
 
         Raises:
             SecretNotFound: Nothing does.
+            InvalidInput: It is another mount's folder.
         """
-        prefix = mount.prefix + (path.rstrip("/") + "/" if path.rstrip("/") else "")
+        folder = path.rstrip("/")
+        prefix = mount.place(folder) + "/" if folder else mount.prefix
         found = await self._directory.folder(caller, user, prefix)
         if not prefix and MOUNTS_FOLDER in found:
             found = [name for name in found if name != MOUNTS_FOLDER]

@@ -55,12 +55,10 @@ async def purge_user(call: Call) -> Reply:
             )
 
     await call.checked(check)
-    reply = await call.write(
+    return await call.write(
         lambda core: KeyAdmin(core).purge(call.caller, user),
         lambda count: Reply(shapes.PurgeShown(secrets=count)),
     )
-    call.services.spaces.forget(user)  # and with it the sessions of the user's tokens
-    return reply
 
 
 async def list_keys(call: Call) -> Reply:

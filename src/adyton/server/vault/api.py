@@ -32,7 +32,7 @@ from adyton.server.vault.routes import (
     UPDATE,
     Answer,
     Exists,
-    Route,
+    Found,
     Routes,
 )
 from adyton.server.vault.service import Services
@@ -50,8 +50,6 @@ _ACTIONS: Final = {
     "DELETE": Action.ACCESS_DELETE,
 }
 _DENIED: Final = "permission denied"
-Found: TypeAlias = tuple[Route, dict[str, str]]
-"""A route with the path's named parts."""
 Place: TypeAlias = tuple[str, Mount]
 """A mount with its own whole path."""
 
@@ -121,14 +119,14 @@ class VaultApi:
             return errors(405, "unsupported operation")
         services = self._services
         spaces, gate = services.spaces, services.gate
-        found = self._routes.find(context.path)
+        found = self._routes.find(context.path, listing=operation is LIST)
         place = None
         if found is None:
             context.space = spaces.cached(context.user) or await spaces.get(context.user)
             place = context.space.mount_at(context.path)
             if place is None and context.enter_namespace():
                 return await self._answer(context)
-        public = self._public(context, found, place)
+        public = self._public(context, operation, found, place)
         if public is not None:
             return await self._unchecked(context, operation, public)
         text = context.token_text
@@ -142,13 +140,13 @@ class VaultApi:
             if context.mount.type == "kv":
                 return await self._kv.handle(context, operation, context.path[len(prefix) :], self)
             login = services.logins.get(context.mount.type)
-            found = login.find(context.path, prefix) if login else None
+            found = login.find(context.path, prefix, operation) if login else None
         if found is None:
             await self.check(context, operation)
             asked = context.request.path.removeprefix("v1/")
             nowhere = f'no handler for route "{asked}". route entry not found.'
             return errors(404, nowhere if place is None else UNSUPPORTED_PATH)
-        route, context.args = found
+        route, context.args, context.path = found
         handler = route.handlers.get(operation)
         if not route.own_check:
             await self.check(context, operation, exists=route.exists, sudo=route.sudo)
@@ -156,25 +154,27 @@ class VaultApi:
             return errors(405, "unsupported operation")
         return await self._finish(context, await handler(context))
 
-    def _public(self, context: Context, found: Found | None, place: Place | None) -> Found | None:
+    def _public(
+        self, context: Context, operation: Capability, found: Found | None, place: Place | None
+    ) -> Found | None:
         """The route of a path that needs no token: one of the table, or a login."""
         if found is not None:
-            if not found[0].public:
+            if not found.route.public:
                 return None
             context.caller = self._services.anonymous(context)
             return found
         if place is None or not context.path.startswith("auth/"):
             return None
         method = self._services.logins.get(place[1].type)
-        at = method.find(context.path, place[0]) if method else None
-        if at is None or not at[0].public:
+        at = method.find(context.path, place[0], operation) if method else None
+        if at is None or not at.route.public:
             return None
         context.mount = place[1]
         context.caller = self._services.anonymous(context, method_of(place[1]))
         return at
 
     async def _unchecked(self, context: Context, operation: Capability, found: Found) -> Response:
-        route, context.args = found
+        route, context.args, context.path = found
         handler = route.handlers.get(operation)
         if handler is None:
             return errors(405, "unsupported operation")

@@ -72,6 +72,18 @@ def integer(value: object, name: str) -> int:
     raise InvalidInput(f'error converting input for field "{name}": expected a whole number')
 
 
+def count(value: object, name: str) -> int:
+    """How often something may be done; 0 for any number of times.
+
+    Raises:
+        InvalidInput: It is no whole number, or negative.
+    """
+    found = integer(value, name)
+    if found < 0:
+        raise InvalidInput(f"{name} cannot be negative")
+    return found
+
+
 def boolean(value: object, name: str) -> bool:
     """A truth value, also as text or number.
 

@@ -48,7 +48,12 @@ class KnownReads:
         session = request.session
         if session is None or not _is_plain(request):
             return None
-        return self._known.get((session, request.path, request.headers.get("x-vault-namespace")))
+        named = None
+        if "x-vault-namespace" in request.headers:
+            named = request.headers.get("x-vault-namespace")
+            if named is None:  # it is not ASCII, which the long way refuses
+                return None
+        return self._known.get((session, request.path, named))
 
     def remember(self, context: Context, mount: KvMount, path: str) -> None:
         """Keep where a read has led that policies have let through."""
@@ -74,5 +79,5 @@ def _is_plain(request: Request) -> bool:
         request.method == "GET"
         and not request.query_string
         and not request.body
-        and not request.headers.get("x-vault-wrap-ttl")
+        and "x-vault-wrap-ttl" not in request.headers
     )

@@ -75,7 +75,8 @@ class Kv:
         if area == "data" and path and operation is READ:
             return await self._read(context, known, path, api)
         handler = self._areas.get((area, operation))
-        if handler is None or (not path and area not in {"config", "metadata"}):
+        fits = rest == area if area == "config" else path or area == "metadata"
+        if handler is None or not fits:
             return self._unknown(context, area, operation)
         reply = await handler(context, known, path)
         if isinstance(reply, Response):

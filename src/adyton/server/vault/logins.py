@@ -2,17 +2,18 @@
 
 import json
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from adyton.errors import InvalidInput, SecretNotFound
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
 from adyton.server.vault.leases import tidy_handler
 from adyton.server.vault.reply import Reply, auth_of, iso
-from adyton.server.vault.rolefields import add_fields
-from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Route, Routes
+from adyton.server.vault.rolefields import ROLE, add_fields
+from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Found, Routes
 from adyton.server.vault.service import Services
 from adyton.service.access.logins import Logins, secret_hash
+from adyton.service.access.policy import Capability
 from adyton.service.access.records import (
     APPROLES,
     PASSWORD_USERS,
@@ -25,6 +26,9 @@ from adyton.service.access.records import (
 )
 from adyton.service.access.shelves import delete_object, list_objects, put_object, read_object
 
+NAME: Final = ("name", str.lower)
+"""Names of users are told apart in lower case alone."""
+
 
 class Method:
     """The routes of one kind of login method, relative to a mount."""
@@ -32,9 +36,10 @@ class Method:
     def __init__(self, routes: Routes) -> None:
         self._routes = routes
 
-    def find(self, path: str, prefix: str) -> tuple[Route, dict[str, str]] | None:
-        """The route of a path under a mount."""
-        return self._routes.find(path[len(prefix) :])
+    def find(self, path: str, prefix: str, operation: Capability) -> Found | None:
+        """What serves a path under a mount."""
+        found = self._routes.find(path[len(prefix) :], listing=operation is LIST)
+        return None if found is None else found._replace(path=prefix + found.path)
 
 
 def bounds_of(body: fields.Body, old: Bounds) -> Bounds:
@@ -55,7 +60,7 @@ def bounds_of(body: fields.Body, old: Bounds) -> Bounds:
         time("max_ttl", old.max_ttl),
         time("explicit_max_ttl", old.explicit_max_ttl),
         time("period", old.period),
-        old.num_uses if uses is None else fields.integer(uses, "token_num_uses"),
+        old.num_uses if uses is None else fields.count(uses, "token_num_uses"),
         old.no_default_policy if bare is None else fields.boolean(bare, "token_no_default_policy"),
         old.cidrs if cidrs is None else fields.networks(cidrs, "token_bound_cidrs"),
         _token_type(fields.text(body, "token_type", old.type)),
@@ -114,7 +119,7 @@ def approle(services: Services, logins: Logins) -> Method:
             fields.text(body, "role_id", old.role_id),
             bounds_of(body, old.bounds),
             old.bind_secret_id if bind is None else fields.boolean(bind, "bind_secret_id"),
-            old.secret_id_num_uses if uses is None else fields.integer(uses, "secret_id_num_uses"),
+            old.secret_id_num_uses if uses is None else fields.count(uses, "secret_id_num_uses"),
             old.secret_id_ttl if ttl is None else fields.seconds(ttl, "secret_id_ttl"),
             old.secret_id_cidrs
             if cidrs is None
@@ -169,7 +174,7 @@ def approle(services: Services, logins: Logins) -> Method:
             "",
             0,
             ttl=fields.seconds(body.get("ttl"), "ttl"),
-            num_uses=fields.integer(body.get("num_uses") or 0, "num_uses"),
+            num_uses=fields.count(body.get("num_uses") or 0, "num_uses"),
             metadata=_metadata(body.get("metadata")),
             cidrs=fields.networks(body.get("cidr_list"), "cidr_list"),
         )
@@ -256,13 +261,13 @@ def approle(services: Services, logins: Logins) -> Method:
     add = routes.add
     add("login", {UPDATE: login}, public=True)
     add("role", {LIST: names})
-    add("role/{role}", {UPDATE: write, READ: read, DELETE: delete}, exists=exists)
-    add("role/{role}/role-id", {READ: read_id, UPDATE: write_id})
-    add("role/{role}/secret-id", {UPDATE: generate, LIST: accessors})
-    add("role/{role}/custom-secret-id", {UPDATE: custom})
+    add("role/{role}", {UPDATE: write, READ: read, DELETE: delete}, exists=exists, folded=ROLE)
+    add("role/{role}/role-id", {READ: read_id, UPDATE: write_id}, folded=ROLE)
+    add("role/{role}/secret-id", {UPDATE: generate, LIST: accessors}, folded=ROLE)
+    add("role/{role}/custom-secret-id", {UPDATE: custom}, folded=ROLE)
     for kind in ("secret-id", "secret-id-accessor"):
-        add(f"role/{{role}}/{kind}/lookup", {UPDATE: lookup})
-        add(f"role/{{role}}/{kind}/destroy", {UPDATE: destroy, DELETE: destroy})
+        add(f"role/{{role}}/{kind}/lookup", {UPDATE: lookup}, folded=ROLE)
+        add(f"role/{{role}}/{kind}/destroy", {UPDATE: destroy, DELETE: destroy}, folded=ROLE)
     add_fields(routes, role_of, put)
     add("tidy/secret-id", {UPDATE: tidy_handler(services)})
     return Method(routes)
@@ -335,20 +340,20 @@ def userpass(services: Services, logins: Logins) -> Method:
         )
 
     add = routes.add
-    add("login/{name}", {UPDATE: login}, public=True)
+    add("login/{name}", {UPDATE: login}, public=True, folded=NAME)
     add("users", {LIST: names})
-    add("users/{name}", {UPDATE: write, READ: read, DELETE: delete}, exists=exists)
-    add("users/{name}/password", {UPDATE: password})
-    add("users/{name}/policies", {UPDATE: policies})
+    add("users/{name}", {UPDATE: write, READ: read, DELETE: delete}, exists=exists, folded=NAME)
+    add("users/{name}/password", {UPDATE: password}, folded=NAME)
+    add("users/{name}/policies", {UPDATE: policies}, folded=NAME)
     return Method(routes)
 
 
 def _name(context: Context) -> str:
-    return context.args["name"].lower()
+    return context.args["name"]
 
 
 def _role(context: Context) -> str:
-    return context.args["role"].lower()
+    return context.args["role"]
 
 
 def _folder(context: Context) -> str:

@@ -91,12 +91,20 @@ def add_routes(routes: Routes, services: Services) -> None:
         return answer(context, await gate.session_of(ident, token, context.user))
 
     routes.add("sys/policies/acl", {LIST: list_new, READ: list_new})
-    routes.add("sys/policies/acl/{name}", {READ: read_new, UPDATE: write, DELETE: delete})
+    name = ("name", _folded)
+    routes.add(
+        "sys/policies/acl/{name}", {READ: read_new, UPDATE: write, DELETE: delete}, folded=name
+    )
     routes.add("sys/policy", {LIST: list_old, READ: list_old})
-    routes.add("sys/policy/{name}", {READ: read_old, UPDATE: write, DELETE: delete})
+    routes.add("sys/policy/{name}", {READ: read_old, UPDATE: write, DELETE: delete}, folded=name)
     routes.add("sys/capabilities-self", {UPDATE: of_self})
     routes.add("sys/capabilities", {UPDATE: of_token})
     routes.add("sys/capabilities-accessor", {UPDATE: of_accessor})
+
+
+def _folded(name: str) -> str:
+    """The canonical form of a policy's name, which is what policies on policies see."""
+    return next(iter(policy_names([name])), name)
 
 
 def _name(context: Context) -> str:

@@ -10,6 +10,9 @@ from adyton.server.vault.reply import Reply
 from adyton.server.vault.routes import DELETE, READ, UPDATE, Routes
 from adyton.service.access.records import AppRole
 
+ROLE: Final = ("role", str.lower)
+"""Names of roles are told apart in lower case alone."""
+
 
 class _Field(NamedTuple):
     """One field.
@@ -31,7 +34,7 @@ class _Field(NamedTuple):
 
 _FIELDS: Final = {
     "policies": _Field("token_policies", "bounds.policies", fields.policies, []),
-    "secret-id-num-uses": _Field("secret_id_num_uses", "secret_id_num_uses", fields.integer, 0),
+    "secret-id-num-uses": _Field("secret_id_num_uses", "secret_id_num_uses", fields.count, 0),
     "secret-id-ttl": _Field("secret_id_ttl", "secret_id_ttl", fields.seconds, 0),
     "secret-id-bound-cidrs": _Field(
         "secret_id_bound_cidrs", "secret_id_cidrs", fields.networks, []
@@ -39,7 +42,7 @@ _FIELDS: Final = {
     "token-bound-cidrs": _Field("token_bound_cidrs", "bounds.cidrs", fields.networks, []),
     "token-ttl": _Field("token_ttl", "bounds.ttl", fields.seconds, 0),
     "token-max-ttl": _Field("token_max_ttl", "bounds.max_ttl", fields.seconds, 0),
-    "token-num-uses": _Field("token_num_uses", "bounds.num_uses", fields.integer, 0),
+    "token-num-uses": _Field("token_num_uses", "bounds.num_uses", fields.count, 0),
     "period": _Field("token_period", "bounds.period", fields.seconds, 0, "period"),
     "bind-secret-id": _Field("bind_secret_id", "bind_secret_id", fields.boolean, True),
 }
@@ -58,7 +61,7 @@ def add_fields(
         put: Checks and writes it.
     """
     for path, field in _FIELDS.items():
-        routes.add(f"role/{{role}}/{path}", _handlers(field, role_of, put))
+        routes.add(f"role/{{role}}/{path}", _handlers(field, role_of, put), folded=ROLE)
 
 
 def _handlers(

@@ -30,6 +30,10 @@ OPERATIONS: Final = {
 }
 
 
+_FOLDERS: Final = "cubbyhole/"
+"""Where names with a slash at their end are told from those without."""
+
+
 class Door(Protocol):
     """What engines need of the API: deciding and rendering."""
 
@@ -47,6 +51,20 @@ class Door(Protocol):
         """Render an answer, wrapped if that was asked for."""
 
 
+class Found(NamedTuple):
+    """What serves a path.
+
+    Attributes:
+        route: The route.
+        args: The path's named parts.
+        path: The path in its one canonical form, which is what policies see.
+    """
+
+    route: "Route"
+    args: dict[str, str]
+    path: str
+
+
 class Route(NamedTuple):
     """One route.
 
@@ -57,6 +75,7 @@ class Route(NamedTuple):
         public: Whether it is served without a token.
         exists: Tells create from update, where policies make that difference.
         own_check: Whether the handler asks the gate itself.
+        folded: The part of the path that has one canonical form, and what makes it; or None.
     """
 
     pattern: re.Pattern[str]
@@ -65,6 +84,19 @@ class Route(NamedTuple):
     public: bool
     exists: Exists | None
     own_check: bool
+    folded: tuple[str, Callable[[str], str]] | None = None
+
+    def find(self, path: str) -> Found | None:
+        """What serves a path, if it is this."""
+        match = self.pattern.fullmatch(path)
+        if match is None:
+            return None
+        args = match.groupdict()
+        if self.folded is not None:
+            part, fold = self.folded
+            args[part] = fold(args[part])
+            path = path[: match.start(part)] + args[part] + path[match.end(part) :]
+        return Found(self, args, path)
 
 
 class Routes:
@@ -82,6 +114,7 @@ class Routes:
         public: bool = False,
         exists: Exists | None = None,
         own_check: bool = False,
+        folded: tuple[str, Callable[[str], str]] | None = None,
     ) -> None:
         """Add a route.
 
@@ -92,19 +125,30 @@ class Routes:
             public: Serve it without a token.
             exists: Whether what is written exists.
             own_check: The handler asks the gate itself.
+            folded: A part whose spellings mean the same, and what makes the canonical one.
         """
         escaped = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
         escaped = re.sub(r"\\\{(\w+)\\\*\\\}", r"(?P<\1>.+)", escaped)
         self._routes.setdefault(_room(path), []).append(
-            Route(re.compile(escaped + "/?", re.DOTALL), handlers, sudo, public, exists, own_check)
-        )
+            Route(
+                re.compile(escaped + "/?", re.DOTALL),
+                handlers, sudo, public, exists, own_check, folded,
+            )
+        )  # fmt: skip
 
-    def find(self, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route of a path, with the named parts."""
+    def find(self, path: str, *, listing: bool) -> Found | None:
+        """What serves a path.
+
+        Args:
+            path: The path.
+            listing: Whether a list is asked for: only then does a slash at the end have a meaning.
+        """
+        if not listing and path.endswith("/") and not path.startswith(_FOLDERS):
+            path = path[:-1]  # or it would pass by a rule for the path without it
         for route in self._routes.get(_room(path), ()):
-            found = route.pattern.fullmatch(path)
+            found = route.find(path)
             if found is not None:
-                return route, found.groupdict()
+                return found
         return None
 
 

@@ -7,8 +7,9 @@ from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.context import Context
-from adyton.server.vault.routes import Route
+from adyton.server.vault.routes import Found
 from adyton.service.access.closing import close_login
+from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount
 from adyton.service.access.spaces import Spaces
 from adyton.service.access.tokens import Tokens
@@ -26,8 +27,8 @@ from adyton.service.ticket import Aside
 class Login(Protocol):
     """The routes of one kind of login method."""
 
-    def find(self, path: str, prefix: str) -> tuple[Route, dict[str, str]] | None:
-        """The route of a path under a mount."""
+    def find(self, path: str, prefix: str, operation: Capability) -> Found | None:
+        """What serves a path under a mount."""
 
 
 class Sealer(Protocol):

@@ -119,6 +119,8 @@ def add_routes(routes: Routes, services: Services) -> None:
             options = fields.string_map(body.get("options"), "options")
             if options and mount.type == "kv":
                 version = options.get("version", "")
+                if version not in {"", "1", "2"}:
+                    raise InvalidInput(f"unsupported kv version {version[:50]!r}")
                 if version and (mount.options or {}).get("version", "1") > version:
                     raise InvalidInput("cannot downgrade mount from version 2")
                 mount.options = (mount.options or {}) | options

@@ -38,7 +38,7 @@ def add_routes(routes: Routes, services: Services) -> None:
             raise InvalidInput("root or sudo privileges required in another namespace")
         if (no_parent or fields.text(body, "id")) and not sudo:
             raise InvalidInput("root or sudo privileges required to create orphan token")
-        if fields.seconds(body.get("period", 0), "period") and not sudo and not role:
+        if fields.seconds(body.get("period", 0), "period") and not sudo:
             raise InvalidInput("root or sudo privileges required to create periodic token")
         request = TokenRequest(
             id=fields.text(body, "id"),
@@ -224,10 +224,10 @@ def _role(body: fields.Body) -> TokenRole:
         orphan=fields.boolean(body.get("orphan", False), "orphan"),
         renewable=fields.boolean(body.get("renewable", True), "renewable"),
         path_suffix=fields.text(body, "path_suffix"),
-        token_bound_cidrs=fields.strings(chosen("bound_cidrs"), "token_bound_cidrs"),
+        token_bound_cidrs=fields.networks(chosen("bound_cidrs"), "token_bound_cidrs"),
         token_explicit_max_ttl=fields.seconds(chosen("explicit_max_ttl"), "token_explicit_max_ttl"),
         token_period=fields.seconds(chosen("period"), "token_period"),
-        token_num_uses=fields.integer(body.get("token_num_uses") or 0, "token_num_uses"),
+        token_num_uses=fields.count(body.get("token_num_uses") or 0, "token_num_uses"),
         token_no_default_policy=fields.boolean(
             body.get("token_no_default_policy", False), "token_no_default_policy"
         ),

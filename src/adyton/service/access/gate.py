@@ -4,7 +4,7 @@ The server gets a :class:`Caller` nowhere else, and no operation of the service 
 one. A token that is absent, unknown, expired or used up, and a refusal by policy, look alike.
 """
 
-import ipaddress
+import threading
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -19,6 +19,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft, outcome_of
 from adyton.service.objects import ObjectChanges
+from adyton.service.quota.networks import is_within
 from adyton.service.userkeys import UserKeys
 
 _LIMIT: Final = 100_000
@@ -106,6 +107,8 @@ class Gate:
         self._spaces = spaces
         self._sessions: dict[str, Session] = {}
         self._owners: dict[bytes, str] = {}
+        self._forgotten = 0
+        self._lock = threading.Lock()
         self.loads = 0
 
     # -- letting in -----------------------------------------------------------------------------
@@ -122,7 +125,7 @@ class Gate:
             session = await self._load(text)
         if session is not None and session.token.wraps:
             session = None  # it opens its response and nothing else
-        if session is None or not self._from_here(session.token, request.address):
+        if session is None or not is_within(request.address, session.token.cidrs):
             raise await self._refuse(request, "no such token")
         if session.token.num_uses:
             await self._take_use(session, request)
@@ -152,7 +155,7 @@ class Gate:
         index = parse_token(text)
         if index is None:  # a token that was given its text; the operator's namespace has these
             index = core.ring.user_index(OPERATOR_SPACE)
-        generation = core.ring.generation
+        generation, forgotten = core.ring.generation, self._forgotten
         async with core.storage.snapshot() as rows:
             # Tokens that don't exist are asked for most, so keys are opened once and not for each.
             keys = core.ring.cached(self._owners.get(index, ""))
@@ -169,9 +172,12 @@ class Gate:
         if token is None or (token.expires_us and token.expires_us <= core.clock.now_us()):
             return None
         session = await self.session_of(ident, token, keys.user_id)
-        if len(self._sessions) >= _LIMIT:
-            self._sessions.clear()
-        self._sessions[ident] = session
+        with self._lock:
+            # A change that another thread has committed since the token was read may have ended it.
+            if forgotten == self._forgotten:
+                if len(self._sessions) >= _LIMIT:
+                    self._sessions.clear()
+                self._sessions[ident] = session
         return session
 
     async def session_of(self, ident: str, token: Token, user: str) -> Session:
@@ -187,17 +193,9 @@ class Gate:
 
     def forget(self, ident: str) -> None:
         """Look a token up anew when it comes next."""
-        self._sessions.pop(ident, None)
-
-    @staticmethod
-    def _from_here(token: Token, address: str) -> bool:
-        if not token.cidrs:
-            return True
-        try:
-            here = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(here in ipaddress.ip_network(net, strict=False) for net in token.cidrs)
+        with self._lock:
+            self._forgotten += 1
+            self._sessions.pop(ident, None)
 
     async def _take_use(self, session: Session, request: Request) -> None:
         """Count a use before anything is done; the last one leaves a token that is refused."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import ipaddress
 import os
 import time
 import uuid
@@ -37,6 +36,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
+from adyton.service.quota.networks import is_within
 from adyton.service.stats import LoginStats
 from adyton.service.userkeys import UserKeys
 
@@ -82,16 +82,6 @@ def secret_hash(text: str) -> str:
     return hashlib.sha256(b"adyton.secret-id.v1\x00" + text.encode("utf-8", "replace")).hexdigest()
 
 
-def _inside(address: str, networks: list[str]) -> bool:
-    if not networks:
-        return True
-    try:
-        here = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(here in ipaddress.ip_network(net, strict=False) for net in networks)
-
-
 class Logins:
     """Operations that end in a token.
 
@@ -126,10 +116,12 @@ class Logins:
             keys = await core.keys_to_write(scope, caller, user, 0)
             name, role = await self._role_of(scope.tx, keys, mount, role_id)
             changes = ObjectChanges(scope, keys)
-            meta = {"role_name": name}
+            meta: dict[str, str] = {}
             if role.bind_secret_id:
                 meta |= await self._use(changes, scope, mount, name, secret_id, caller.address)
-            if not _inside(caller.address, role.secret_id_cidrs):
+            # Last: whoever makes SecretIDs chooses their metadata, and policies name the role.
+            meta["role_name"] = name
+            if not is_within(caller.address, role.secret_id_cidrs):
                 raise _no_role()
             path = f"auth/{mount.path}login"
             token = token_of(role.bounds, mount, path, mount.path.rstrip("/"), meta)
@@ -166,7 +158,7 @@ class Logins:
         found = await SECRET_IDS.get(scope.tx, changes.keys, ident, folder)
         if found is None or (found.expires_us and found.expires_us <= scope.now_us):
             raise _no_role()
-        if not _inside(address, found.cidrs):
+        if not is_within(address, found.cidrs):
             raise _no_role()
         if found.num_uses == 1:
             changes.delete(SECRET_IDS, ident, folder)

@@ -165,6 +165,7 @@ class Spaces:
         self._spaces: dict[str, Space] = {}
         self._generation = 0
         self._lock = threading.Lock()
+        core.on_purge.append(self.forget)  # and with it the sessions of the user's tokens
 
     def cached(self, user: str) -> Space | None:
         """A namespace's present space if it is in memory."""

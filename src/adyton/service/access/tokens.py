@@ -1,9 +1,7 @@
 """Making, renewing and revoking tokens (DESIGN section 6)."""
 
 import datetime as dt
-import fnmatch
 import secrets
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -13,7 +11,8 @@ from adyton.errors import AccessDenied, InvalidInput
 from adyton.model import Action, Caller
 from adyton.ports import Rows
 from adyton.service.access.gate import Gate, Session, denied
-from adyton.service.access.policy import ROOT_NAME, policy_names
+from adyton.service.access.givenpolicies import given_policies
+from adyton.service.access.policy import ROOT_NAME
 from adyton.service.access.records import (
     ACCESSORS,
     CHILDREN,
@@ -25,7 +24,7 @@ from adyton.service.access.records import (
     TokenRef,
     TokenRole,
 )
-from adyton.service.access.spaces import DEFAULT_POLICY, OPERATOR_SPACE
+from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.access.tokentext import RANDOM_BYTES, make_token, token_id
 from adyton.service.commit import Scope
 from adyton.service.core import Core
@@ -388,7 +387,14 @@ def _shaped(
     is_root = ROOT_NAME in giver.policies
     if giver.num_uses:
         raise InvalidInput("restricted use token cannot generate child tokens")
-    policies = _policies(request, giver, is_root=is_root, role=role, foreign=foreign)
+    policies = given_policies(
+        request.policies,
+        giver,
+        role,
+        is_root=is_root,
+        foreign=foreign,
+        no_default=request.no_default_policy,
+    )
     explicit = _least(request.explicit_max_ttl, role.token_explicit_max_ttl if role else 0)
     period = _least(request.period, role.token_period) if role else request.period
     longest = period or DEFAULT_TTL
@@ -415,10 +421,18 @@ def _shaped(
         num_uses=_least(request.num_uses, role.token_num_uses) if role else request.num_uses,
         renewable=bool(ttl) and request.renewable and (role is None or role.renewable),
         role=request.role,
-        cidrs=list(role.token_bound_cidrs) if role else list(request.cidrs),
+        cidrs=_networks(request, giver, role, orphan=orphan),
         method=TOKEN_METHOD,
         entity="" if orphan else giver.entity,
     )
+
+
+def _networks(
+    request: TokenRequest, giver: Token, role: TokenRole | None, *, orphan: bool
+) -> list[str]:
+    """Where a token may come from; a child is bound like its parent where nothing else is said."""
+    asked = role.token_bound_cidrs if role else request.cidrs
+    return list(asked or ([] if orphan else giver.cidrs))
 
 
 def _least(first: int, second: int) -> int:
@@ -427,61 +441,6 @@ def _least(first: int, second: int) -> int:
 
 def _display(text: str) -> str:
     return "".join(char if char.isalnum() or char in "-_.@" else "-" for char in text)[:100]
-
-
-def _policies(
-    request: TokenRequest, giver: Token, *, is_root: bool, role: TokenRole | None, foreign: bool
-) -> list[str]:
-    wanted = set(policy_names(request.policies))
-    if role is not None and _bounds(role):
-        wanted = _of_role(wanted, role)
-    elif not wanted and foreign and not is_root:
-        # Policies of one namespace mean nothing in another.
-        raise InvalidInput("policies must be named to create a token in another namespace")
-    elif not wanted:
-        wanted = set(giver.policies)
-    elif not is_root and not foreign and not wanted <= {*giver.policies, DEFAULT_POLICY}:
-        raise InvalidInput("child policies must be subset of parent")
-    if ROOT_NAME in wanted and not is_root:
-        raise InvalidInput("root tokens may not be created without parent token being root")
-    if ROOT_NAME in wanted:
-        return [ROOT_NAME]
-    no_default = request.no_default_policy or bool(role and role.token_no_default_policy)
-    if not no_default:
-        wanted.add(DEFAULT_POLICY)
-    return sorted(wanted)
-
-
-def _bounds(role: TokenRole) -> bool:
-    return bool(
-        role.allowed_policies
-        or role.disallowed_policies
-        or role.allowed_policies_glob
-        or role.disallowed_policies_glob
-    )
-
-
-def _of_role(wanted: set[str], role: TokenRole) -> set[str]:
-    allowed = set(role.allowed_policies)
-    if not wanted:
-        wanted = set(allowed)
-    globs = role.allowed_policies_glob
-    if allowed or globs:
-        for name in wanted - {DEFAULT_POLICY}:
-            if name not in allowed and not any(fnmatch.fnmatchcase(name, g) for g in globs):
-                raise InvalidInput(
-                    f"token policies ({_listed(wanted)}) must be subset of the role's allowed"
-                    f" policies ({_listed(allowed)}) or glob policies ({_listed(globs)})"
-                )
-    for name in wanted:
-        banned = name in role.disallowed_policies
-        if banned or any(fnmatch.fnmatchcase(name, g) for g in role.disallowed_policies_glob):
-            raise InvalidInput(f'token policy "{name}" is disallowed by this role')
-    return wanted
-
-
-def _listed(names: Iterable[str]) -> str:
-    return "[" + " ".join(f'"{name}"' for name in sorted(names)) + "]"
 
 
 @lru_cache(maxsize=4_096)

@@ -1,0 +1,89 @@
+"""Which policies a token gives to another: never more than it has, or than a role allows."""
+
+import fnmatch
+from collections.abc import Iterable
+
+from adyton.errors import InvalidInput
+from adyton.service.access.policy import ROOT_NAME, policy_names
+from adyton.service.access.records import Token, TokenRole
+from adyton.service.access.spaces import DEFAULT_POLICY
+
+
+def given_policies(
+    names: Iterable[str],
+    giver: Token,
+    role: TokenRole | None,
+    *,
+    is_root: bool,
+    foreign: bool,
+    no_default: bool,
+) -> list[str]:
+    """The policies of a new token, sorted.
+
+    Args:
+        names: What is asked for; nothing for the giver's, or all that the role allows.
+        giver: The token that makes it.
+        role: The role that it is made by.
+        is_root: Whether the giver is a root token.
+        foreign: Whether it is made in another namespace than the giver's.
+        no_default: Whether to leave out the default policy.
+
+    Raises:
+        InvalidInput: They are not the giver's to give.
+    """
+    wanted = set(policy_names(names))
+    if role is not None and _bounds(role):
+        wanted = _of_role(wanted, role)
+    elif not wanted and foreign and not is_root:
+        # Policies of one namespace mean nothing in another.
+        raise InvalidInput("policies must be named to create a token in another namespace")
+    elif not wanted:
+        wanted = set(giver.policies)
+    elif not is_root and not foreign and not wanted <= {*giver.policies, DEFAULT_POLICY}:
+        raise InvalidInput("child policies must be subset of parent")
+    if ROOT_NAME in wanted and not is_root:
+        raise InvalidInput("root tokens may not be created without parent token being root")
+    if ROOT_NAME in wanted:
+        return [ROOT_NAME]
+    if role is not None and (role.token_no_default_policy or _bans(role, DEFAULT_POLICY)):
+        no_default = True
+    if not no_default:
+        wanted.add(DEFAULT_POLICY)
+    return sorted(wanted)
+
+
+def _bounds(role: TokenRole) -> bool:
+    return bool(
+        role.allowed_policies
+        or role.disallowed_policies
+        or role.allowed_policies_glob
+        or role.disallowed_policies_glob
+    )
+
+
+def _of_role(wanted: set[str], role: TokenRole) -> set[str]:
+    allowed = set(role.allowed_policies)
+    if not wanted:
+        wanted = set(allowed)
+    globs = role.allowed_policies_glob
+    if allowed or globs:
+        for name in wanted - {DEFAULT_POLICY}:
+            if name not in allowed and not any(fnmatch.fnmatchcase(name, g) for g in globs):
+                raise InvalidInput(
+                    f"token policies ({_listed(wanted)}) must be subset of the role's allowed"
+                    f" policies ({_listed(allowed)}) or glob policies ({_listed(globs)})"
+                )
+    for name in wanted:
+        if _bans(role, name):
+            raise InvalidInput(f'token policy "{name}" is disallowed by this role')
+    return wanted
+
+
+def _bans(role: TokenRole, policy: str) -> bool:
+    return policy in role.disallowed_policies or any(
+        fnmatch.fnmatchcase(policy, glob) for glob in role.disallowed_policies_glob
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return "[" + " ".join(f'"{name}"' for name in sorted(names)) + "]"
