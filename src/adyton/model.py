@@ -452,6 +452,17 @@ def check_max_versions(number: int) -> int:
     return number
 
 
+def check_cas(cas: int | None) -> int | None:
+    """A version that is to be the current one, 0 for none, None for any, as given by a caller.
+
+    Raises:
+        InvalidInput: It is no version number.
+    """
+    if cas is not None and (type(cas) is not int or cas < 0):
+        raise InvalidInput("cas is a version number, or 0 for none")
+    return cas
+
+
 def check_versions(versions: Iterable[int] | None) -> list[int] | None:
     """Version numbers as given by a caller.
 

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pyrage
 import pytest
@@ -564,12 +565,53 @@ def test_conditions(server, name):
         assert put(server, name, "c", If_Match=wrong)[0] == 400, wrong
     assert put(server, name, "c", If_None_Match='"2"')[0] == 400
     for method, path, body in (
-        ("DELETE", f"users/me/secrets/{name}", None),
-        ("PATCH", f"users/me/tags/{name}", {"add": ["x"]}),
-        ("POST", f"users/me/rollback/{name}", {"version": 1}),
+        ("POST", f"users/me/undelete/{name}", {}),
+        ("POST", f"users/me/destroy/{name}", {"versions": [1]}),
     ):
         assert call(server, method, path, body, headers={"If-Match": '"2"'})[0] == 400
     assert call(server, "GET", f"users/me/secrets/{name}")[2]["value"]["data"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("method", "kind_of", "body"),
+    [
+        ("DELETE", "secrets", None),
+        ("PATCH", "tags", {"add": ["x"]}),
+        ("PATCH", "metadata", {"attributes": {"a": "b"}}),
+        ("POST", "rollback", {"version": 1}),
+    ],
+)
+def test_conditions_of_changes(server, name, method, kind_of, body):
+    """A change that follows another version than is there does nothing; of many only one does."""
+    put(server, name, "a")
+    put(server, name, "b")
+    path = f"users/me/{kind_of}/{name}"
+    before = call(server, "GET", f"users/me/metadata/{name}")[2]
+    for headers in ({"If-Match": '"1"'}, {"If-Match": '"3"'}, {"If-None-Match": "*"}):
+        status, _, found = call(server, method, path, body, headers=headers)
+        assert (status, kind(found)) == (412, "version-conflict")
+    for wrong in ("*", 'W/"2"', "2", ""):
+        assert call(server, method, path, body, headers={"If-Match": wrong})[0] == 400
+    assert call(server, "GET", f"users/me/metadata/{name}")[2] == before
+    status, _, found = call(server, method, path, body, headers={"If-Match": '"2"'})
+    assert status == 200
+    assert found != before
+    absent = f"users/me/{kind_of}/{name}-none"
+    assert call(server, method, absent, body, headers={"If-Match": '"1"'})[0] == 404
+
+
+def test_of_many_changes_that_follow_one_version_one_is_done(server, name):
+    """The check and the change are one step."""
+    put(server, name, "a")
+
+    def roll(_):
+        headers = {"If-Match": '"1"'}
+        path = f"users/me/rollback/{name}"
+        return call(server, "POST", path, {"version": 1}, headers=headers)[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(roll, range(16))) == [200] + [412] * 15
+    assert call(server, "GET", f"users/me/metadata/{name}")[2]["version"] == 2
 
 
 def test_queries_with_too_many_parameters(server):

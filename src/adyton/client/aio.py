@@ -18,7 +18,6 @@ from adyton.client.payloads import (
     changes,
     exclusive,
     fetched,
-    if_version,
     item,
     names_of,
     readdressed,
@@ -137,7 +136,7 @@ class AsyncClient(AsyncSessions):
         """
         target = of_secret(user, "secrets", name)
         body = item(value, tags, attributes, expires_at, max_versions, content_type)
-        call = write(target, body, method="PUT", extra=if_version(cas))
+        call = write(target, body, method="PUT", cas=cas)
         return metadata_of(await self._call(call))
 
     async def set_secrets(
@@ -164,16 +163,22 @@ class AsyncClient(AsyncSessions):
         return [found.public() for found in answer.parse(Items[WireMetadata]).items]
 
     async def delete_secret(
-        self, user: UserId, name: str, *, versions: Iterable[int] | None = None
+        self,
+        user: UserId,
+        name: str,
+        *,
+        versions: Iterable[int] | None = None,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Mark versions deleted, the current one by default; ``undelete_secret`` undoes it.
 
         Raises:
             SecretNotFound: The secret or a version is absent.
+            VersionConflict: The secret is not at the version ``cas``.
         """
         chosen = check_versions(versions)
         target = of_secret(user, "secrets", name) + query(versions=chosen)
-        return metadata_of(await self._call(write(target, method="DELETE")))
+        return metadata_of(await self._call(write(target, method="DELETE", cas=cas)))
 
     async def undelete_secret(
         self, user: UserId, name: str, *, versions: Iterable[int] | None = None
@@ -197,14 +202,17 @@ class AsyncClient(AsyncSessions):
         body = {"versions": check_versions(versions)}
         await self._call(write(of_secret(user, "destroy", name), body))
 
-    async def rollback_secret(self, user: UserId, name: str, version: int) -> SecretMetadata:
+    async def rollback_secret(
+        self, user: UserId, name: str, version: int, *, cas: int | None = None
+    ) -> SecretMetadata:
         """Write an older version's value as a new version.
 
         Raises:
             SecretNotFound: The secret is absent, or that version is not live.
+            VersionConflict: The secret is not at the version ``cas``.
         """
-        target = of_secret(user, "rollback", name)
-        return metadata_of(await self._call(write(target, {"version": version})))
+        call = write(of_secret(user, "rollback", name), {"version": version}, cas=cas)
+        return metadata_of(await self._call(call))
 
     async def list_secrets(
         self,
@@ -261,18 +269,20 @@ class AsyncClient(AsyncSessions):
         *,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Replace a secret's tags, or add and remove some.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A tag breaks a rule.
         """
         added, removed = tags_of(add), tags_of(remove)
         body: dict[str, object] = {"add": added, "remove": removed}
         if tags is not None:
             body = {"set": tags_of({*tags_of(tags), *added}.difference(removed))}
-        call = write(of_secret(user, "tags", name), body, method="PATCH")
+        call = write(of_secret(user, "tags", name), body, method="PATCH", cas=cas)
         return metadata_of(await self._call(call))
 
     async def update_secret_metadata(
@@ -284,15 +294,17 @@ class AsyncClient(AsyncSessions):
         expires_at: dt.datetime | None | msgspec.UnsetType = UNSET,
         max_versions: int | msgspec.UnsetType = UNSET,
         rotation: Mapping[str, str] | msgspec.UnsetType = UNSET,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Change attributes, expiry, kept versions or rotation policy; what is left out stays.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A value breaks a rule.
         """
         body = changes(attributes, expires_at, max_versions, rotation)
-        call = write(of_secret(user, "metadata", name), body, method="PATCH")
+        call = write(of_secret(user, "metadata", name), body, method="PATCH", cas=cas)
         return metadata_of(await self._call(call))
 
     # -- audit log, export, import, purge -------------------------------------------------------

@@ -114,19 +114,6 @@ def _zoned(time: Expiry) -> Expiry:
     return time
 
 
-def if_version(cas: int | None) -> tuple[tuple[str, str], ...]:
-    """Check-and-set as conditional headers (RFC 9110, section 13.1).
-
-    Raises:
-        InvalidInput: It is no version number.
-    """
-    if cas is None:
-        return ()
-    if type(cas) is not int or cas < 0:
-        raise InvalidInput("cas is a version number, or 0 for none")
-    return (("If-Match", f'"{cas}"'),) if cas else (("If-None-Match", "*"),)
-
-
 # -- documents in age ---------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from adyton.model import UserId, secret_name, user_id
+from adyton.model import UserId, check_cas, secret_name, user_id
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -74,11 +74,24 @@ def write(
     body: object = None,
     *,
     method: str = "POST",
-    extra: tuple[tuple[str, str], ...] = (),
+    cas: int | None = None,
     patient: bool = False,
 ) -> Call:
-    """A request that changes something: a fresh ``Idempotency-Key`` makes it safe to repeat."""
+    """A request that changes something: a fresh ``Idempotency-Key`` makes it safe to repeat.
+
+    Args:
+        target: Path and query.
+        body: What to send as JSON; None for nothing.
+        method: Its method.
+        cas: Check-and-set, as a conditional header (RFC 9110, section 13.1).
+        patient: Whether the server may work for long.
+
+    Raises:
+        InvalidInput: ``cas`` is no version number.
+    """
     encoded = None if body is None else _encode(body)
+    condition = (("If-Match", f'"{cas}"'),) if check_cas(cas) else (("If-None-Match", "*"),)
+    extra = () if cas is None else condition
     key = secrets.token_hex(16)
     return Call(method, target, encoded, extra, key, safe=True, patient=patient)
 

@@ -114,13 +114,16 @@ class UserClient:
         """
         return self._store.set_secrets(self._user, values, tags=tags)
 
-    def delete_secret(self, name: str, *, versions: Iterable[int] | None = None) -> SecretMetadata:
+    def delete_secret(
+        self, name: str, *, versions: Iterable[int] | None = None, cas: int | None = None
+    ) -> SecretMetadata:
         """Mark versions deleted, the current one by default; ``undelete_secret`` undoes it.
 
         Raises:
             SecretNotFound: The secret or a version is absent.
+            VersionConflict: The secret is not at the version ``cas``.
         """
-        return self._store.delete_secret(self._user, name, versions=versions)
+        return self._store.delete_secret(self._user, name, versions=versions, cas=cas)
 
     def undelete_secret(
         self, name: str, *, versions: Iterable[int] | None = None
@@ -140,13 +143,14 @@ class UserClient:
         """
         self._store.destroy_secret(self._user, name, versions=versions)
 
-    def rollback_secret(self, name: str, version: int) -> SecretMetadata:
+    def rollback_secret(self, name: str, version: int, *, cas: int | None = None) -> SecretMetadata:
         """Write an older version's value as a new version.
 
         Raises:
             SecretNotFound: The secret is absent, or that version is not live.
+            VersionConflict: The secret is not at the version ``cas``.
         """
-        return self._store.rollback_secret(self._user, name, version)
+        return self._store.rollback_secret(self._user, name, version, cas=cas)
 
     def list_secrets(
         self,
@@ -193,14 +197,18 @@ class UserClient:
         *,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Replace a secret's tags, or add and remove some.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A tag breaks a rule.
         """
-        return self._store.update_secret_tags(self._user, name, tags, add=add, remove=remove)
+        return self._store.update_secret_tags(
+            self._user, name, tags, add=add, remove=remove, cas=cas
+        )
 
     def update_secret_metadata(
         self,
@@ -210,11 +218,13 @@ class UserClient:
         expires_at: dt.datetime | None | msgspec.UnsetType = UNSET,
         max_versions: int | msgspec.UnsetType = UNSET,
         rotation: Mapping[str, str] | msgspec.UnsetType = UNSET,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Change attributes, expiry, kept versions or rotation policy; what is left out stays.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A value breaks a rule.
         """
         return self._store.update_secret_metadata(
@@ -224,6 +234,7 @@ class UserClient:
             expires_at=expires_at,
             max_versions=max_versions,
             rotation=rotation,
+            cas=cas,
         )
 
     def get_audit_log(

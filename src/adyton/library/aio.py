@@ -169,17 +169,23 @@ class AsyncSecretStore(AsyncFace):
         return await self._run(self._secrets.set_many(self._caller, user, items))
 
     async def delete_secret(
-        self, user: UserId, name: str, *, versions: Iterable[int] | None = None
+        self,
+        user: UserId,
+        name: str,
+        *,
+        versions: Iterable[int] | None = None,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Mark versions deleted, the current one by default; ``undelete_secret`` undoes it.
 
         Raises:
             SecretNotFound: The secret or a version is absent.
+            VersionConflict: The secret is not at the version ``cas``.
         """
         chosen = await self._checked(
             Action.SECRET_DELETE, user, lambda: arguments.versions(versions)
         )
-        return await self._run(self._directory.delete(self._caller, user, name, chosen))
+        return await self._run(self._directory.delete(self._caller, user, name, chosen, cas=cas))
 
     async def undelete_secret(
         self, user: UserId, name: str, *, versions: Iterable[int] | None = None
@@ -207,13 +213,16 @@ class AsyncSecretStore(AsyncFace):
         )
         await self._run(self._directory.destroy(self._caller, user, name, chosen))
 
-    async def rollback_secret(self, user: UserId, name: str, version: int) -> SecretMetadata:
+    async def rollback_secret(
+        self, user: UserId, name: str, version: int, *, cas: int | None = None
+    ) -> SecretMetadata:
         """Write an older version's value as a new version.
 
         Raises:
             SecretNotFound: The secret is absent, or that version is not live.
+            VersionConflict: The secret is not at the version ``cas``.
         """
-        return await self._run(self._secrets.rollback(self._caller, user, name, version))
+        return await self._run(self._secrets.rollback(self._caller, user, name, version, cas=cas))
 
     async def list_secrets(
         self,
@@ -261,18 +270,20 @@ class AsyncSecretStore(AsyncFace):
         *,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Replace a secret's tags, or add and remove some.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A tag breaks a rule.
         """
         changes = await self._checked(
             Action.SECRET_TAGS, user, lambda: arguments.tag_changes(tags, add, remove)
         )
         return await self._run(
-            self._directory.update(self._caller, user, name, changes, Action.SECRET_TAGS)
+            self._directory.update(self._caller, user, name, changes, Action.SECRET_TAGS, cas=cas)
         )
 
     async def update_secret_metadata(
@@ -284,11 +295,13 @@ class AsyncSecretStore(AsyncFace):
         expires_at: dt.datetime | None | msgspec.UnsetType = UNSET,
         max_versions: int | msgspec.UnsetType = UNSET,
         rotation: Mapping[str, str] | msgspec.UnsetType = UNSET,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Change attributes, expiry, kept versions or rotation policy; what is left out stays.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A value breaks a rule.
         """
         changes = await self._checked(
@@ -297,7 +310,7 @@ class AsyncSecretStore(AsyncFace):
             lambda: arguments.metadata_changes(attributes, expires_at, max_versions, rotation),
         )
         return await self._run(
-            self._directory.update(self._caller, user, name, changes, Action.SECRET_UPDATE)
+            self._directory.update(self._caller, user, name, changes, Action.SECRET_UPDATE, cas=cas)
         )
 
     # -- audit log, export, import, purge -------------------------------------------------------

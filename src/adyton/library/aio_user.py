@@ -131,14 +131,15 @@ class AsyncUserStore:
         return await self._store.set_secrets(self._user, values, tags=tags)
 
     async def delete_secret(
-        self, name: str, *, versions: Iterable[int] | None = None
+        self, name: str, *, versions: Iterable[int] | None = None, cas: int | None = None
     ) -> SecretMetadata:
         """Mark versions deleted, the current one by default; ``undelete_secret`` undoes it.
 
         Raises:
             SecretNotFound: The secret or a version is absent.
+            VersionConflict: The secret is not at the version ``cas``.
         """
-        return await self._store.delete_secret(self._user, name, versions=versions)
+        return await self._store.delete_secret(self._user, name, versions=versions, cas=cas)
 
     async def undelete_secret(
         self, name: str, *, versions: Iterable[int] | None = None
@@ -158,13 +159,16 @@ class AsyncUserStore:
         """
         await self._store.destroy_secret(self._user, name, versions=versions)
 
-    async def rollback_secret(self, name: str, version: int) -> SecretMetadata:
+    async def rollback_secret(
+        self, name: str, version: int, *, cas: int | None = None
+    ) -> SecretMetadata:
         """Write an older version's value as a new version.
 
         Raises:
             SecretNotFound: The secret is absent, or that version is not live.
+            VersionConflict: The secret is not at the version ``cas``.
         """
-        return await self._store.rollback_secret(self._user, name, version)
+        return await self._store.rollback_secret(self._user, name, version, cas=cas)
 
     async def list_secrets(
         self,
@@ -211,14 +215,18 @@ class AsyncUserStore:
         *,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Replace a secret's tags, or add and remove some.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A tag breaks a rule.
         """
-        return await self._store.update_secret_tags(self._user, name, tags, add=add, remove=remove)
+        return await self._store.update_secret_tags(
+            self._user, name, tags, add=add, remove=remove, cas=cas
+        )
 
     async def update_secret_metadata(
         self,
@@ -228,11 +236,13 @@ class AsyncUserStore:
         expires_at: dt.datetime | None | msgspec.UnsetType = UNSET,
         max_versions: int | msgspec.UnsetType = UNSET,
         rotation: Mapping[str, str] | msgspec.UnsetType = UNSET,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Change attributes, expiry, kept versions or rotation policy; what is left out stays.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A value breaks a rule.
         """
         return await self._store.update_secret_metadata(
@@ -242,6 +252,7 @@ class AsyncUserStore:
             expires_at=expires_at,
             max_versions=max_versions,
             rotation=rotation,
+            cas=cas,
         )
 
     async def get_audit_log(

@@ -10,6 +10,7 @@ from adyton.model import (
     AuditEntry,
     Value,
     attribute_map,
+    check_cas,
     check_max_versions,
     check_versions,
     secret_name,
@@ -44,8 +45,6 @@ def item(
     """
     secret_name(name)
     data, kind = encode_value(value, content_type, limits.max_value_bytes)
-    if cas is not None and (type(cas) is not int or cas < 0):
-        raise InvalidInput("cas is a version number, or 0 for none")
     return Item(
         name,
         data,
@@ -55,7 +54,7 @@ def item(
         _expiry(expires_at),
         expires_at is msgspec.UNSET,
         None if max_versions is None else check_max_versions(max_versions),
-        cas,
+        check_cas(cas),
     )
 
 

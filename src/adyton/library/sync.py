@@ -162,15 +162,21 @@ class SecretStore(Face):
         return self._run(self._secrets.set_many(self._caller, user, items))
 
     def delete_secret(
-        self, user: UserId, name: str, *, versions: Iterable[int] | None = None
+        self,
+        user: UserId,
+        name: str,
+        *,
+        versions: Iterable[int] | None = None,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Mark versions deleted, the current one by default; ``undelete_secret`` undoes it.
 
         Raises:
             SecretNotFound: The secret or a version is absent.
+            VersionConflict: The secret is not at the version ``cas``.
         """
         chosen = self._checked(Action.SECRET_DELETE, user, lambda: arguments.versions(versions))
-        return self._run(self._directory.delete(self._caller, user, name, chosen))
+        return self._run(self._directory.delete(self._caller, user, name, chosen, cas=cas))
 
     def undelete_secret(
         self, user: UserId, name: str, *, versions: Iterable[int] | None = None
@@ -194,13 +200,16 @@ class SecretStore(Face):
         chosen = self._checked(Action.SECRET_DESTROY, user, lambda: arguments.versions(versions))
         self._run(self._directory.destroy(self._caller, user, name, chosen))
 
-    def rollback_secret(self, user: UserId, name: str, version: int) -> SecretMetadata:
+    def rollback_secret(
+        self, user: UserId, name: str, version: int, *, cas: int | None = None
+    ) -> SecretMetadata:
         """Write an older version's value as a new version.
 
         Raises:
             SecretNotFound: The secret is absent, or that version is not live.
+            VersionConflict: The secret is not at the version ``cas``.
         """
-        return self._run(self._secrets.rollback(self._caller, user, name, version))
+        return self._run(self._secrets.rollback(self._caller, user, name, version, cas=cas))
 
     def list_secrets(
         self,
@@ -253,18 +262,20 @@ class SecretStore(Face):
         *,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Replace a secret's tags, or add and remove some.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A tag breaks a rule.
         """
         changes = self._checked(
             Action.SECRET_TAGS, user, lambda: arguments.tag_changes(tags, add, remove)
         )
         return self._run(
-            self._directory.update(self._caller, user, name, changes, Action.SECRET_TAGS)
+            self._directory.update(self._caller, user, name, changes, Action.SECRET_TAGS, cas=cas)
         )
 
     def update_secret_metadata(
@@ -276,11 +287,13 @@ class SecretStore(Face):
         expires_at: dt.datetime | None | msgspec.UnsetType = UNSET,
         max_versions: int | msgspec.UnsetType = UNSET,
         rotation: Mapping[str, str] | msgspec.UnsetType = UNSET,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Change attributes, expiry, kept versions or rotation policy; what is left out stays.
 
         Raises:
             SecretNotFound: The secret is absent.
+            VersionConflict: The secret is not at the version ``cas``.
             InvalidInput: A value breaks a rule.
         """
         changes = self._checked(
@@ -289,7 +302,7 @@ class SecretStore(Face):
             lambda: arguments.metadata_changes(attributes, expires_at, max_versions, rotation),
         )
         return self._run(
-            self._directory.update(self._caller, user, name, changes, Action.SECRET_UPDATE)
+            self._directory.update(self._caller, user, name, changes, Action.SECRET_UPDATE, cas=cas)
         )
 
     def get_audit_log(

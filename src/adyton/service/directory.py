@@ -15,6 +15,7 @@ from adyton.model import (
     State,
     UserId,
     attribute_map,
+    check_cas,
     check_max_versions,
     secret_name,
     tag_list,
@@ -28,6 +29,7 @@ from adyton.service.namelists import NameList
 from adyton.service.secretmeta import Meta, not_found
 from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
+from adyton.service.writing import conflict
 from adyton.values import SecretPage
 
 _PAGE: Final = 128
@@ -201,6 +203,7 @@ class Directory:
         versions: Sequence[int] | None,
         *,
         lenient: bool = False,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Mark versions deleted; the current one if none is named. Lenient: skip unknown ones."""
 
@@ -210,7 +213,7 @@ class Directory:
                     version.state = State.DELETED
                     version.deleted_us = now_us
 
-        return await self._change(caller, user, name, Action.SECRET_DELETE, change, versions)
+        return await self._change(caller, user, name, Action.SECRET_DELETE, change, versions, cas)
 
     async def undelete(
         self,
@@ -283,7 +286,14 @@ class Directory:
     # -- metadata -------------------------------------------------------------------------------
 
     async def update(
-        self, caller: Caller, user: UserId, name: str, changes: Changes, action: Action
+        self,
+        caller: Caller,
+        user: UserId,
+        name: str,
+        changes: Changes,
+        action: Action,
+        *,
+        cas: int | None = None,
     ) -> SecretMetadata:
         """Change tags, attributes, expiry, number of kept versions or rotation policy."""
 
@@ -303,7 +313,7 @@ class Directory:
             if changes.merge_rotation:
                 meta.rotation = _merged(meta.rotation, changes.merge_rotation)
 
-        return await self._change(caller, user, name, action, change, None)
+        return await self._change(caller, user, name, action, change, None, cas)
 
     async def _change(
         self,
@@ -313,12 +323,14 @@ class Directory:
         action: Action,
         change: Callable[[Meta, int], None],
         versions: Sequence[int] | None,
+        cas: int | None = None,
     ) -> SecretMetadata:
         core = self._core
         draft = Draft(caller, action)
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
             draft.name = secret_name(name)
+            check_cas(cas)
 
         async def work(scope: Scope) -> SecretMetadata:
             keys = await core.keys_in(scope, draft.user_id)
@@ -327,6 +339,8 @@ class Directory:
             if keys is None or row is None:
                 raise not_found()
             meta = secretmeta.open_meta(keys, row)
+            if cas is not None and cas != meta.current:
+                raise conflict()
             before = {version.version for version in meta.versions if version.state != 2}
             change(meta, scope.now_us)
             await _erase(scope, keys, index, meta, before)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from adyton.errors import AdytonError, IntegrityError, InvalidInput, LimitExceeded
-from adyton.model import Action, Caller, SecretMetadata, UserId, secret_name
+from adyton.model import Action, Caller, SecretMetadata, UserId, check_cas, secret_name
 from adyton.ports import SecretRow
 from adyton.service import secretmeta, writing
 from adyton.service.commit import Scope
@@ -208,7 +208,7 @@ class Secrets:
         return await core.write(draft, work)
 
     async def rollback(
-        self, caller: Caller, user: UserId, name: str, version: int
+        self, caller: Caller, user: UserId, name: str, version: int, *, cas: int | None = None
     ) -> SecretMetadata:
         """Write an older version's value as a new version."""
         core = self._core
@@ -217,6 +217,7 @@ class Secrets:
             user_id = draft.user_id = core.authorise(caller, user)
             draft.name = secret_name(name)
             draft.version = version
+            check_cas(cas)
 
         async def work(scope: Scope) -> SecretMetadata:
             if await core.keys_in(scope, user_id) is None:
@@ -227,6 +228,8 @@ class Secrets:
             if row is None:
                 raise not_found()
             meta = secretmeta.open_meta(keys, row)
+            if cas is not None and cas != meta.current:
+                raise writing.conflict()
             found = meta.readable(version, scope.now_us)
             if version == row.current:
                 source = (row.key_version, row.wrapped_key, row.value)

@@ -71,8 +71,11 @@ async def put_secret(call: Call) -> Reply:
 async def delete_secret(call: Call) -> Reply:
     """Versions marked deleted."""
     chosen = call.query(shapes.VersionsQuery).versions or None
+    cas = await call.checked(call.expected)
     return await call.write(
-        lambda core: Directory(core).delete(call.caller, call.user, call.name, _each(chosen)),
+        lambda core: Directory(core).delete(
+            call.caller, call.user, call.name, _each(chosen), cas=cas
+        ),
         _described,
     )
 
@@ -98,8 +101,9 @@ async def destroy(call: Call) -> Reply:
 async def rollback(call: Call) -> Reply:
     """An older value as a new version."""
     version = call.body(shapes.RollbackBody).version
+    cas = await call.checked(call.expected)
     return await call.write(
-        lambda core: Secrets(core).rollback(call.caller, call.user, call.name, version),
+        lambda core: Secrets(core).rollback(call.caller, call.user, call.name, version, cas=cas),
         _described,
     )
 
@@ -113,9 +117,10 @@ async def patch_metadata(call: Call) -> Reply:
     """Changed metadata."""
     body = call.body(shapes.MetadataFields)
     changes = await call.checked(lambda: _changes(body))
+    cas = await call.checked(call.expected)
     return await call.write(
         lambda core: Directory(core).update(
-            call.caller, call.user, call.name, changes, Action.SECRET_UPDATE
+            call.caller, call.user, call.name, changes, Action.SECRET_UPDATE, cas=cas
         ),
         _described,
     )
@@ -126,9 +131,10 @@ async def patch_tags(call: Call) -> Reply:
     body = call.body(shapes.TagsBody)
     tags = None if body.set is msgspec.UNSET else body.set
     changes = await call.checked(lambda: arguments.tag_changes(tags, body.add, body.remove))
+    cas = await call.checked(call.expected)
     return await call.write(
         lambda core: Directory(core).update(
-            call.caller, call.user, call.name, changes, Action.SECRET_TAGS
+            call.caller, call.user, call.name, changes, Action.SECRET_TAGS, cas=cas
         ),
         _described,
     )
@@ -229,7 +235,7 @@ ROUTES: Final = [
         "DELETE", _NAMED % "secrets", "delete_secret", "Mark versions deleted.",
         delete_secret, right(Capability.DELETE), "delete", "user",
         Action.SECRET_DELETE, shapes.MetadataShown, query=shapes.VersionsQuery, once=True,
-        tagged=True, errors=(404,),
+        conditional=True, tagged=True, errors=(404, 412),
     ),
     Route(
         "POST", _NAMED % "undelete", "undelete_secret", "Bring deleted versions back.",
@@ -246,7 +252,7 @@ ROUTES: Final = [
         "POST", _NAMED % "rollback", "rollback_secret", "Write an older value as a new version.",
         rollback, right(Capability.UPDATE), "update", "user",
         Action.SECRET_ROLLBACK, shapes.MetadataShown, body=shapes.RollbackBody, once=True,
-        tagged=True, errors=(404,),
+        conditional=True, tagged=True, errors=(404, 412),
     ),
     Route(
         "GET", _NAMED % "metadata", "get_secret_metadata", "Everything but the values.",
@@ -258,13 +264,14 @@ ROUTES: Final = [
         "Change attributes, expiry, kept versions or rotation.",
         patch_metadata, right(Capability.PATCH), "patch", "user",
         Action.SECRET_UPDATE, shapes.MetadataShown, body=shapes.MetadataBody,
-        merge_body=shapes.MetadataMergeBody, once=True, tagged=True, errors=(404,),
+        merge_body=shapes.MetadataMergeBody, once=True, conditional=True, tagged=True,
+        errors=(404, 412),
     ),
     Route(
         "PATCH", _NAMED % "tags", "update_secret_tags", "Set, add or remove tags.",
         patch_tags, right(Capability.PATCH), "patch", "user",
         Action.SECRET_TAGS, shapes.MetadataShown, body=shapes.TagsBody, once=True,
-        tagged=True, errors=(404,),
+        conditional=True, tagged=True, errors=(404, 412),
     ),
     Route(
         "POST", "users/{user}/batch/read", "get_secrets", "Read several values.",
