@@ -41,7 +41,7 @@ HOUSES: Final = (
         SOURCE / "library",
         "AsyncSecretStore",
         "AsyncUserStore",
-        {"aio_areas": "sync_areas", "aio_base": "sync_base"},
+        {"aio_areas": "sync_areas", "aio_base": "sync_base", "aio_links": "sync_links"},
         """
     def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
         self._user = user_id(user)
@@ -63,6 +63,7 @@ HOUSES: Final = (
             "aio_areas": "sync_areas",
             "aio_base": "sync_base",
             "aio_connection": "connection",
+            "aio_links": "sync_links",
             "aio_seal": "sync_seal",
         },
         """
@@ -80,6 +81,7 @@ _NAMES: Final = {
     "AsyncFace": "Face",
     "AsyncKeys": "Keys",
     "AsyncAudit": "Audit",
+    "AsyncLinks": "Links",
     "AsyncClient": "Client",
     "AsyncUserClient": "UserClient",
     "AsyncClientFace": "ClientFace",

@@ -89,6 +89,10 @@ class Action(enum.StrEnum):
     ACCESS_DELETE = "access.delete"
     ACCESS_WRAP = "access.wrap"
     ACCESS_UNWRAP = "access.unwrap"
+    LINK_CREATE = "link.create"
+    LINK_OPEN = "link.open"
+    LINK_REVOKE = "link.revoke"
+    LINK_LIST = "link.list"
     USER_LIST = "user.list"
     USER_PURGE = "user.purge"
 

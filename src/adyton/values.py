@@ -232,6 +232,94 @@ class ImportReport(msgspec.Struct, frozen=True):
         )
 
 
+class LinkInfo(NamedTuple):
+    """A one-time link that can be opened still, as its maker sees it.
+
+    Attributes:
+        accessor: Names it without giving the right to open it.
+        created_at: When it was made.
+        expires_at: When it ends.
+        tries: Wrong attempts that are left.
+        passphrase: Whether it wants a passphrase.
+        size: Bytes of its ciphertext.
+        note: What its maker noted.
+    """
+
+    accessor: str
+    created_at: dt.datetime
+    expires_at: dt.datetime
+    tries: int
+    passphrase: bool
+    size: int
+    note: str
+
+
+class NewLink(NamedTuple):
+    """A one-time link that was made. Whoever has the text can open it: treat it as a secret.
+
+    Attributes:
+        text: What opens it; its maker's store can't tell it again.
+        url: The page that opens it in a browser, with the text behind ``#``; empty where there
+            is no server.
+        accessor: Names it without giving the right to open it.
+        expires_at: When it ends.
+    """
+
+    text: str
+    url: str
+    accessor: str
+    expires_at: dt.datetime
+
+    def __repr__(self) -> str:
+        return "<NewLink>"
+
+
+class LinkValue:
+    """What was behind a one-time link, in locked memory; use it in a ``with`` block.
+
+    Attributes:
+        value: The bytes, locked.
+        content_type: Their media type.
+    """
+
+    __slots__ = ("content_type", "value")
+
+    def __init__(self, value: SecretBytes, content_type: str) -> None:
+        self.value = value
+        self.content_type = content_type
+
+    def reveal(self) -> bytes:
+        """The value as ``bytes``, a copy that can't be wiped.
+
+        Raises:
+            SecretWiped: The block has ended.
+        """
+        return self.value.reveal()
+
+    def text(self) -> str:
+        """The value as text, a copy that can't be wiped.
+
+        Raises:
+            SecretWiped: The block has ended.
+            ValueError: The value is not UTF-8.
+        """
+        return self.value.text()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.value.wipe()
+
+    def __repr__(self) -> str:
+        return "<LinkValue>"
+
+
 class SecretPage(msgspec.Struct, frozen=True):
     """A listing, or one page of it.
 

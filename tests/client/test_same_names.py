@@ -9,13 +9,16 @@ import pytest
 from adyton import AsyncClient, AsyncSecretStore, Client, SecretStore
 from adyton.client import AsyncUserClient, UserClient
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
+from adyton.client.aio_links import AsyncLinks
 from adyton.client.sync_areas import Audit, Keys
-from adyton.library import AsyncUserStore, UserStore, aio_areas, sync_areas
+from adyton.client.sync_links import Links
+from adyton.library import AsyncUserStore, UserStore, aio_areas, aio_links, sync_areas, sync_links
 
 EMBEDDED_ALONE = {"open", "acting_as"}
 PAIRS = [
     (SecretStore, Client), (AsyncSecretStore, AsyncClient), (UserStore, UserClient),
     (AsyncUserStore, AsyncUserClient), (aio_areas.AsyncKeys, AsyncKeys),
+    (aio_links.AsyncLinks, AsyncLinks), (sync_links.Links, Links),
     (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
 ]  # fmt: skip
 

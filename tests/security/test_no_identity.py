@@ -14,7 +14,7 @@ from adyton.errors import AccessDenied, SecretNotFound
 from adyton.model import Action, State
 from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
-from adyton.service import auditlog, directory, keyadmin, kv, portability, secrets, users
+from adyton.service import auditlog, directory, keyadmin, kv, links, portability, secrets, users
 from adyton.service.access.gate import Gate, Session
 from adyton.service.access.identity import Identity
 from adyton.service.access.leases import Leases
@@ -45,6 +45,7 @@ ROOMS = {
     "leases": Leases,
     "identity": Identity,
     "rekey": Rekey,
+    "links": links.Links,
 }
 
 
@@ -109,6 +110,9 @@ def arguments(tmp_path):
         "folder": tmp_path / "archive",
         "outside": [],
         "archive_dir": None,
+        "new": links.NewLink(bytes(16), bytes(32), bytes(64), 60, 5, False, ""),
+        "accessor": "none",
+        "asked": links.Asked(bytes(16), bytes(16), bytes(32)),
         "threshold": 2,
         "total": 3,
         "verify": False,

@@ -143,6 +143,8 @@ BODIES = {
     "export_secrets": {"format": "json", "names": ["{secret}"]},
     "import_secrets": {"format": "json", "data": b64(b'{"n":"bob"}'), "on_conflict": "replace"},
     "verify_log": {},
+    "open_link": {"user": b64(bytes(16)), "id": b64(bytes(16)), "proof": b64(bytes(32))},
+    "create_link": {"id": b64(bytes(16)), "proof_hash": b64(bytes(32)), "box": b64(bytes(64))},
     "rotate_keys": {"user": "{user}"},
     "rewrap_keys": {"user": "{user}", "deep": True},
 }

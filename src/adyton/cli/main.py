@@ -32,6 +32,7 @@ from adyton.cli import (
     config,
     doctor,
     keys,
+    links,
     login,
     policies,
     running,
@@ -169,6 +170,7 @@ serve.register(app)
 login.register(app)
 app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove, archive.")
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
+app.add_typer(links.app, name="link", help="One-time links, for people without an account.")
 app.add_typer(tokens.app, name="token", help="Tokens of a server.")
 app.add_typer(policies.app, name="policy", help="Policies of a server.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")

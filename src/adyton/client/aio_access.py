@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
+from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_seal import AsyncSealing
 from adyton.client.payloads import MAX_PAGE
 from adyton.client.requests import given, once, query, read
@@ -177,6 +178,11 @@ class AsyncSessions(AsyncClientFace):
     def keys(self) -> AsyncKeys:
         """Rotation and re-wrapping of keys."""
         return AsyncKeys(self)
+
+    @property
+    def links(self) -> AsyncLinks:
+        """One-time links."""
+        return AsyncLinks(self)
 
     @property
     def audit(self) -> AsyncAudit:

@@ -16,6 +16,7 @@ from adyton.values import (
     Health,
     ImportReport,
     KeyInfo,
+    LinkInfo,
     RewrapReport,
     Secret,
     UserInfo,
@@ -40,6 +41,39 @@ class Items(msgspec.Struct, Generic[T]):
     """All of a listing."""
 
     items: list[T]
+
+
+class WireBox(msgspec.Struct):
+    """The ciphertext of a one-time link."""
+
+    box: bytes
+
+    def __repr__(self) -> str:
+        return "<WireBox>"
+
+
+class WireMadeLink(msgspec.Struct):
+    """A one-time link that was made, and the keyed index of its user."""
+
+    user: bytes
+    accessor: str
+    expires_at: Time
+
+
+class WireLink(msgspec.Struct):
+    """A one-time link."""
+
+    accessor: str
+    created_at: Time
+    expires_at: Time
+    tries: int
+    passphrase: bool
+    size: int
+    note: str
+
+    def public(self) -> LinkInfo:
+        """The public value."""
+        return LinkInfo(*msgspec.structs.astuple(self))
 
 
 class WireVersion(msgspec.Struct):

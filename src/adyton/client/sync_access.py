@@ -11,6 +11,7 @@ from adyton.client.settings import Token
 from adyton.client.shapes import Page, WireHealth, WireUser
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
+from adyton.client.sync_links import Links
 from adyton.client.sync_seal import Sealing
 from adyton.client.vault_shapes import (
     AuthAnswer,
@@ -178,6 +179,11 @@ class Sessions(ClientFace):
     def keys(self) -> Keys:
         """Rotation and re-wrapping of keys."""
         return Keys(self)
+
+    @property
+    def links(self) -> Links:
+        """One-time links."""
+        return Links(self)
 
     @property
     def audit(self) -> Audit:

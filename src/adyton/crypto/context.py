@@ -18,6 +18,7 @@ LABEL_USER_ID: Final = b"adyton/v1/user-id"
 LABEL_STORE_KEY: Final = b"adyton/v1/store-key"
 LABEL_STORE_SETTING: Final = b"adyton/v1/store-setting"
 LABEL_MASTER_KEY: Final = b"adyton/v1/master-key"
+LABEL_LINK: Final = b"adyton/v1/link"
 LABEL_AUDIT_RECORD: Final = b"adyton/v1/audit-record"
 
 _u32 = struct.Struct(">I").pack

@@ -5,7 +5,7 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from adyton.crypto.secretbytes import SecretBytes
 
@@ -40,6 +40,14 @@ def expand(key: SecretBytes, info: bytes, size: int = 32) -> SecretBytes:
     out = SecretBytes.sized(size)
     with key.borrow() as view:
         HKDFExpand(algorithm=_sha256, length=size, info=info).derive_into(view, out.writable())
+    return out
+
+
+def hkdf(key: SecretBytes, info: bytes, size: int = 32) -> SecretBytes:
+    """HKDF with SHA-256 and no salt (RFC 5869, section 2), as browsers have it."""
+    out = SecretBytes.sized(size)
+    with key.borrow() as view:
+        HKDF(algorithm=_sha256, length=size, salt=None, info=info).derive_into(view, out.writable())
     return out
 
 

@@ -13,6 +13,7 @@ from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace
+from adyton.library.aio_links import AsyncLinks
 from adyton.library.aio_user import AsyncUserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
@@ -41,12 +42,14 @@ class AsyncSecretStore(AsyncFace):
     Attributes:
         keys: Rotation and re-wrapping of keys.
         audit: The audit log.
+        links: One-time links.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
         super().__init__(opened, caller)
         self.keys = AsyncKeys(self)
         self.audit = AsyncAudit(self)
+        self.links = AsyncLinks(self)
 
     def acting_as(self, caller: Caller) -> "AsyncSecretStore":
         """The same store for another identity; closing either closes both.

@@ -10,6 +10,7 @@ from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
 from adyton.library.sync_areas import Audit, Keys
 from adyton.library.sync_base import Face
+from adyton.library.sync_links import Links
 from adyton.library.sync_user import UserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
@@ -38,12 +39,14 @@ class SecretStore(Face):
     Attributes:
         keys: Rotation and re-wrapping of keys.
         audit: The audit log.
+        links: One-time links.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
         super().__init__(opened, caller)
         self.keys = Keys(self)
         self.audit = Audit(self)
+        self.links = Links(self)
 
     def acting_as(self, caller: Caller) -> "SecretStore":
         """The same store for another identity; closing either closes both.

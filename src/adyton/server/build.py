@@ -1,5 +1,6 @@
 """Puts the server's handlers together over one open store."""
 
+from adyton.server import linkpage
 from adyton.server.http import Handler, Request, Response
 from adyton.server.native.api import NativeApi
 from adyton.server.refusals import NATIVE
@@ -42,6 +43,8 @@ def build_handler(
                 return await run(native.handle(request))
             if request.path.startswith("v1/"):
                 return await run(vault.handle(request))
+            if request.path == linkpage.PATH:
+                return linkpage.answer(request)
             return errors(404)
         finally:
             in_flight.count -= 1

@@ -58,6 +58,9 @@ class NativeApi:
     async def _answer(self, call: Call) -> Reply:
         route = call.route
         if route.place == "public":
+            refused = None if route.body is None else await _take(call)
+            if refused is not None:
+                raise refused
             return await route.handler(call)
         gate = self._services.gate
         text = token_text(call.request.headers)

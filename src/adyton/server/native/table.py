@@ -4,7 +4,7 @@ from functools import cache
 from typing import Final
 
 from adyton.model import Action
-from adyton.server.native import history, rights, secrets, shapes, store, transfer
+from adyton.server.native import history, links, rights, secrets, shapes, store, transfer
 from adyton.server.native.call import Call
 from adyton.server.native.openapi import description
 from adyton.server.native.routes import Reply, Route, Table
@@ -32,5 +32,6 @@ TABLE: Final = Table(
         *history.ROUTES,
         *secrets.ROUTES,
         *transfer.ROUTES,
+        *links.ROUTES,
     ]
 )  # fmt: skip

@@ -17,6 +17,7 @@ from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.core import Core
 from adyton.service.directory import Directory
 from adyton.service.kv import MOUNTS_FOLDER
+from adyton.service.links import Links
 from adyton.service.objects import Shelf
 from adyton.service.quota.named import RateQuotas
 from adyton.service.rekey import Rekey
@@ -56,6 +57,7 @@ class Services:
         self.telemetry: Final = telemetry or Telemetry()
         self.secrets: Final = Secrets(core)
         self.directory: Final = Directory(core)
+        self.links: Final = Links(core)
         self.spaces: Final = Spaces(core)
         self.gate: Final = self.telemetry.gate(core, self.spaces)
         self.tokens: Final = Tokens(core, self.gate)

@@ -1,4 +1,4 @@
-"""Removing what has ended: tokens with all they hold, SecretIDs, answers kept for repeats."""
+"""Removing what has ended: tokens with all they hold, SecretIDs, links, kept answers."""
 
 from typing import Final
 
@@ -14,6 +14,7 @@ from adyton.service.access.tokens import Tokens
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
+from adyton.service.links import forget_links
 from adyton.service.objects import ObjectChanges
 from adyton.service.once import forget_answers
 from adyton.service.userkeys import UserKeys
@@ -42,7 +43,7 @@ class Tidy:
         A token whose uses are over has ended too. Each removal is recorded.
 
         Returns:
-            How many tokens, SecretIDs and answers were removed.
+            How many tokens, SecretIDs, links and answers were removed.
 
         Raises:
             AccessDenied: The caller is not the store's operator.
@@ -90,6 +91,7 @@ class Tidy:
         for mount in space.table.logins:
             if mount.type == "approle":
                 count += await self._secret_ids(caller, keys, mount.accessor)
+        count += await forget_links(core, caller, keys.user_id)
         return count + await forget_answers(core, caller, keys.user_id)
 
     async def _end_tokens(self, caller: Caller, user: str, idents: list[str]) -> None:
