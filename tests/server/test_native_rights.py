@@ -1,5 +1,7 @@
 """What policies must allow for each route of the native API, and that nothing less will do."""
 
+import os
+
 import pytest
 
 from adyton.server.native.table import TABLE
@@ -33,6 +35,12 @@ NEEDED = {
         "adyton/import", "update", "users/me/import",
         {"format": "json", "data": b64(b"{}"), "dry_run": True},
     ),
+    "list_links": ("adyton/links", "list", "users/me/links", None),
+    "create_link": (
+        "adyton/links", "update", "users/me/links",
+        {"id": b64(os.urandom(16)), "proof_hash": b64(bytes(32)), "box": b64(bytes(64))},
+    ),
+    "revoke_link": ("adyton/links/x", "delete", "users/me/links/x", None),
     "get_vkey": ("adyton/audit/vkey", "read", "audit/vkey", None),
     "get_store_audit_log": ("adyton/audit", "read+sudo", "audit", None),
     "prove_store_record": ("adyton/audit/0/proof", "read+sudo", "audit/0/proof", None),
@@ -46,7 +54,7 @@ NEEDED = {
     "store_health": ("adyton/health/store", "read+sudo", "health/store", None),
 }  # fmt: skip
 ROUTES = {route.operation: route for route in TABLE.routes}
-PUBLIC = {"openapi", "health"}
+PUBLIC = {"openapi", "health", "open_link"}
 
 
 def rule(path, *capabilities, more=""):
@@ -55,7 +63,7 @@ def rule(path, *capabilities, more=""):
 
 
 def test_each_route_is_in_the_table():
-    """Those that anybody may use are known by name, and there are two."""
+    """Those that anybody may use are known by name, and there are three."""
     assert set(NEEDED) | PUBLIC == set(ROUTES)
     assert {name for name, route in ROUTES.items() if route.place == "public"} == PUBLIC
     for name, (_, needed, *_) in NEEDED.items():
@@ -82,7 +90,7 @@ def test_the_least_right_is_enough_and_all_others_are_not(server, operation):
     status, _, found = call(server, method, url, body, token=server.token_with(rule(path, *rights)))
     assert status != 403, found
     assert status in {200, 204} or (status, kind(found)) in {
-        (404, "user-not-found"), (400, "invalid-input"),
+        (404, "user-not-found"), (404, "secret-not-found"), (400, "invalid-input"),
     }  # fmt: skip
     if status == 400:  # there is no record 0 of this user
         assert operation == "prove_record"

@@ -95,7 +95,7 @@ def link_keys(link: LinkText, passphrase: str | None) -> LinkKeys:
     Raises:
         InvalidInput: The link wants a passphrase and there is none, or the other way round.
     """
-    if (passphrase is not None) != link.has_passphrase:
+    if link.has_passphrase is (passphrase is None):
         wants = "wants a passphrase" if link.has_passphrase else "has no passphrase"
         raise InvalidInput(f"the link {wants}")
     return derive(link.secret, passphrase)

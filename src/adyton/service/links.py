@@ -10,7 +10,14 @@ import msgspec
 
 from adyton.crypto.aead import OVERHEAD
 from adyton.crypto.links import ID_BYTES, PROOF_BYTES, is_proof
-from adyton.errors import AccessDenied, InvalidInput, LimitExceeded, SecretNotFound, ValueTooLarge
+from adyton.errors import (
+    AccessDenied,
+    InvalidInput,
+    LimitExceeded,
+    SecretNotFound,
+    ValueTooLarge,
+    VersionConflict,
+)
 from adyton.model import MAX_CONTENT_TYPE_CHARS, Action, Caller, UserId, from_us
 from adyton.service.access.records import TokenRef
 from adyton.service.access.tokens import new_accessor
@@ -155,6 +162,7 @@ class Links:
         Raises:
             InvalidInput: Something breaks a rule.
             LimitExceeded: The user has too many links.
+            VersionConflict: There is a link of this id.
         """
         core = self._core
         draft = Draft(caller, Action.LINK_CREATE)
@@ -166,7 +174,7 @@ class Links:
             keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
             ident = new.ident.hex()
             if await LINKS.get(scope.tx, keys, ident) is not None:
-                raise InvalidInput("there is such a link already", hint="Make a new secret.")
+                raise VersionConflict("there is such a link already", hint="Make a new secret.")
             if len(await LINKS.some(scope.tx, keys, MAX_LINKS)) >= MAX_LINKS:
                 raise LimitExceeded(
                     f"a user has at most {MAX_LINKS} links", hint="Revoke some, or wait."

@@ -66,6 +66,7 @@ ROUTES: Final = [
         "POST", "users/{user}/links", "create_link", "Keep the ciphertext of a one-time link.",
         create, right(Capability.UPDATE), "update", "user",
         Action.LINK_CREATE, shapes.LinkMade, body=shapes.CreateLinkBody, once=True,
+        errors=(412,),
     ),
     Route(
         "DELETE", "users/{user}/links/{accessor}", "revoke_link", "End a link before it is opened.",
