@@ -41,7 +41,12 @@ HOUSES: Final = (
         SOURCE / "library",
         "AsyncSecretStore",
         "AsyncUserStore",
-        {"aio_areas": "sync_areas", "aio_base": "sync_base", "aio_links": "sync_links"},
+        {
+            "aio_areas": "sync_areas",
+            "aio_base": "sync_base",
+            "aio_links": "sync_links",
+            "aio_rooms": "sync_rooms",
+        },
         """
     def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
         self._user = user_id(user)
@@ -79,6 +84,7 @@ _NAMES: Final = {
     "AsyncSecretStore": "SecretStore",
     "AsyncUserStore": "UserStore",
     "AsyncFace": "Face",
+    "AsyncRooms": "Rooms",
     "AsyncKeys": "Keys",
     "AsyncAudit": "Audit",
     "AsyncLinks": "Links",

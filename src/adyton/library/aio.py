@@ -11,9 +11,7 @@ import msgspec
 
 from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
-from adyton.library.aio_areas import AsyncAudit, AsyncKeys
-from adyton.library.aio_base import AsyncFace
-from adyton.library.aio_links import AsyncLinks
+from adyton.library.aio_rooms import AsyncRooms
 from adyton.library.aio_user import AsyncUserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
@@ -28,28 +26,16 @@ from adyton.values import (
     Watch,
     no_watch,
 )
-from adyton.wiring import Opened
 
 UNSET = msgspec.UNSET
 
 
-class AsyncSecretStore(AsyncFace):
+class AsyncSecretStore(AsyncRooms):
     """One open store. Safe to use from any number of tasks; close it, or use ``async with``.
 
     Every method records what was asked and by whom, and returns only when that record is
     durable. What a caller may not see raises :class:`SecretNotFound`, exactly as if absent.
-
-    Attributes:
-        keys: Rotation and re-wrapping of keys.
-        audit: The audit log.
-        links: One-time links.
     """
-
-    def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
-        super().__init__(opened, caller)
-        self.keys = AsyncKeys(self)
-        self.audit = AsyncAudit(self)
-        self.links = AsyncLinks(self)
 
     def acting_as(self, caller: Caller) -> "AsyncSecretStore":
         """The same store for another identity; closing either closes both.

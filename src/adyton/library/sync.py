@@ -8,9 +8,7 @@ import msgspec
 
 from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
-from adyton.library.sync_areas import Audit, Keys
-from adyton.library.sync_base import Face
-from adyton.library.sync_links import Links
+from adyton.library.sync_rooms import Rooms
 from adyton.library.sync_user import UserStore
 from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
@@ -25,28 +23,16 @@ from adyton.values import (
     Watch,
     no_watch,
 )
-from adyton.wiring import Opened
 
 UNSET = msgspec.UNSET
 
 
-class SecretStore(Face):
+class SecretStore(Rooms):
     """One open store. Safe to use from any thread; close it, or use ``with``.
 
     Every method records what was asked and by whom, and returns only when that record is
     durable. What a caller may not see raises :class:`SecretNotFound`, exactly as if absent.
-
-    Attributes:
-        keys: Rotation and re-wrapping of keys.
-        audit: The audit log.
-        links: One-time links.
     """
-
-    def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
-        super().__init__(opened, caller)
-        self.keys = Keys(self)
-        self.audit = Audit(self)
-        self.links = Links(self)
 
     def acting_as(self, caller: Caller) -> "SecretStore":
         """The same store for another identity; closing either closes both.

@@ -1,0 +1,23 @@
+"""An open store with the wider areas that hang on it by name."""
+
+from adyton.library.aio_areas import AsyncAudit, AsyncKeys
+from adyton.library.aio_base import AsyncFace
+from adyton.library.aio_links import AsyncLinks
+from adyton.model import Caller
+from adyton.wiring import Opened
+
+
+class AsyncRooms(AsyncFace):
+    """A store without its operations on secrets.
+
+    Attributes:
+        keys: Rotation and re-wrapping of keys.
+        audit: The audit log.
+        links: One-time links.
+    """
+
+    def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
+        super().__init__(opened, caller)
+        self.keys = AsyncKeys(self)
+        self.audit = AsyncAudit(self)
+        self.links = AsyncLinks(self)
