@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from adyton.crypto.secretbytes import SecretBytes
+from adyton.evidence import Parts
 
 
 class MasterKeyRow(NamedTuple):
@@ -445,6 +446,21 @@ class SettlingRoot(Protocol):
         Raises:
             RootLocked: This is itself refused by now.
             RootUnavailable: The root does not answer.
+        """
+
+
+class Evidence(Protocol):
+    """A platform that can show which code runs on it (``docs/spec/attestation.md``)."""
+
+    @property
+    def platform(self) -> str:
+        """Its name, such as ``tpm``."""
+
+    def produce(self, report_data: bytes) -> Parts:
+        """Fresh evidence that is bound to 64 bytes; may take a second, called by one thread.
+
+        Raises:
+            ServerUnavailable: The platform does not answer now.
         """
 
 

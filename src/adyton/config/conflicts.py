@@ -33,6 +33,11 @@ def doubts(configuration: Configuration) -> Iterator[tuple[str, str]]:
     found = split_address(configuration.server.listen)
     if configuration.tls.cert is None and found is not None and not _is_local(found[0]):
         yield "server.listen", _IN_THE_CLEAR
+    if configuration.attestation.platform != "none" and configuration.tls.cert is None:
+        yield (
+            "attestation.platform",
+            "without tls.cert evidence is bound to no connection, and clients refuse it",
+        )
     if configuration.limits.body_bytes < configuration.store.max_value_bytes:
         yield (
             "limits.body_bytes",
@@ -49,9 +54,12 @@ def _is_local(host: str) -> bool:
 
 def missing_files(configuration: Configuration) -> Iterator[tuple[str, str]]:
     """Each file that is named and can't be read: the key, and what is wrong."""
-    tls = configuration.tls
+    tls, evidence = configuration.tls, configuration.attestation
     for key, path in (
         ("tls.cert", tls.cert), ("tls.key", tls.key), ("tls.client_ca", tls.client_ca),
+        ("attestation.event_log", evidence.event_log),
+        ("attestation.certificates", evidence.certificates),
+        ("attestation.collateral", evidence.collateral),
     ):  # fmt: skip
         if path is not None and (wrong := _unreadable(path)):
             yield key, wrong

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from adyton.attest.options import EvidenceOptions, split_pcrs
 from adyton.config.fields import setting
 from adyton.config.limits import HttpLimits, QuotaSettings, RateSettings, TurnSettings
 from adyton.service.limits import Limits
 
 _LIMITS: Final = Limits()
+_EVIDENCE: Final = EvidenceOptions()
 _YEAR: Final = 366
 
 
@@ -152,6 +154,45 @@ class TlsSettings:
     )  # fmt: skip
 
 
+def _pcrs(text: str) -> str:
+    try:
+        split_pcrs(text)
+    except ValueError:
+        return f"{text!r} names no PCRs; write BANK:N+N, such as sha256:0+2+4+7"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationSettings:
+    """Evidence of the code that the server runs, shown to anybody who asks."""
+
+    platform: str = setting(
+        _EVIDENCE.platform, "What makes it: auto, tpm, tsm (SEV-SNP, TDX), gramine (SGX), the "
+        "name of a plug-in, or none.",
+    )  # fmt: skip
+    tcti: str = setting(
+        _EVIDENCE.tcti, "How the TPM is reached, such as device:/dev/tpmrm0; empty for the "
+        "system's way.",
+    )  # fmt: skip
+    pcrs: str = setting(_EVIDENCE.pcrs, "PCRs that the TPM quotes.", check=_pcrs)
+    event_log: Path | None = setting(
+        None, "The firmware's log of what the TPM measured; by default the kernel's."
+    )
+    certificates: Path | None = setting(
+        None, "Certificates of the key that signs evidence and of its issuers, PEM, its own "
+        "first: of the TPM's key, or AMD's of the chip where the host gives none.",
+    )  # fmt: skip
+    collateral: Path | None = setting(
+        None, "Intel's collateral for quotes of TDX and SGX, JSON; read again when it changes."
+    )
+
+    def options(self) -> EvidenceOptions:
+        """How evidence is made."""
+        return EvidenceOptions(
+            self.platform, self.tcti, self.pcrs, self.event_log, self.certificates, self.collateral
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
     """Copies of audit records."""
@@ -196,6 +237,7 @@ class Configuration:
     rates: RateSettings = RateSettings()
     turns: TurnSettings = TurnSettings()
     quotas: QuotaSettings = QuotaSettings()
+    attestation: AttestationSettings = AttestationSettings()
     audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -1,6 +1,7 @@
 """Puts the server's handlers together over one open store."""
 
 from adyton.server import linkpage
+from adyton.server.attestation import Attestation
 from adyton.server.http import Handler, Request, Response
 from adyton.server.native.api import NativeApi
 from adyton.server.refusals import NATIVE
@@ -21,7 +22,10 @@ class InFlight:
 
 
 def build_handler(
-    core: Core, telemetry: Telemetry | None = None, sealer: Sealer | None = None
+    core: Core,
+    telemetry: Telemetry | None = None,
+    sealer: Sealer | None = None,
+    attestation: Attestation | None = None,
 ) -> tuple[Handler, Services, InFlight]:
     """A handler for all of the server's paths, the services that it calls, and what is under way.
 
@@ -29,8 +33,9 @@ def build_handler(
         core: The open store.
         telemetry: Counts of the server.
         sealer: Seals the store; None where that is not offered.
+        attestation: Shows evidence; None where that is not offered.
     """
-    services = Services(core, telemetry, sealer)
+    services = Services(core, telemetry, sealer, attestation)
     in_flight = InFlight()
     vault = VaultApi(services)
     native = NativeApi(services)

@@ -14,7 +14,11 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from adyton import durable
 from adyton.config import TlsSettings
@@ -33,11 +37,13 @@ class Certificates:
     Attributes:
         fingerprint: SHA-256 of the serving certificate, in hexadecimal digits.
         not_after: When it ends.
+        key_digest: SHA-256 of its SubjectPublicKeyInfo, which evidence is bound to.
         digest: Of everything that was read; another one means another content.
     """
 
     fingerprint: str
     not_after: dt.datetime
+    key_digest: bytes
     digest: bytes
     _files: tuple[int, ...]
 
@@ -112,6 +118,9 @@ def read(settings: TlsSettings) -> Certificates:
     return Certificates(
         leaf.fingerprint(hashes.SHA256()).hex(),
         leaf.not_valid_after_utc,
+        hashlib.sha256(
+            certified.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        ).digest(),
         hashlib.sha256(sums).digest(),
         _in_memory(contents),
     )

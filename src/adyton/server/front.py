@@ -212,6 +212,11 @@ class Front:
         self.ended = asyncio.Event()
         self._steered = _steer(bound, 0)
 
+    def tls_keys(self) -> list[bytes]:
+        """Digests of the keys that connections show now, that of new ones first."""
+        kept = [self._current, *reversed(self._draining.values())]
+        return [each.certificates.key_digest for each in kept if each.certificates is not None]
+
     async def start(self) -> None:
         """Answer requests.
 

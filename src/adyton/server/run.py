@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import uvloop
 
+from adyton.attest.opening import open_evidence
 from adyton.config import Configuration
 from adyton.errors import AdytonError
 from adyton.server import driver
 from adyton.server.admission import Admission
 from adyton.server.app import Application
+from adyton.server.attestation import Attestation
 from adyton.server.certificates import read, stamp, try_out
 from adyton.server.connections import Connections
 from adyton.server.front import Front
@@ -74,7 +76,8 @@ def serve(
     try:
         telemetry = make_telemetry(configuration.telemetry)
         opened, options = (None, store) if isinstance(store, Options) else (store, store.options)
-        life = Lifecycle(options, configuration, telemetry, opened)
+        attestation = Attestation(open_evidence(configuration.attestation.options()))
+        life = Lifecycle(options, configuration, telemetry, opened, attestation)
         life.look()
         try:
             uvloop.run(_serve(life, configuration, telemetry, root_token, ready, written))
@@ -107,6 +110,7 @@ async def _serve(
     if certificates is not None:
         try_out(certificates)
     front = Front(application, configuration, certificates)
+    life.attestation.tls_keys = front.tls_keys
     text = ""
     if root_token is not None and life.opened is not None:
         text = make_root_token(life.opened, root_token)

@@ -139,9 +139,15 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _query(route: Route, schemas: dict[str, Any]) -> list[dict[str, Any]]:
-    properties = schemas[route.query.__name__].get("properties", {})
+    shape = schemas[route.query.__name__]
+    properties, required = shape.get("properties", {}), shape.get("required", [])
     return [
-        {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "schema": _without_null(schema),
+        }
         for name, schema in properties.items()
     ]
 

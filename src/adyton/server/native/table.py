@@ -4,7 +4,7 @@ from functools import cache
 from typing import Final
 
 from adyton.model import Action
-from adyton.server.native import history, links, rights, secrets, shapes, store, transfer
+from adyton.server.native import attesting, history, links, rights, secrets, shapes, store, transfer
 from adyton.server.native.call import Call
 from adyton.server.native.openapi import description
 from adyton.server.native.routes import Reply, Route, Table
@@ -28,6 +28,7 @@ TABLE: Final = Table(
             openapi, rights.anybody, "none", "public",
             Action.STORE_HEALTH, shapes.OpenApiShown,
         ),
+        *attesting.ROUTES,
         *store.ROUTES,
         *history.ROUTES,
         *secrets.ROUTES,

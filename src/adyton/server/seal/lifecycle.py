@@ -17,6 +17,7 @@ from adyton.model import Action, Caller
 from adyton.roots import ShamirRoot
 from adyton.server.admission import Admission
 from adyton.server.app import Application
+from adyton.server.attestation import Attestation
 from adyton.server.http import Handler
 from adyton.server.seal.making import SHARES, InitRequest, Made, make, scheme_of
 from adyton.server.seal.scrub import scrub, tune_interpreter
@@ -42,6 +43,7 @@ class Lifecycle:
         configuration: How it is served.
         telemetry: What metrics are read from.
         opened: The store, where it is open already.
+        attestation: Shows evidence, of a sealed server too.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Lifecycle:
         configuration: Configuration,
         telemetry: Telemetry,
         opened: Opened | None = None,
+        attestation: Attestation | None = None,
     ) -> None:
+        self.attestation: Final = attestation or Attestation()
         self._options = options
         self._configuration = configuration
         self._telemetry = telemetry
@@ -221,7 +225,7 @@ class Lifecycle:
         return opened
 
     def _serve(self, opened: Opened) -> None:
-        session = Session(opened, self._configuration, self._telemetry, self)
+        session = Session(opened, self._configuration, self._telemetry, self, self.attestation)
         self._session = session
         self._admission.use(session.services.gate.known, session.services.rate_quotas)
         self._application.use(session.handler)

@@ -10,10 +10,11 @@ import msgspec
 
 from adyton.crypto.wiping import wipe_bytes
 from adyton.errors import AdytonError, InvalidInput
-from adyton.server.errors import status_of
+from adyton.server.errors import problem_of, status_of
 from adyton.server.http import Handler, Request, Response
 from adyton.server.jsonbody import decode_json
-from adyton.server.refusals import sealed_refusal
+from adyton.server.native import attesting
+from adyton.server.refusals import problem_answer, sealed_refusal
 from adyton.server.seal.lifecycle import Lifecycle
 from adyton.server.seal.making import read_request
 from adyton.server.seal.scrub import wipe_when_sent
@@ -60,6 +61,15 @@ def sealed_handler(life: Lifecycle) -> Handler:
             wipe_bytes(request.body)
 
     return handle
+
+
+async def _attestation(life: Lifecycle, request: Request) -> Response:
+    try:
+        found = await attesting.answer(life.attestation, request, "")
+    except AdytonError as error:
+        problem = problem_of(error)
+        return problem_answer(problem, error.message, error.hint, request.request_id)
+    return Response(200, encode(found)).identified(request.request_id)
 
 
 async def _health(life: Lifecycle, request: Request) -> Response:
@@ -142,6 +152,7 @@ def _on(methods: frozenset[str], answer: _Answer) -> dict[str, _Answer]:
 
 
 _ANSWERS: Final[dict[str, dict[str, _Answer]]] = {
+    "v1/adyton/attestation": _on(_READ | {"POST"}, _attestation),
     "v1/sys/health": _on(_READ, _health),
     "v1/sys/seal-status": _on(_READ, _seal_status),
     "v1/sys/init": _on(_READ, _initialised) | _on(_WRITE, _init),

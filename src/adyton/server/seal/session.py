@@ -6,6 +6,7 @@ import logging
 from adyton.config import Configuration
 from adyton.errors import AdytonError
 from adyton.model import Caller
+from adyton.server.attestation import Attestation
 from adyton.server.build import build_handler
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.service import Sealer
@@ -24,15 +25,23 @@ class Session:
         configuration: How to serve.
         telemetry: What metrics are read from.
         sealer: Seals the store when that is asked for.
+        attestation: Shows evidence.
     """
 
     def __init__(
-        self, opened: Opened, configuration: Configuration, telemetry: Telemetry, sealer: Sealer
+        self,
+        opened: Opened,
+        configuration: Configuration,
+        telemetry: Telemetry,
+        sealer: Sealer,
+        attestation: Attestation,
     ) -> None:
         self.opened = opened
         self._telemetry = telemetry
         self._interval = configuration.server.tidy
-        self.handler, self.services, self.in_flight = build_handler(opened.core, telemetry, sealer)
+        self.handler, self.services, self.in_flight = build_handler(
+            opened.core, telemetry, sealer, attestation
+        )
         self._roots = RootCheck(opened.core)
         if telemetry.store is not None:
             telemetry.store.roots = self._roots

@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 from adyton.model import Caller
 from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
+from adyton.server.attestation import Attestation
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.context import Context
 from adyton.server.vault.routes import Found
@@ -46,12 +47,18 @@ class Services:
         core: The open store.
         telemetry: Counts of the server.
         sealer: Seals the server; None where that is not offered.
+        attestation: Shows evidence; by default there is none.
     """
 
     def __init__(
-        self, core: Core, telemetry: Telemetry | None = None, sealer: Sealer | None = None
+        self,
+        core: Core,
+        telemetry: Telemetry | None = None,
+        sealer: Sealer | None = None,
+        attestation: Attestation | None = None,
     ) -> None:
         self.core: Final = core
+        self.attestation: Final = attestation or Attestation()
         self.sealer: Final = sealer
         self.rekey: Final = Rekey(core, ShamirRoot.of_key, read_set)
         self.telemetry: Final = telemetry or Telemetry()

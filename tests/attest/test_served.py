@@ -1,0 +1,172 @@
+"""Evidence as a real server shows it, over TLS, from a TPM of software."""
+
+import datetime as dt
+import json
+import secrets
+import threading
+
+import pytest
+
+from adyton.attest.verifier import authenticate, check_binding, parse_policy, verify
+from adyton.errors import AttestationError
+from attest.serving import AttestedServer
+from servers import Server
+
+
+def judged(server, document, key, nonce, policy=None):
+    now = dt.datetime.now(dt.UTC)
+    return verify(
+        document, nonce=bytes.fromhex(nonce), tls_key=key, asked_at=now, now=now,
+        policy=parse_policy(policy or server.policy()),
+    )  # fmt: skip
+
+
+def test_a_real_quote_is_accepted(server):
+    """Of this TPM's key, these PCRs, this nonce, the connection's key; by GET and POST alike."""
+    nonce = secrets.token_hex(32)
+    for more in ({}, {"method": "POST", "body": {"nonce": nonce}}):
+        document, key = server.document(nonce, **more)
+        assert document.log_key.startswith("adyton/")
+        judged(server, document, key, nonce)
+
+
+def test_what_differs_is_refused(server):
+    """Nonce, key of TLS, PCR, attestation key."""
+    nonce = secrets.token_hex(32)
+    document, key = server.document(nonce)
+    cases = [
+        ("nonce", {"nonce": secrets.token_hex(32)}),
+        ("tls-key", {"key": b"x" * 32}),
+        ("pcrs", {"policy": server.policy(pcr16="ab" * 32)}),
+        ("ak", {"policy": server.policy(ak="000b" + "ab" * 32)}),
+    ]
+    for rule, changed in cases:
+        given = {"nonce": nonce, "key": key, "policy": None, **changed}
+        with pytest.raises(AttestationError) as refused:
+            judged(server, document, given["key"], given["nonce"], given["policy"])
+        assert refused.value.rule == rule
+
+
+def test_an_extended_pcr_is_refused(tmp_path, tpm):
+    """Software that measures itself otherwise changes the quote."""
+    with AttestedServer(tmp_path, tpm) as server:
+        policy = server.policy()
+        tpm.extend(16)
+        nonce = secrets.token_hex(32)
+        document, key = server.document(nonce)
+        with pytest.raises(AttestationError) as refused:
+            judged(server, document, key, nonce, policy)
+        assert refused.value.rule == "pcrs"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "nonce=", "nonce=ab", "nonce=zz" + "ab" * 32, "nonce=" + "ab" * 65, "nonce=" + "AB" * 32,
+     "nonce=" + "ab" * 32 + "&x=1", "nonce=" + "ab" * 32 + "&nonce=" + "ab" * 32,
+     "nonce=" + "ab" * 32 + "&tls_key=ab", "nonce=" + "ab" * 32 + "&tls_key=" + "ab" * 32],
+)  # fmt: skip
+def test_bad_requests(server, query):
+    """400, and never evidence for a key that the server does not hold."""
+    status, data, _ = server.ask(query=query)
+    assert (status, b"quote" in data) == (400, False)
+    assert json.loads(data)["type"].endswith(":invalid-input")
+
+
+def test_bad_bodies(server):
+    """Of POST; and a GET takes none."""
+    for body in ({}, {"nonce": 3}, {"nonce": "ab"}, {"nonce": "ab" * 32, "x": 1}, [], None):
+        status, data, _ = server.ask(method="POST", body=body)
+        assert status in {400, 415}, data
+    assert server.ask(method="PUT", body={})[0] == 405
+
+
+def test_after_a_change_of_certificates(tmp_path, tpm):
+    """New connections show the new key in TLS and in evidence; old ones can name theirs."""
+    with AttestedServer(tmp_path, tpm, drain="1h") as server:
+        first, first_key = server.document()
+        assert first.tls_key == first_key
+        kept = server.connect()
+        kept.connect()
+        server.put("second")
+        server.until("second")
+        second, second_key = server.document()
+        assert second.tls_key == second_key != first_key
+        query = f"nonce={'ab' * 32}&tls_key={first_key.hex()}"
+        kept.request("GET", f"/v1/adyton/attestation?{query}")
+        answer = kept.getresponse()
+        assert answer.status == 200
+        assert first_key != second_key
+        from adyton.evidence import parse_document
+
+        old = parse_document(answer.read())
+        assert old.tls_key == first_key
+        now = dt.datetime.now(dt.UTC)
+        check_binding(authenticate("tpm", old.evidence, now), old.binding)
+        kept.close()
+
+
+def test_a_sealed_server_shows_evidence(tmp_path, tpm):
+    """Before shares are entered; it names no log."""
+    (tmp_path / "t").mkdir()
+    env = {
+        "ADYTON_ATTESTATION_PLATFORM": "tpm", "ADYTON_ATTESTATION_TCTI": tpm.tcti,
+        "ADYTON_ATTESTATION_PCRS": "sha256:0+7",
+    }  # fmt: skip
+    server = Server(
+        "serve", "--store", tmp_path / "s.db", "--root", "shamir:2/3", env=env, sealed=True
+    )
+    try:
+        status, _, found = server.raw("GET", f"/v1/adyton/attestation?nonce={'ab' * 32}")
+        assert (status, found["platform"], found["log_key"]) == (200, "tpm", "")
+        assert found["tls_key"] == ""  # plain HTTP: bound to no connection
+        status, headers, found = server.raw("GET", "/v1/adyton/attestation?nonce=ab")
+        assert status == 400
+        assert headers["x-request-id"] == found["request_id"]
+    finally:
+        server.stop()
+
+
+def test_a_server_without_evidence():
+    """404 of its own kind; a TPM that is away is a 503, and the server serves on."""
+    server = Server("serve", "--dev")
+    try:
+        status, _, found = server.raw("GET", f"/v1/adyton/attestation?nonce={'ab' * 32}")
+        assert (status, found["type"]) == (404, "urn:adyton:error:attestation-error")
+    finally:
+        server.stop()
+
+
+def test_a_tpm_that_goes_away(tmp_path, tpm):
+    """It is told, and found again."""
+    from rootpeers import SoftTpm
+
+    (tmp_path / "server").mkdir()
+    own = SoftTpm(tmp_path / "tpm")
+    try:
+        with AttestedServer(tmp_path / "server", own) as server:
+            before = server.claims().facts["ak"]
+            own.stop()
+            status, data, _ = server.ask()
+            assert status == 503
+            assert json.loads(data)["type"].endswith(":evidence-unavailable")
+            own.start()
+            assert server.claims().facts["ak"] == before
+    finally:
+        own.stop()
+
+
+def test_many_who_ask_at_once(server):
+    """Quotes are made one by one; whoever is too many is told to come again, and nobody else."""
+    statuses = []
+
+    def ask():
+        for _ in range(3):
+            statuses.append(server.ask(secrets.token_hex(32))[0])
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 429}
+    assert statuses.count(200) >= 12
