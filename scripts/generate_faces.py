@@ -66,6 +66,7 @@ HOUSES: Final = (
         {
             "aio_access": "sync_access",
             "aio_areas": "sync_areas",
+            "aio_attesting": "attesting",
             "aio_base": "sync_base",
             "aio_connection": "connection",
             "aio_links": "sync_links",
@@ -91,7 +92,9 @@ _NAMES: Final = {
     "AsyncClient": "Client",
     "AsyncUserClient": "UserClient",
     "AsyncClientFace": "ClientFace",
+    "AsyncAttesting": "Attesting",
     "AsyncConnection": "Connection",
+    "AsyncLock": "Lock",
     "AsyncSessions": "Sessions",
     "AsyncTokens": "Tokens",
     "AsyncPolicies": "Policies",
@@ -143,9 +146,8 @@ def make_sync(source: str, house: House) -> str:
     text = text.replace("async with", "with").replace("async for", "for")
     text = text.replace("any number of tasks", "any thread")
     text = text.replace("for asynchronous callers", "for synchronous callers")
-    text = re.sub(
-        r"\n\n``(?:sync|connection)\.py`` beside.*?\.\n(?=\n|\"\"\")", "\n", text, flags=re.DOTALL
-    )
+    twin = r"\n\n``(?:sync|attesting|connection)\.py`` beside.*?\.\n(?=\n|\"\"\")"
+    text = re.sub(twin, "\n", text, flags=re.DOTALL)
     return _HEADER + text
 
 

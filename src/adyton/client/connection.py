@@ -12,17 +12,21 @@ from typing import Final
 import httpx
 
 from adyton.client.answers import Answer, failure_of
+from adyton.client.attesting import Attesting, passing
+from adyton.client.pinning import unattested
 from adyton.client.requests import Call
 from adyton.client.retry import Failure, Retries
 from adyton.client.settings import Settings, Token
 from adyton.client.transports import HTTPTransport
-from adyton.errors import ServerUnavailable
+from adyton.errors import AdytonError, AttestationError, ServerUnavailable
 from adyton.outbound import untrusted
 
 _PATIENCE_SECONDS: Final = 3600.0
 "How long an operation over a whole store may take to answer."
 _DRIP: Final = 10
 "An answer may take this many times the timeout: a drip of bytes must end too."
+_FORMER: Final = 2
+"Transports to former keys that are kept for requests under way."
 _HINT: Final = "Check its address and that it runs."
 
 
@@ -36,11 +40,32 @@ class Connection:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._retries = Retries(settings.retries, settings.retry_seconds)
-        self._transport = HTTPTransport(verify=settings.tls or False, trust_env=False)
+        self._attesting: Attesting | None = None
+        if settings.policy is not None:
+            self._attesting = Attesting(settings, settings.policy)
+        self._transport = self._make_transport()
+        self._former: list[HTTPTransport] = []
+
+    def _make_transport(self) -> HTTPTransport:
+        return HTTPTransport(verify=self._settings.tls or False, trust_env=False)
 
     def close(self) -> None:
         """Close all connections. May be called again."""
-        self._transport.close()
+        for each in (self._transport, *self._former):
+            each.close()
+
+    def attest(self) -> None:
+        """Have the server attested, if a policy asks for that and it is due.
+
+        Raises:
+            AttestationError: The policy refuses it.
+            ServerUnavailable: It can't be asked now.
+        """
+        if self._attesting is not None and self._attesting.ensure():
+            self._former.append(self._transport)
+            self._transport = self._make_transport()
+            if len(self._former) > _FORMER:
+                self._former.pop(0).close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -66,6 +91,13 @@ class Connection:
             attempt += 1
 
     def _once(self, call: Call, token: Token) -> Answer | Failure:
+        try:
+            self.attest()
+        except AdytonError as error:
+            return Failure(error, unsent=passing(error), passing=False)
+        return self._send(call, token)
+
+    def _send(self, call: Call, token: Token) -> Answer | Failure:
         settings = self._settings
         patience = _PATIENCE_SECONDS if call.patient else settings.timeout
         request = httpx.Request(
@@ -82,6 +114,9 @@ class Connection:
             finally:
                 response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if self._attesting is not None and unattested(error):
+                self._attesting.pins.expire()
+                return Failure(_another_key(), unsent=True)
             return Failure(_unreachable(untrusted=untrusted(error)), unsent=True)
         except httpx.PoolTimeout:
             return Failure(ServerUnavailable("too many requests are under way"), unsent=True)
@@ -105,6 +140,12 @@ class Connection:
                 return _passing("the server answers too slowly")
             body += chunk
         return Answer(response.status_code, response.headers, body)
+
+
+def _another_key() -> AttestationError:
+    return AttestationError(
+        "the server shows another TLS key than was attested", rule="tls-key", hint="Try again."
+    )
 
 
 def _passing(text: str) -> Failure:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from adyton import durable
+from adyton.attest.verifier.policy import Policy, load_policy
 from adyton.errors import ConfigurationError, InvalidInput
 from adyton.outbound import checked_address, header_text, tls_context
 
@@ -48,6 +49,8 @@ class Settings:
         retries: How often a request is sent again after a passing failure.
         retry_seconds: Most seconds that all attempts of a request may take together.
         max_answer_bytes: Largest answer that is taken.
+        policy: Which evidence the server must show before anything is sent to it; None for none.
+        asking_tls: As ``tls``, for asking for evidence.
     """
 
     base: str
@@ -58,6 +61,8 @@ class Settings:
     retries: int = 4
     retry_seconds: float = 60.0
     max_answer_bytes: int = MAX_ANSWER_BYTES
+    policy: Policy | None = None
+    asking_tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         for name in ("timeout", "retry_seconds", "max_answer_bytes"):
@@ -79,27 +84,33 @@ def find(
     retries: int = 4,
     retry_seconds: float = 60.0,
     max_answer_bytes: int = MAX_ANSWER_BYTES,
+    attestation: str | Path | Policy | None = None,
 ) -> Settings:
     """What was given; what was not from the environment; the token at last from its file.
 
     Raises:
         InvalidInput: The address, token or a number can't be used.
         ConfigurationError: No server is named, or a file can't be read.
+        InvalidDocument: The policy is none.
     """
     address = addr or os.environ.get(ENV_ADDR, "")
     if not address:
         raise ConfigurationError("no server is named", hint=f"Give an address, or set {ENV_ADDR}.")
     base = checked_address(address, allow_http=allow_http)
     text = token if token is not None else os.environ.get(ENV_TOKEN) or read_token_file(base)
+    secure = base.startswith("https:")
+    policy = load_policy(attestation) if isinstance(attestation, str | Path) else attestation
     return Settings(
         base,
         Token(text),
-        _tls(ca, cert) if base.startswith("https:") else None,
+        _tls(ca, cert) if secure else None,
         namespace,
         timeout,
         retries,
         retry_seconds,
         max_answer_bytes,
+        policy,
+        _tls(ca, cert) if secure and policy is not None else None,
     )
 
 

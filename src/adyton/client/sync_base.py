@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from adyton.attest.verifier.policy import Policy
 from adyton.client import settings
 from adyton.client.answers import Answer
 from adyton.client.connection import Connection
@@ -37,8 +38,13 @@ class ClientFace:
         allow_http: Whether plain ``http`` may go to other machines, where whoever is on the way
             reads the token and every secret.
         max_answer_bytes: Largest answer that is taken.
+        attestation: A policy, or the path of its file: the server must show evidence of its code
+            that the policy accepts, before the token or anything else is sent to it, and again
+            after the policy's ``max_age`` and where it shows another key in TLS.
 
     Raises:
+        AttestationError: There is a policy, and the address is one without TLS. Each operation
+            raises it where the policy refuses the server.
         ConfigurationError: No server is named, or a file can't be read.
         InvalidInput: The address or the token can't be used.
     """
@@ -57,6 +63,7 @@ class ClientFace:
         renew: bool = False,
         allow_http: bool = False,
         max_answer_bytes: int = settings.MAX_ANSWER_BYTES,
+        attestation: str | Path | Policy | None = None,
     ) -> None:
         found = settings.find(
             addr,
@@ -69,6 +76,7 @@ class ClientFace:
             retries=retries,
             retry_seconds=retry_seconds,
             max_answer_bytes=max_answer_bytes,
+            attestation=attestation,
         )
         self._connection = Connection(found)
         self._base = found.base
@@ -80,6 +88,17 @@ class ClientFace:
     def address(self) -> str:
         """The server's address."""
         return self._base
+
+    def attest(self) -> None:
+        """Have the server attested now, instead of with the first request, if there is a policy.
+
+        Raises:
+            AttestationError: The policy refuses it.
+            ServerUnavailable: It can't be asked now.
+        """
+        if self._closed:
+            raise StoreClosed("the client has been closed")
+        self._connection.attest()
 
     def close(self) -> None:
         """Close all connections; the token lives on. May be called again."""

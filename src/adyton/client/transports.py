@@ -1,12 +1,15 @@
 """The transports of both faces; that of tasks refuses to be carried into another event loop."""
 
 import asyncio
+import threading
 
 import httpx
 
 from adyton.errors import ConfigurationError
 
 HTTPTransport = httpx.HTTPTransport
+Lock = threading.Lock
+AsyncLock = asyncio.Lock
 
 
 class AsyncHTTPTransport(httpx.AsyncHTTPTransport):
