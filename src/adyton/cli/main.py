@@ -13,6 +13,7 @@ code meaning
 7    integrity or audit: what is stored, or a proof, is not what was written
 8    the root of trust: wrong, locked or away; a server that is sealed
 9    a server that can't be reached, is busy or still at it, or fails
+10   attestation: evidence of a server's code is missing, wrong or not accepted
 ==== =====================================================================
 
 ``adyton run`` ends with the exit code of the program it ran.
@@ -28,6 +29,7 @@ import typer
 
 from adyton import errors
 from adyton.cli import (
+    attest,
     audit,
     config,
     doctor,
@@ -61,6 +63,7 @@ EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
     (errors.IntegrityError, 7),
     (errors.AuditError, 7),
     (errors.RootError, 8),
+    (errors.AttestationError, 10),
     (errors.RequestPending, 9),
     (errors.ServerUnavailable, 9),
 )
@@ -168,6 +171,7 @@ transfer.register(app)
 running.register(app)
 serve.register(app)
 login.register(app)
+app.add_typer(attest.app, name="attest", help="Evidence of a server's code: show, verify.")
 app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove, archive.")
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
 app.add_typer(links.app, name="link", help="One-time links, for people without an account.")

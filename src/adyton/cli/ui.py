@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import AdytonError, InvalidInput
+from adyton.errors import AdytonError, AttestationError, InvalidInput
 from adyton.values import Progress as Step
 
 _WIDE: Final = 4_000
@@ -119,6 +119,8 @@ class Ui:
         """Tell an error and the next step."""
         if self.json:
             body = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+            if isinstance(error, AttestationError):
+                body["rule"] = error.rule
             sys.stderr.write(msgspec.json.encode({**body, "exit_code": code}).decode() + "\n")
             return
         self._err.print(Text.assemble(("error: ", "bold red"), error.message))

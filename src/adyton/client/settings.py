@@ -14,6 +14,7 @@ from adyton.outbound import checked_address, header_text, tls_context
 ENV_ADDR: Final = "ADYTON_ADDR"
 ENV_TOKEN: Final = "ADYTON_TOKEN"  # noqa: S105 - the name of a variable
 ENV_CACERT: Final = "ADYTON_CACERT"
+ENV_POLICY: Final = "ADYTON_ATTEST"
 ENV_CLIENT_CERT: Final = "ADYTON_CLIENT_CERT"
 ENV_CLIENT_KEY: Final = "ADYTON_CLIENT_KEY"
 
@@ -99,6 +100,8 @@ def find(
     base = checked_address(address, allow_http=allow_http)
     text = token if token is not None else os.environ.get(ENV_TOKEN) or read_token_file(base)
     secure = base.startswith("https:")
+    if attestation is None:
+        attestation = os.environ.get(ENV_POLICY) or None
     policy = load_policy(attestation) if isinstance(attestation, str | Path) else attestation
     return Settings(
         base,

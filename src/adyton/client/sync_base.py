@@ -38,9 +38,10 @@ class ClientFace:
         allow_http: Whether plain ``http`` may go to other machines, where whoever is on the way
             reads the token and every secret.
         max_answer_bytes: Largest answer that is taken.
-        attestation: A policy, or the path of its file: the server must show evidence of its code
-            that the policy accepts, before the token or anything else is sent to it, and again
-            after the policy's ``max_age`` and where it shows another key in TLS.
+        attestation: A policy, or the path of its file; by default what ``ADYTON_ATTEST`` names.
+            The server must show evidence of its code that the policy accepts, before the token
+            or anything else is sent to it, and again after the policy's ``max_age`` and where it
+            shows another key in TLS.
 
     Raises:
         AttestationError: There is a policy, and the address is one without TLS. Each operation
