@@ -46,6 +46,7 @@ HOUSES: Final = (
             "aio_base": "sync_base",
             "aio_links": "sync_links",
             "aio_rooms": "sync_rooms",
+            "aio_roots": "sync_roots",
         },
         """
     def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
@@ -70,6 +71,7 @@ HOUSES: Final = (
             "aio_base": "sync_base",
             "aio_connection": "connection",
             "aio_links": "sync_links",
+            "aio_roots": "sync_roots",
             "aio_seal": "sync_seal",
         },
         """
@@ -99,6 +101,7 @@ _NAMES: Final = {
     "AsyncTokens": "Tokens",
     "AsyncPolicies": "Policies",
     "AsyncSealing": "Sealing",
+    "AsyncRoots": "Roots",
     "AsyncHTTPTransport": "HTTPTransport",
     "handle_async_request": "handle_request",
     "aiter_raw": "iter_raw",

@@ -54,6 +54,10 @@ class Action(enum.StrEnum):
     STORE_SEAL = "store.seal"
     STORE_UNSEAL = "store.unseal"
     ROOT_REKEY = "root.rekey"
+    ROOT_SHOW = "root.show"
+    ROOT_ADD = "root.add"
+    ROOT_TEST = "root.test"
+    ROOT_REMOVE = "root.remove"
     SECRET_GET = "secret.get"  # noqa: S105 - an action's name
     SECRET_SET = "secret.set"  # noqa: S105 - idem
     SECRET_DELETE = "secret.delete"  # noqa: S105 - idem

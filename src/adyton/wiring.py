@@ -1,5 +1,6 @@
 """Puts the rooms together. The only module that knows every one of them."""
 
+import contextlib
 import dataclasses
 import getpass
 import os
@@ -7,19 +8,19 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.crypto.shares import ShareSet
+from adyton.crypto.shares import Share, ShareSet
 from adyton.errors import ConfigurationError, StoreExists
 from adyton.model import Caller
 from adyton.ports import RootOfTrust, Sink, Storage
-from adyton.roots import open_root
-from adyton.roots.shamir import set_of
+from adyton.roots import ShamirRoot, open_root
+from adyton.roots.shamir import numbers_of, set_of
 from adyton.service import opening
 from adyton.service.commit import CommitMode
 from adyton.service.core import Core
@@ -240,6 +241,41 @@ def make_store(options: Options, root: RootOfTrust) -> Opened:
             Path(name).unlink(missing_ok=True)
     made = dataclasses.replace(options, root=root, create=True, must_create=True, pending=True)
     return open_store(made)
+
+
+def new_root(uri: str, ask: Ask | None) -> tuple[RootOfTrust, list[Share]]:
+    """A root that is to open a store, made if it is missing; with shares, those to hand out.
+
+    Raises:
+        ConfigurationError: The URI is wrong, or nobody can be asked.
+        RootError: The root is missing, refuses or does not answer.
+    """
+    scheme, _, rest = uri.partition(":")
+    if scheme != "shamir":
+        return open_root(uri, create=True, ask=ask), []
+    numbers = numbers_of(rest)
+    if numbers is None:
+        raise ConfigurationError("how many shares are wanted?", hint="Write shamir:3/5.")
+    return ShamirRoot.create(*numbers)
+
+
+@contextlib.contextmanager
+def opened_roots(
+    roots: Sequence[str | RootOfTrust], ask: Ask | None
+) -> Iterator[list[RootOfTrust]]:
+    """Open roots for a while; those that were given as URIs are closed at the end.
+
+    Raises:
+        ConfigurationError: A URI is wrong, or nobody can be asked.
+        RootError: A root is missing, refuses or does not answer.
+    """
+    with contextlib.ExitStack() as stack:
+        found = []
+        for root in roots:
+            found.append(open_root(root, ask=ask))
+            if isinstance(root, str):
+                stack.callback(found[-1].close)
+        yield found
 
 
 def settle(opened: Opened) -> None:

@@ -51,6 +51,11 @@ NEEDED = {
     "list_keys": ("adyton/keys", "read+sudo", "keys", None),
     "rotate_keys": ("adyton/keys/rotate", "update+sudo", "keys/rotate", {"user": "nobody"}),
     "rewrap_keys": ("adyton/keys/rewrap", "update+sudo", "keys/rewrap", {"user": "nobody"}),
+    "list_roots": ("adyton/roots", "read+sudo", "roots", None),
+    "add_root": ("adyton/roots", "update+sudo", "roots", {"uri": "keyfile:"}),
+    "migrate_root": ("adyton/roots/migrate", "update+sudo", "roots/migrate", {"uri": "keyfile:"}),
+    "test_roots": ("adyton/roots/test", "update+sudo", "roots/test", {"uri": "keyfile:"}),
+    "remove_root": ("adyton/roots/0", "delete+sudo", "roots/0", None),
     "store_health": ("adyton/health/store", "read+sudo", "health/store", None),
 }  # fmt: skip
 ROUTES = {route.operation: route for route in TABLE.routes}
@@ -92,8 +97,8 @@ def test_the_least_right_is_enough_and_all_others_are_not(server, operation):
     assert status in {200, 204} or (status, kind(found)) in {
         (404, "user-not-found"), (404, "secret-not-found"), (400, "invalid-input"),
     }  # fmt: skip
-    if status == 400:  # there is no record 0 of this user
-        assert operation == "prove_record"
+    if status == 400:  # there is no record 0 of this user, no root of that name, and but one
+        assert operation == "prove_record" or operation.endswith(("_root", "_roots"))
 
 
 @pytest.mark.parametrize("operation", [n for n, r in ROUTES.items() if r.place == "store"])

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from adyton.cli.state import state
 from adyton.cli.ui import ago
+from adyton.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -46,11 +47,27 @@ def rotate(
     master: Annotated[
         bool, typer.Option("--master", help="The master key, instead of users' keys.")
     ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also",
+            help="With --master: a root of the store that did not open it now; may be repeated.",
+        ),
+    ] = None,
+    drop_absent: Annotated[
+        bool,
+        typer.Option("--drop-absent", help="With --master: drop roots that are not at hand."),
+    ] = False,
 ) -> None:
     """Make a new current key: for --user, for all users, or the master key."""
     at = state()
+    if (also or drop_absent) and not master:
+        raise InvalidInput("--also and --drop-absent are about the master key", hint="See --help.")
+    user = None if master else at.user
     with at.open() as store, at.ui.watcher() as watch:
-        count = store.keys.rotate(None if master else at.user, master=master, watch=watch)
+        count = store.keys.rotate(
+            user, master=master, roots=also or (), drop_absent=drop_absent, watch=watch
+        )
     if at.ui.json:
         at.ui.document({"master_version": count} if master else {"rotated": count})
     elif master:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adyton.cli import measured
+from adyton.cli import measured, roots
 from adyton.cli.handing import SharesDir, check_folder, hand_out
 from adyton.cli.state import State, read_shares, state
-from adyton.errors import ConfigurationError, InvalidInput, StoreNotFound
+from adyton.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:
     from adyton.client import Client
@@ -28,33 +28,10 @@ Numbers = Annotated[
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
     measured.register(app)
+    roots.register(app)
     parent.add_typer(app, name="root", help="The root of trust, and its shares.")
     parent.command(name="unseal")(unseal)
     parent.command(name="seal")(seal)
-
-
-@app.command(name="show")
-def show() -> None:
-    """Show what opens the store: the kind of root, and how many shares are needed."""
-    at = state()
-    if at.addr:
-        with at.client(token="") as client:
-            found = client.status()
-        rows = [(found.root, str(found.shares or "-"), "-")]
-    else:
-        from adyton.wiring import look  # noqa: PLC0415 - loaded on use
-
-        known = look(at.options("cli"))
-        if not known.exists:
-            raise StoreNotFound("there is no store at that path", hint="Make one: adyton init.")
-        rows = [(kind, "-", "-") for kind in dict.fromkeys(known.kinds) if kind != "shamir"]
-        rows += [("shamir", str(each.threshold), str(each.total)) for each in known.sets]
-    if at.ui.json:
-        at.ui.document([dict(zip(("kind", "needed", "shares"), row, strict=True)) for row in rows])
-        return
-    at.ui.table(("ROOT", "NEEDED", "SHARES"), rows, "no root")
-    if sum(kind == "shamir" for kind, _, _ in rows) > 1:
-        at.ui.note("the older shares end when the newest have opened the store once")
 
 
 @app.command(name="rekey")

@@ -161,12 +161,21 @@ class State:
 
     def ask(self, prompt: str) -> "SecretBytes":
         """Ask a person for the root's secret; shares are taken from files first."""
-        if self.root_uri().startswith("shamir:"):
-            if self._shares is None:
-                self._shares = [share for path in self.share_files for share in read_shares(path)]
-            if self._shares:
-                return self._shares.pop(0)
-        return self.ui.ask_secret(prompt)
+        return self.asking(self.root_uri())(prompt)
+
+    def asking(self, uri: str) -> "Ask":
+        """Asks a person for what a root needs; shares are taken from files first."""
+
+        def ask(prompt: str) -> "SecretBytes":
+            if uri.startswith("shamir:"):
+                if self._shares is None:
+                    files = self.share_files
+                    self._shares = [share for path in files for share in read_shares(path)]
+                if self._shares:
+                    return self._shares.pop(0)
+            return self.ui.ask_secret(prompt)
+
+        return ask
 
 
 _state: ContextVar[State] = ContextVar("state")

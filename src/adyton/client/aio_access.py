@@ -6,6 +6,7 @@ from urllib.parse import quote
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
 from adyton.client.aio_links import AsyncLinks
+from adyton.client.aio_roots import AsyncRoots
 from adyton.client.aio_seal import AsyncSealing
 from adyton.client.payloads import MAX_PAGE
 from adyton.client.requests import given, once, query, read
@@ -198,6 +199,11 @@ class AsyncSessions(AsyncClientFace):
     def policies(self) -> AsyncPolicies:
         """Policies of the client's namespace."""
         return AsyncPolicies(self)
+
+    @property
+    def roots(self) -> AsyncRoots:
+        """The roots of trust that open the server's store."""
+        return AsyncRoots(self)
 
     @property
     def sealing(self) -> AsyncSealing:

@@ -17,8 +17,8 @@ from adyton.errors import (
     InvalidInput,
     LimitExceeded,
     RequestPending,
-    RootError,
     RootLocked,
+    RootUnavailable,
     SecretNotFound,
     ServerUnavailable,
     StoreError,
@@ -165,9 +165,10 @@ def _tree(kind: type[AdytonError]) -> Iterator[type[AdytonError]]:
 _KINDS: Final[dict[str, type[Any]]] = {
     slug(kind): kind for kind in _tree(AdytonError) if kind.__module__ == AdytonError.__module__
 } | {
+    "root-locked": RootLocked,
     "sealed": RootLocked,
     "storage-unavailable": StoreError,
-    "root-unavailable": RootError,
+    "root-unavailable": RootUnavailable,
     "payload-too-large": ValueTooLarge,
     # Servers and clients of versions that don't fit, and what passes.
     "no-such-route": ServerUnavailable,

@@ -12,6 +12,7 @@ import msgspec
 from adyton.client.answers import Answer, strange
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.model import SecretMetadata, State, VersionInfo, to_us
+from adyton.rootvalues import RootAdded, RootInfo, RootTested
 from adyton.values import (
     Health,
     ImportReport,
@@ -181,6 +182,46 @@ class WireKey(msgspec.Struct):
     def public(self) -> KeyInfo:
         """The public value."""
         return KeyInfo(*msgspec.structs.astuple(self))
+
+
+class WireRoot(msgspec.Struct):
+    """One root of trust."""
+
+    slot: int
+    kind: str
+    described: dict[str, str]
+    opened: bool
+    at_hand: bool
+    added_at: Time | None
+    tested_at: Time | None
+
+    def public(self) -> RootInfo:
+        """The public value."""
+        return RootInfo(*msgspec.structs.astuple(self))
+
+
+class WireRootAdded(msgspec.Struct):
+    """A root that was added."""
+
+    slot: int
+    shares: list[str]
+    removed: int | None
+
+    def public(self) -> RootAdded:
+        """The public value."""
+        return RootAdded(self.slot, tuple(self.shares), self.removed)
+
+
+class WireRootTested(msgspec.Struct):
+    """A root that opened the master key."""
+
+    slot: int
+    kind: str
+    seconds: float
+
+    def public(self) -> RootTested:
+        """The public value."""
+        return RootTested(self.slot, self.kind, self.seconds)
 
 
 class WireUser(msgspec.Struct):

@@ -12,6 +12,7 @@ from adyton.client.shapes import Page, WireHealth, WireUser
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
 from adyton.client.sync_links import Links
+from adyton.client.sync_roots import Roots
 from adyton.client.sync_seal import Sealing
 from adyton.client.vault_shapes import (
     AuthAnswer,
@@ -199,6 +200,11 @@ class Sessions(ClientFace):
     def policies(self) -> Policies:
         """Policies of the client's namespace."""
         return Policies(self)
+
+    @property
+    def roots(self) -> Roots:
+        """The roots of trust that open the server's store."""
+        return Roots(self)
 
     @property
     def sealing(self) -> Sealing:

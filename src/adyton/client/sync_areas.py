@@ -35,9 +35,22 @@ class Keys:
         return [key.public() for key in answer.parse(Items[WireKey]).items]
 
     def rotate(
-        self, user: UserId | None = None, *, master: bool = False, watch: Watch = no_watch
+        self,
+        user: UserId | None = None,
+        *,
+        master: bool = False,
+        roots: Sequence[str] = (),
+        drop_absent: bool = False,
+        watch: Watch = no_watch,
     ) -> int:
         """Make a new current key for one user, or for all; with ``master``, a new master key.
+
+        Args:
+            user: One user, or None for all.
+            master: The master key instead.
+            roots: URIs of roots of the store that are at hand for the new master key alone.
+            drop_absent: Whether roots that are not at hand cease to open the store.
+            watch: Not told of progress: the server tells only of the end.
 
         Returns:
             How many user keys were rotated, or the new version of the master key.
@@ -46,7 +59,12 @@ class Keys:
             UserNotFound: The user has no namespace.
             ServerUnavailable: The answer did not come; look at :meth:`list` before trying again.
         """
-        body = given(user=None if user is None else user_id(user), master=master or None)
+        body = given(
+            user=None if user is None else user_id(user),
+            master=master or None,
+            roots=[{"uri": uri} for uri in roots] or None,
+            drop_absent=drop_absent or None,
+        )
         answer = self._client._call(write("adyton/keys/rotate", body, patient=True))
         found = answer.parse(Rotated)
         return (found.master_version if master else found.rotated) or 0

@@ -8,6 +8,7 @@ from adyton.model import UserId
 from adyton.service.auditlog import AuditLog
 from adyton.service.keyadmin import KeyAdmin
 from adyton.values import ArchiveReport, KeyInfo, RewrapReport, VerifyReport, Watch, no_watch
+from adyton.wiring import opened_roots
 
 KeyInfos = list[KeyInfo]
 
@@ -27,22 +28,40 @@ class AsyncKeys:
         return await self._store._run(self._admin.list_keys(self._store._caller))
 
     async def rotate(
-        self, user: UserId | None = None, *, master: bool = False, watch: Watch = no_watch
+        self,
+        user: UserId | None = None,
+        *,
+        master: bool = False,
+        roots: Sequence[str] = (),
+        drop_absent: bool = False,
+        watch: Watch = no_watch,
     ) -> int:
         """Make a new current key for one user, or for all; with ``master``, a new master key.
 
         Older keys go on to open what they wrap until :meth:`rewrap`, or the background, has
         moved it over.
 
+        Args:
+            user: One user, or None for all.
+            master: The master key instead.
+            roots: URIs of roots of the store that are at hand for the new master key alone.
+            drop_absent: Whether roots that are not at hand cease to open the store.
+            watch: Told of progress.
+
         Returns:
             How many user keys were rotated, or the new version of the master key.
 
         Raises:
             UserNotFound: The user has no namespace.
+            RootUnavailable: A root is not at hand, or does not answer.
         """
         store = self._store
         if master:
-            return await store._run(self._admin.rotate_master(store._caller, watch=watch))
+            with opened_roots(roots, store._opened.options.ask) as opened:
+                work = self._admin.rotate_master(
+                    store._caller, roots=opened, drop_absent=drop_absent, watch=watch
+                )
+                return await store._run(work)
         return await store._run(self._admin.rotate(store._caller, user, watch=watch))
 
     async def rewrap(

@@ -3,6 +3,7 @@
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace
 from adyton.library.aio_links import AsyncLinks
+from adyton.library.aio_roots import AsyncRoots
 from adyton.model import Caller
 from adyton.wiring import Opened
 
@@ -14,6 +15,7 @@ class AsyncRooms(AsyncFace):
         keys: Rotation and re-wrapping of keys.
         audit: The audit log.
         links: One-time links.
+        roots: The roots of trust that open it.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -21,3 +23,4 @@ class AsyncRooms(AsyncFace):
         self.keys = AsyncKeys(self)
         self.audit = AsyncAudit(self)
         self.links = AsyncLinks(self)
+        self.roots = AsyncRoots(self)

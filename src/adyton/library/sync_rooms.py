@@ -4,6 +4,7 @@
 from adyton.library.sync_areas import Audit, Keys
 from adyton.library.sync_base import Face
 from adyton.library.sync_links import Links
+from adyton.library.sync_roots import Roots
 from adyton.model import Caller
 from adyton.wiring import Opened
 
@@ -15,6 +16,7 @@ class Rooms(Face):
         keys: Rotation and re-wrapping of keys.
         audit: The audit log.
         links: One-time links.
+        roots: The roots of trust that open it.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -22,3 +24,4 @@ class Rooms(Face):
         self.keys = Keys(self)
         self.audit = Audit(self)
         self.links = Links(self)
+        self.roots = Roots(self)

@@ -18,6 +18,7 @@ from adyton.errors import (
     QuotaExceeded,
     RequestPending,
     RootError,
+    RootLocked,
     SecretNotFound,
     ServerUnavailable,
     StorageFull,
@@ -66,6 +67,7 @@ PROBLEMS: Final[tuple[tuple[type[AdytonError], Problem], ...]] = (
     (AttestationError, Problem(404, "attestation-error", "No evidence")),
     (ServerUnavailable, Problem(503, "evidence-unavailable", "Evidence unavailable")),
     (StoreError, Problem(503, "storage-unavailable", "Storage unavailable")),
+    (RootLocked, Problem(503, "root-locked", "Root of trust refuses")),
     (RootError, Problem(503, "root-unavailable", "Root of trust unavailable")),
     (IntegrityError, Problem(500, "integrity-error", "Integrity error")),
 )

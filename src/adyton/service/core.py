@@ -1,6 +1,6 @@
 """What every operation of the service shares: identity, keys, reading and recording."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, TypeVar
@@ -21,7 +21,7 @@ from adyton.service.keyring import Keyring
 from adyton.service.limits import DAY_US, Limits
 from adyton.service.namelists import NameLists
 from adyton.service.secretmeta import OpenedCache, not_found
-from adyton.service.ticket import Work
+from adyton.service.ticket import Work, run_now
 from adyton.service.userkeys import UserKeys
 
 T = TypeVar("T")
@@ -44,7 +44,8 @@ class Core:
         commit: The only writer.
         journal: Seals and opens audit records.
         limits: Limits and intervals.
-        slots: What wraps the master key, by the slot that it wraps it in.
+        slots: What wraps the master key and is at hand, by the slot that it wraps it in.
+        opened_by: The slot whose root opened the store, or took that one's place.
         opened: Metadata that was opened lately.
         names: Lists of names that were made lately.
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
@@ -69,6 +70,7 @@ class Core:
         self.clock = clock
         self.limits = limits
         self.slots = slots
+        self.opened_by = max(slots)
         self.opened = OpenedCache()
         self.names = NameLists(storage)
         ring.forgotten = self._forget
@@ -80,6 +82,33 @@ class Core:
     def roots(self) -> list[RootOfTrust]:
         """What wraps the master key, by age."""
         return [self.slots[slot] for slot in sorted(self.slots)]
+
+    @property
+    def root(self) -> RootOfTrust:
+        """The root that opened the store, or took that one's place."""
+        return self.slots[self.opened_by]
+
+    def take_root(self, slot: int, root: RootOfTrust) -> None:
+        """Have a root at hand from now on; it is closed with the store."""
+        replaced = self.slots.get(slot)
+        self.slots = {**self.slots, slot: root}
+        if replaced is not None and replaced is not root:
+            replaced.close()
+
+    def drop_roots(self, gone: Collection[int]) -> None:
+        """Let go of the roots of slots that are no more; another one takes the opener's place."""
+        dropped = [root for slot, root in self.slots.items() if slot in gone]
+        left = {slot: root for slot, root in self.slots.items() if slot not in gone}
+        if self.opened_by in gone and left:
+            self.opened_by = max(left)
+        self.slots = left
+        for root in dropped:
+            root.close()
+
+    def erase_old_pages(self) -> None:
+        """Let what a transaction has destroyed leave the disk now, where that works."""
+        with suppress(AdytonError):  # it is durable; old pages go with a later checkpoint
+            run_now(self.storage.compact())
 
     def _forget(self) -> None:
         self.opened.clear()

@@ -6,15 +6,15 @@ them. A job's position is written in the same transaction as its batch: after a 
 on where it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
 import msgspec
 
-from adyton.errors import AdytonError, IntegrityError, RootUnavailable, UserNotFound
+from adyton.errors import IntegrityError, RootUnavailable, UserNotFound
 from adyton.model import Action, Caller, UserId, from_us
-from adyton.ports import Rows
+from adyton.ports import RootOfTrust, Rows
 from adyton.service import keychange
 from adyton.service.commit import Scope
 from adyton.service.core import Core
@@ -22,7 +22,8 @@ from adyton.service.deep import DeepPosition, deep_batch
 from adyton.service.journal import Draft
 from adyton.service.keyring import MASTER_WRAPS
 from adyton.service.limits import DAY_US
-from adyton.service.ticket import Work, run_now
+from adyton.service.rootslots import drop_slot, move_notes
+from adyton.service.ticket import Work
 from adyton.service.userkeys import Purpose, UserKeys
 from adyton.values import KeyInfo, Progress, RewrapReport
 
@@ -34,6 +35,16 @@ DEEP_RUN: Final = "deep-run"
 MASTER_WRAP_LIMIT: Final = 2**31
 
 Watcher = Callable[[Progress], None]
+
+
+def _not_at_hand(absent: dict[int, str]) -> RootUnavailable:
+    named = ", ".join(f"{slot} ({kind})" for slot, kind in sorted(absent.items()))
+    return RootUnavailable(
+        f"the store has roots that are not at hand, in slots {named}: a new master key can't be "
+        "wrapped for them, and they would not open the store any more",
+        hint="Name them beside it with --also URI, drop them with --drop-absent, or finish a "
+        "change of shares by opening the store with the newest ones.",
+    )
 
 
 class Position(msgspec.Struct, array_like=True):
@@ -155,26 +166,49 @@ class KeyAdmin:
             done = await rows.job(DEEP_RUN)
         return [user for user in await self._all_users() if done is None or user > done]
 
-    async def rotate_master(self, caller: Caller, *, watch: Watcher = _ignore) -> int:
+    async def rotate_master(
+        self,
+        caller: Caller,
+        *,
+        roots: Sequence[RootOfTrust] = (),
+        drop_absent: bool = False,
+        watch: Watcher = _ignore,
+    ) -> int:
         """Make a new master key, re-wrap all user keys under it, destroy the older ones.
+
+        Args:
+            caller: An operator.
+            roots: Roots of the store that are at hand for this alone; the caller closes them.
+            drop_absent: Whether roots that are not at hand cease to open the store.
+            watch: Told of progress.
 
         Returns:
             The new version.
+
+        Raises:
+            RootUnavailable: A root of the store is not at hand, or does not answer.
+            RootLocked: One of ``roots`` does not open this store.
         """
         core = self._core
         draft = Draft(caller, Action.MASTER_ROTATE)
         async with core.guard(draft):
             core.authorise_operator(caller)
+            async with core.storage.snapshot() as rows:
+                masters = await rows.master_keys()
+            present = {core.ring.open_slot(masters, root)[0]: root for root in roots}
 
         async def work(scope: Scope) -> int:
             ring, tx = core.ring, scope.tx
-            if {row.slot for row in await tx.master_keys()} - set(core.slots):
-                raise RootUnavailable(
-                    "the store has another root, or older shares, that could not open a new "
-                    "master key, as it is not here to wrap it",
-                    hint="Finish the change of shares: open the store by the newest ones.",
-                )
-            new = await ring.new_master(tx, core.slots, scope.now_us)
+            slots = {**present, **core.slots}
+            absent = {row.slot: row.kind for row in await tx.master_keys() if row.slot not in slots}
+            if absent and not drop_absent:
+                raise _not_at_hand(absent)
+            for slot, kind in absent.items():
+                await drop_slot(tx, slot)
+                reason = f"slot {slot}: {kind}, not at hand for a new master key"
+                scope.record(Draft(caller, Action.ROOT_REMOVE, reason=reason))
+            new = await ring.new_master(tx, slots, scope.now_us)
+            await move_notes(tx, ring, new)
             for row in await tx.store_keys():
                 with ring.open_store_key(row) as key:
                     await tx.put_store_key(ring.seal_store_key(row.purpose, key, new))
@@ -437,8 +471,4 @@ class KeyAdmin:
         for forget in core.on_purge:
             forget(keys.user_id)
         core.commit.state.forget_user(keys.user)
-        try:
-            run_now(core.storage.compact())
-        except AdytonError:
-            # The purge is durable; old pages leave the disk with a later checkpoint.
-            return
+        core.erase_old_pages()

@@ -175,7 +175,8 @@ class Keyring:
         masters = await rows.master_keys()
         if not masters:
             raise IntegrityError("the store holds no master key", hint="Restore a backup.")
-        slot = self._open_slot(masters, root)
+        slot, opened = self.open_slot(masters, root)
+        self.masters.update(opened)
         self.master_current = masters[-1].version
         self.master_created_us = masters[-1].created_us
         counted = await rows.setting(MASTER_WRAPS)
@@ -183,8 +184,15 @@ class Keyring:
         await self.load_store_keys(rows)
         return slot
 
-    def _open_slot(self, masters: list[MasterKeyRow], root: RootOfTrust) -> int:
-        """Open all versions of the master key in the slot that the root can open."""
+    def open_slot(
+        self, masters: list[MasterKeyRow], root: RootOfTrust
+    ) -> tuple[int, dict[int, AeadKey]]:
+        """The slot that a root opens, and all versions of the master key in it.
+
+        Raises:
+            RootLocked: It opens none.
+            RootError: It does not answer, or refuses.
+        """
         newest = [row for row in masters if row.version == masters[-1].version]
         newest = [row for row in newest if row.kind == root.kind] or newest
         if isinstance(root, SlotChooser):
@@ -192,18 +200,29 @@ class Keyring:
         refusal: RootLocked | None = None
         for place in newest:
             try:
-                for row in masters:
-                    if row.slot == place.slot:
-                        self.masters[row.version] = self._open_master(row, root)
+                return place.slot, self.open_versions(masters, place.slot, root)
             except RootLocked as error:
                 refusal = refusal or error
-            else:
-                return place.slot
         raise refusal or IntegrityError("the store holds no master key")
 
-    def _open_master(self, row: MasterKeyRow, root: RootOfTrust) -> AeadKey:
-        with root.unwrap(row.wrapped, self.master_context(self.store_id, row.version)) as key:
-            return AeadKey(key)
+    def open_versions(
+        self, masters: list[MasterKeyRow], slot: int, root: RootOfTrust
+    ) -> dict[int, AeadKey]:
+        """All versions of the master key in a slot, opened by its root.
+
+        Raises:
+            RootError: The root refuses or fails.
+            IntegrityError: The slot lacks the newest version.
+        """
+        opened: dict[int, AeadKey] = {}
+        for row in masters:
+            if row.slot == slot:
+                context = self.master_context(self.store_id, row.version)
+                with root.unwrap(row.wrapped, context) as key:
+                    opened[row.version] = AeadKey(key)
+        if not masters or masters[-1].version not in opened:
+            raise IntegrityError(f"slot {slot} does not hold the current master key")
+        return opened
 
     @staticmethod
     async def settle(rows: Rows, roots: Mapping[int, RootOfTrust]) -> None:

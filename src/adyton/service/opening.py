@@ -13,6 +13,7 @@ from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import SYSTEM_USER, Keyring
 from adyton.service.limits import Limits
 from adyton.service.logstate import LogState
+from adyton.service.rootslots import Note, drop_slot, put_note
 from adyton.service.ticket import run_now
 from adyton.service.userkeys import UserKeys
 from adyton.translog import NoteSigner, origin_of, verify_checkpoint
@@ -63,6 +64,7 @@ async def create(
         await tx.put_setting(STORE_ID, store_id)
         await tx.put_setting(PENDING, b"\x01" if pending else b"")
         await ring.create(tx, root, clock.now_us())
+        await put_note(tx, ring, 0, Note(root.describe(), clock.now_us()))
         await tx.commit()
     except BaseException:
         await tx.rollback()
@@ -189,7 +191,7 @@ async def settle(core: Core, caller: Caller) -> None:
         if pending:
             await scope.tx.put_setting(PENDING, b"")
         for slot in older:
-            await scope.tx.delete_master_slot(slot)
+            await drop_slot(scope.tx, slot)
         if older:
             scope.record(Draft(caller, Action.ROOT_REKEY, reason="older shares have ended"))
 

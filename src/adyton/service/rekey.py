@@ -22,6 +22,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.opening import SHARES, older_slots
+from adyton.service.rootslots import Note, drop_slot, put_note
 
 MakeRoot: TypeAlias = Callable[[SecretBytes, ShareSet], RootOfTrust]
 """The open root of a key and its set of shares."""
@@ -345,7 +346,7 @@ class Rekey:
             masters = await tx.master_keys()
             kept = {slot for slot, known in await self._sets(tx) if known == kept_set}
             slot = max(row.slot for row in masters) + 1
-            opened = min(core.slots)
+            opened = core.opened_by
             for row in masters:
                 if row.slot != opened:
                     continue
@@ -355,7 +356,8 @@ class Rekey:
                 await tx.put_master_key(row._replace(slot=slot, root=new.kind, wrapped=wrapped))
             gone = older_slots(await tx.master_keys(), slot) - kept
             for old in gone:
-                await tx.delete_master_slot(old)
+                await drop_slot(tx, old)
+            await put_note(tx, ring, slot, Note(new.describe(), scope.now_us))
             roots = {slot: new} | (dict.fromkeys(kept, keep) if keep is not None else {})
             scope.after_commit(lambda: self._adopt(roots, gone))
             scope.record(
@@ -365,9 +367,9 @@ class Rekey:
         await core.write(Draft(caller, _REKEY), work)
 
     def _adopt(self, roots: dict[int, RootOfTrust], gone: set[int]) -> None:
-        slots = self._core.slots
-        replaced = [slots.get(slot) for slot in roots] + [slots.pop(slot, None) for slot in gone]
-        slots.update(roots)
-        for root in replaced:
-            if root is not None:
-                root.close()
+        core = self._core
+        for slot, root in roots.items():
+            core.take_root(slot, root)
+        if core.root.kind == SHARES:
+            core.opened_by = max(roots)
+        core.drop_roots(gone)

@@ -33,7 +33,7 @@ class Users:
             state = core.commit.state
             found = Health(
                 problems,
-                core.roots[0].describe(),
+                core.root.describe(),
                 state.size,
                 state.checkpoint_size,
                 retired,

@@ -125,6 +125,10 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "The record's index in the log.",
             {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER},
         ),
+        "slot": (
+            "The root's number.",
+            {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER},
+        ),
     }
     return [
         {

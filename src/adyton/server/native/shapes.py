@@ -263,13 +263,6 @@ class ImportBody(Shape, kw_only=True):
     dry_run: bool = False
 
 
-class RotateBody(Shape, kw_only=True):
-    """One user's key, or all users', or the master key."""
-
-    user: User | None = None
-    master: bool = False
-
-
 class RewrapBody(Shape, kw_only=True):
     """One user's keys, or all; deep: values are encrypted anew."""
 

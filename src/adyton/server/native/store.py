@@ -1,15 +1,21 @@
 """Routes of the store as a whole, for its operator, and those that everybody may ask."""
 
+import contextlib
 from typing import Final
 
 from adyton.errors import InvalidInput
 from adyton.model import Action
-from adyton.server.native import rights, shapes
+from adyton.ports import RootOfTrust
+from adyton.roots import open_root
+from adyton.server.native import rights, rootshapes, shapes
 from adyton.server.native.call import ME, Call
 from adyton.server.native.rights import right
+from adyton.server.native.roots import asking, usable
 from adyton.server.native.routes import Reply, Route
 from adyton.service.access.policy import Capability
 from adyton.service.access.spaces import OPERATOR_SPACE
+from adyton.service.core import Core
+from adyton.service.journal import Draft
 from adyton.service.keyadmin import KeyAdmin
 from adyton.service.pages import Pages
 from adyton.service.users import Users
@@ -69,22 +75,37 @@ async def list_keys(call: Call) -> Reply:
 
 async def rotate_keys(call: Call) -> Reply:
     """New current keys."""
-    body = call.body(shapes.RotateBody)
+    body = call.body(rootshapes.RotateBody)
 
     def check() -> None:
         if body.master and body.user is not None:
             raise InvalidInput("the master key is of no user", hint="Leave one of both out.")
+        if (body.roots or body.drop_absent) and not body.master:
+            raise InvalidInput("roots wrap the master key alone", hint="Set master to true.")
 
     await call.checked(check)
     if body.master:
         return await call.write_much(
-            lambda core: KeyAdmin(core).rotate_master(call.caller),
+            lambda core: _rotate_master(core, call, body),
             lambda version: Reply(shapes.RotateShown(rotated=0, master_version=version)),
         )
     return await call.write_much(
         lambda core: KeyAdmin(core).rotate(call.caller, body.user),
         lambda count: Reply(shapes.RotateShown(rotated=count, master_version=None)),
     )
+
+
+async def _rotate_master(core: Core, call: Call, body: rootshapes.RotateBody) -> int:
+    with contextlib.ExitStack() as stack:
+        found: list[RootOfTrust] = []
+        async with core.guard(Draft(call.caller, Action.MASTER_ROTATE)):
+            for named in body.roots:
+                with usable():
+                    found.append(open_root(named.uri, ask=asking(named.secret)))
+                stack.callback(found[-1].close)
+        return await KeyAdmin(core).rotate_master(
+            call.caller, roots=found, drop_absent=body.drop_absent
+        )
 
 
 async def rewrap_keys(call: Call) -> Reply:
@@ -128,7 +149,7 @@ ROUTES: Final = [
     Route(
         "POST", "keys/rotate", "rotate_keys", "Make new current keys.",
         rotate_keys, right(Capability.UPDATE), "update and sudo", "store",
-        Action.KEYS_ROTATE, shapes.RotateShown, body=shapes.RotateBody, once=True,
+        Action.KEYS_ROTATE, shapes.RotateShown, body=rootshapes.RotateBody, once=True,
         errors=(404, 409),
     ),
     Route(

@@ -4,7 +4,17 @@ from functools import cache
 from typing import Final
 
 from adyton.model import Action
-from adyton.server.native import attesting, history, links, rights, secrets, shapes, store, transfer
+from adyton.server.native import (
+    attesting,
+    history,
+    links,
+    rights,
+    roots,
+    secrets,
+    shapes,
+    store,
+    transfer,
+)
 from adyton.server.native.call import Call
 from adyton.server.native.openapi import description
 from adyton.server.native.routes import Reply, Route, Table
@@ -30,6 +40,7 @@ TABLE: Final = Table(
         ),
         *attesting.ROUTES,
         *store.ROUTES,
+        *roots.ROUTES,
         *history.ROUTES,
         *secrets.ROUTES,
         *transfer.ROUTES,

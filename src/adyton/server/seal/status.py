@@ -53,7 +53,7 @@ class SealStatus(NamedTuple):
 
 def status_of_open(core: Core) -> SealStatus:
     """The state of a server whose store is open."""
-    root = core.roots[-1]
+    root = core.root
     known = root.describe()
     threshold, total = int(known.get("threshold", "0")), int(known.get("shares", "0"))
     return SealStatus(
