@@ -5,6 +5,7 @@ and what is told of them is made here.
 """
 
 import ssl
+from collections.abc import Iterator
 from typing import Final
 
 import httpx
@@ -69,7 +70,7 @@ def tls_context(
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError):  # SSLError is an OSError
         raise ConfigurationError(
-            "the file of trusted certificates can't be read", hint="Give a PEM file."
+            f"the file of trusted certificates {ca_file} can't be read", hint="Give a PEM file."
         ) from None
     if cert_file is not None:
         try:
@@ -77,17 +78,29 @@ def tls_context(
             context.load_cert_chain(cert_file, key_file, password="")
         except (OSError, ValueError):
             raise ConfigurationError(
-                "the client's certificate or its key can't be read",
+                f"the client's certificate {cert_file} or its key can't be read",
                 hint="Give PEM files; the key must not be encrypted.",
             ) from None
     return context
 
 
-def untrusted(error: BaseException) -> bool:
-    """Whether a failure to connect is one of the server's certificate."""
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return False
+
+
+def untrusted(error: BaseException) -> bool:
+    """Whether a failure to connect is one of the server's certificate."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def why_unreachable(error: BaseException) -> str:
+    """Why connecting failed, in the system's words, which hold nothing of the request; or empty."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError):
+            return "it does not answer by TLS; perhaps it speaks plain HTTP"
+        if isinstance(cause, OSError) and cause.strerror and cause.errno is not None:
+            return cause.strerror.lower()
+    return ""

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import Share, ShareSet
-from adyton.errors import ConfigurationError, StoreExists
+from adyton.errors import ConfigurationError, StoreExists, StoreNotFound
 from adyton.model import Caller
 from adyton.ports import RootOfTrust, Sink, Storage
 from adyton.roots import ShamirRoot, open_root
@@ -283,9 +283,17 @@ def settle(opened: Opened) -> None:
     opened.core.commit.run_sync(opening.settle(opened.core, opened.caller))
 
 
-def _check_may_exist(options: Options) -> None:
-    if options.must_create:
-        raise StoreExists("there is a store already", hint="Open it, or give another path.")
+def _check_place(options: Options, *, missing: bool, create: bool) -> None:
+    """Refuse what the root of trust need not be asked for."""
+    if missing and not create:
+        raise StoreNotFound(
+            f"there is no store in {options.url} yet",
+            hint="Make one with 'adyton init' or create=True.",
+        )
+    if options.must_create and not missing:
+        raise StoreExists(
+            f"there is a store already: {options.url}", hint="Open it, or give another path."
+        )
 
 
 def _open_in(
@@ -300,8 +308,7 @@ def _open_in(
     root: RootOfTrust | None = None
     try:
         missing = not opening.is_initialised_now(storage)
-        if not missing:
-            _check_may_exist(options)
+        _check_place(options, missing=missing, create=create)
         root = open_root(options.root, create=create and missing, ask=options.ask)
         if missing and create:
             opening.create_now(

@@ -107,3 +107,14 @@ def test_a_token_is_renewed_in_the_last_third_of_its_time():
     clock[0] += 1_000
     assert not unwanted.due
     assert not unwanted.unknown
+
+
+def test_the_token_file_tells_the_namespace():
+    """What is named comes first; a file of two lines, as they were, means the operator's."""
+    settings.write_token_file(HERE, "t", "alice")
+    assert settings.find(HERE, None).namespace == "alice"
+    assert settings.find(HERE, None, namespace="bob").namespace == "bob"
+    assert settings.find(HERE, "given").namespace == ""
+    settings.write_token_file(HERE, "t")
+    assert settings.token_file().read_text() == f"t\n{HERE}\n"
+    assert settings.find(HERE, None).namespace == ""

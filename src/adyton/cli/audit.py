@@ -6,9 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from adyton.cli.state import OutFile, State, read_private, state
-from adyton.cli.ui import moment
-from adyton.errors import InvalidDocument
+from adyton.cli.state import OutFile, State, read_private, state, write_private
+from adyton.cli.ui import count, moment
 from adyton.model import AuditEntry
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -98,8 +97,9 @@ def verify(
         at.ui.document({**report._asdict(), "root": report.root.hex()})
         return
     at.ui.done(
-        f"{report.records} records, {report.checkpoints} checkpoints, {report.secrets} secrets of "
-        f"{report.users} users: the log is whole, and the store is what it tells"
+        f"{count(report.records, 'record')}, {count(report.checkpoints, 'checkpoint')}, "
+        f"{count(report.secrets, 'secret')} of {count(report.users, 'user')}: "
+        "the log is whole, and the store is what it tells"
     )
     if not notes:
         at.ui.note(
@@ -184,9 +184,5 @@ def _write(at: State, data: bytes, out: Path | None) -> None:
     if out is None:
         at.ui.raw(data)
         return
-    from adyton import durable  # noqa: PLC0415 - loaded on use
-
-    if not out.parent.is_dir():
-        raise InvalidDocument("the folder of the file does not exist", hint="Make it first.")
-    durable.replace(out, data)
+    write_private(out, data)
     at.ui.done(f"written to {out}")

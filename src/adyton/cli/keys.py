@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from adyton.cli.state import state
-from adyton.cli.ui import ago
+from adyton.cli.ui import ago, count
 from adyton.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -65,15 +65,16 @@ def rotate(
         raise InvalidInput("--also and --drop-absent are about the master key", hint="See --help.")
     user = None if master else at.user
     with at.open() as store, at.ui.watcher() as watch:
-        count = store.keys.rotate(
+        made = store.keys.rotate(
             user, master=master, roots=also or (), drop_absent=drop_absent, watch=watch
         )
     if at.ui.json:
-        at.ui.document({"master_version": count} if master else {"rotated": count})
+        at.ui.document({"master_version": made} if master else {"rotated": made})
     elif master:
-        at.ui.done(f"the master key is version {count}; all user keys are wrapped by it")
+        at.ui.done(f"the master key is version {made}; all user keys are wrapped by it")
     else:
-        at.ui.done(f"{count} user keys are new; 'adyton keys rewrap' moves what is older")
+        new = f"{count(made, 'user key')} {'is' if made == 1 else 'are'} new"
+        at.ui.done(f"{new}; 'adyton keys rewrap' moves what is older")
 
 
 @app.command(name="rewrap")
@@ -89,4 +90,4 @@ def rewrap(
     if at.ui.json:
         at.ui.document(report._asdict())
     else:
-        at.ui.done(f"{report.keys} data keys of {report.users} users")
+        at.ui.done(f"{count(report.keys, 'data key')} of {count(report.users, 'user')}")

@@ -1,5 +1,6 @@
 """Commands that log in to a server and out, and show its state."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,7 +37,24 @@ def login(
 
     The token, password or SecretID is asked for, or comes from standard input or --file.
     """
-    at = state()
+    try:
+        _login(state(), method, name, role_id, mount, file, namespace)
+    except AccessDenied as error:
+        error.hint = (
+            error.hint or "--namespace says whose it is, --mount where a method is enabled."
+        )
+        raise
+
+
+def _login(
+    at: State,
+    method: str,
+    name: str | None,
+    role_id: str | None,
+    mount: str | None,
+    file: Path | None,
+    namespace: str,
+) -> None:
     from adyton.client.settings import write_token_file  # noqa: PLC0415 - loaded on use
 
     if method == "token":
@@ -59,9 +77,12 @@ def login(
                 secret_id = read_secret_line("SecretID", file)
                 grant = client.login_approle(role_id, secret_id, mount=mount or method)
             else:
-                raise InvalidInput("the method is none of token, userpass and approle")
+                raise InvalidInput(
+                    "the method is none of token, userpass and approle",
+                    hint="Give one of these; --mount names where it is enabled.",
+                )
         token, ttl, told = grant.token, grant.ttl, describe(grant)
-    write_token_file(base, token)
+    write_token_file(base, token, namespace)
     if at.ui.json:
         at.ui.document(told)
     else:
@@ -74,11 +95,11 @@ def logout(namespace: Namespace = "") -> None:
     from adyton.client import settings  # noqa: PLC0415 - loaded on use
 
     with at.client(token="", namespace=namespace) as client:
-        token = settings.read_token_file(client.address)
-    if not token:
+        kept = settings.read_token_file(client.address)
+    if not kept.token:
         at.ui.note("nobody is logged in")
         return
-    _revoke(at, token, namespace)
+    _revoke(at, kept.token, namespace or kept.namespace)
     settings.remove_token_file()
     at.ui.done("logged out")
 
@@ -88,7 +109,10 @@ def _revoke(at: State, token: str, namespace: str) -> None:
         try:
             client.logout()
         except AccessDenied:
-            at.ui.note("the server does not know the token any more")
+            at.ui.warn(
+                "the server does not take the token: it has ended already, "
+                "or is of another namespace"
+            )
 
 
 def status() -> None:

@@ -46,7 +46,7 @@ from adyton.cli import (
     transfer,
     users,
 )
-from adyton.cli.state import State, flag, set_state
+from adyton.cli.state import State, flag, has_token, set_state
 from adyton.cli.ui import Ui
 
 EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
@@ -213,6 +213,31 @@ def exit_code(error: errors.AdytonError) -> int:
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
 
 
+def _wrong_usage(error: typer.TyperException) -> errors.InvalidInput | None:
+    """What to tell of a command line that does not parse; None if help was shown instead."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "adyton"
+    text = error.format_message()
+    if text.startswith("Usage: "):  # nothing was asked for: this is the help
+        typer.echo(text)
+        return None
+    if "unexpected extra argument" in text:  # which may be a value: it is not repeated
+        hint = f"A value comes from standard input, --file or a prompt. See {command} --help."
+        return errors.InvalidInput("there are too many arguments", hint=hint)
+    return errors.InvalidInput(text, hint=f"See {command} --help.")
+
+
+def _with_advice(error: errors.AdytonError) -> errors.AdytonError:
+    """A refusal without a hint gets one that a person at a terminal can use."""
+    if isinstance(error, errors.AccessDenied) and not error.hint:
+        error.hint = (
+            "Its policies do not allow it, or the token has ended: 'adyton token lookup' shows it."
+            if has_token()
+            else "Log in with 'adyton login', or set ADYTON_TOKEN."
+        )
+    return error
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     given = hoist(sys.argv[1:] if arguments is None else arguments)
@@ -222,14 +247,15 @@ def run(arguments: list[str] | None = None) -> None:
         code = app(args=given, prog_name="adyton", standalone_mode=False)
     except errors.AdytonError as error:
         code = exit_code(error)
-        fallback.error(error, code)
+        fallback.error(_with_advice(error), code)
     except typer.Exit as error:
         code = error.exit_code
     except typer.Abort:
         code = 130
     except typer.TyperException as error:
         code = 2
-        fallback.error(errors.InvalidInput(error.format_message(), hint="See --help."), code)
+        if (wrong := _wrong_usage(error)) is not None:
+            fallback.error(wrong, code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0

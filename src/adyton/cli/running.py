@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from adyton.cli.secrets import json_field
-from adyton.cli.state import OutFile, read_private, state
+from adyton.cli.state import OutFile, read_private, state, write_private
 from adyton.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -128,9 +128,7 @@ def render(
     if out is None:
         at.ui.raw(filled.encode())
     else:
-        from adyton import durable  # noqa: PLC0415 - loaded on use
-
-        durable.replace(out, filled.encode())
+        write_private(out, filled.encode())
         at.ui.done(f"written to {out}")
 
 

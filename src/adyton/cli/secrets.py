@@ -12,10 +12,20 @@ import msgspec
 import typer
 
 from adyton.cli.handing import SharesDir
-from adyton.cli.state import Name, OutFile, Versions, Yes, read_private, read_stdin, state
+from adyton.cli.state import (
+    Name,
+    OutFile,
+    Versions,
+    Yes,
+    read_private,
+    read_stdin,
+    state,
+    write_private,
+)
 from adyton.cli.ui import ago, moment
 from adyton.errors import InvalidInput
 from adyton.model import SecretMetadata
+from adyton.values import Secret
 
 _SPAN: Final = re.compile(r"(\d+)([smhdw])", re.ASCII)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -234,15 +244,13 @@ def get(
     at = state()
     with at.open() as store, store.get_secret(at.who(), name, version=version) as secret:
         if field is not None:
-            data = json_field(secret.json(), field)
+            data = json_field(_parsed(secret), field)
         elif at.ui.json:
             data = b""
         else:
             data = secret.reveal()
         if out is not None:
-            from adyton import durable  # noqa: PLC0415 - loaded on use
-
-            durable.replace(out, data or secret.reveal())
+            write_private(out, data or secret.reveal())
             at.ui.done(f"written to {out}")
         elif at.ui.json:
             at.ui.document(
@@ -257,6 +265,13 @@ def get(
             at.ui.raw(data)
 
 
+def _parsed(secret: Secret) -> Any:  # noqa: ANN401 - JSON is any value
+    try:
+        return secret.json()
+    except ValueError:
+        return None
+
+
 def json_field(value: Any, field: str) -> bytes:  # noqa: ANN401 - JSON is any value
     """One field of a JSON object: text as it is, anything else as JSON.
 
@@ -264,7 +279,9 @@ def json_field(value: Any, field: str) -> bytes:  # noqa: ANN401 - JSON is any v
         InvalidInput: There is no such field.
     """
     if not isinstance(value, dict) or field not in value:
-        raise InvalidInput("the secret is no JSON object with that field")
+        raise InvalidInput(
+            "the secret is no JSON object with that field", hint="Read it without --field."
+        )
     found = value[field]
     return found.encode() if isinstance(found, str) else json.dumps(found).encode()
 

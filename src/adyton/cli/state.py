@@ -91,11 +91,16 @@ class State:
         return self.user
 
     def root_uri(self) -> str:
-        """The root of trust: as given, or the key file beside the store, or a passphrase."""
+        """The root of trust: as given, or shares if there are, the key file, a passphrase."""
         if named := self.root:
             return named
-        beside = Path(f"{self.store.removeprefix('sqlite:///')}.key")
+        if self.share_files:
+            return "shamir:"
+        beside = self._key_file()
         return f"keyfile:{beside}" if beside.exists() else "passphrase:"
+
+    def _key_file(self) -> Path:
+        return Path(f"{self.store.removeprefix('sqlite:///')}.key")
 
     def options(self, face: str, *, create: bool = False, upkeep: bool = True) -> "Options":
         """How to open the configured store; ``face`` is what the audit records name."""
@@ -173,9 +178,27 @@ class State:
                     self._shares = [share for path in files for share in read_shares(path)]
                 if self._shares:
                     return self._shares.pop(0)
-            return self.ui.ask_secret(prompt)
+            if sys.stdin.isatty():
+                return self.ui.ask_secret(prompt)
+            raise self._nobody_to_ask(uri)
 
         return ask
+
+    def _nobody_to_ask(self, uri: str) -> InvalidInput:
+        if uri.startswith("shamir:"):
+            return InvalidInput(
+                "more shares are wanted, and there is no terminal to ask on",
+                hint="Give as many as open the store, each by --share-file FILE.",
+            )
+        if self.root or uri != self.root_uri():
+            return InvalidInput(
+                "a root of trust wants a secret, and there is no terminal to ask on",
+                hint="Write it as in passphrase:file=PATH or passphrase:env=NAME.",
+            )
+        return InvalidInput(
+            f"no root of trust is named, and there is no key file {self._key_file()}",
+            hint="Give --root keyfile:PATH, passphrase:file=PATH or what else opens the store.",
+        )
 
 
 _state: ContextVar[State] = ContextVar("state")
@@ -196,6 +219,13 @@ def state() -> State:
 def set_state(new: State) -> None:
     """Set the state of the command that is about to run."""
     _state.set(new)
+
+
+def has_token() -> bool:
+    """Whether there is a token to send to a server."""
+    from adyton.client import settings  # noqa: PLC0415 - loaded on use
+
+    return bool(os.environ.get(settings.ENV_TOKEN)) or settings.token_file().exists()
 
 
 def flag(key: str, *names: str) -> Any:  # noqa: ANN401 - typer's own
@@ -226,7 +256,24 @@ def read_private(path: Path) -> bytearray:
         finally:
             os.close(fd)
     except OSError as error:
-        raise InvalidInput(f"the file can't be read ({error.strerror})") from None
+        raise InvalidInput(
+            f"can't read {path}: {error.strerror}", hint="Check the path and who may read it."
+        ) from None
+
+
+def write_private(path: Path, data: durable.Data) -> None:
+    """Write a file that its owner alone can read; what was there before is replaced at once.
+
+    Raises:
+        InvalidInput: It can't be written.
+    """
+    try:
+        durable.replace(path, data)
+    except OSError as error:
+        raise InvalidInput(
+            f"can't write {path}: {error.strerror}",
+            hint="Its folder must be there, and take files of yours.",
+        ) from None
 
 
 def read_shares(path: Path) -> "list[SecretBytes]":
@@ -251,10 +298,13 @@ def read_shares(path: Path) -> "list[SecretBytes]":
             os.close(fd)
     except durable.UnsafeFile as error:
         raise InvalidInput(
-            f"the file of shares {error.strerror}", hint=f"Use 'chmod 600 {path}'."
+            f"the file of shares {path} {error.strerror}", hint=f"Use 'chmod 600 {path}'."
         ) from None
     except OSError as error:
-        raise InvalidInput(f"the file of shares can't be read ({error.strerror})") from None
+        raise InvalidInput(
+            f"can't read the file of shares {path}: {error.strerror}",
+            hint="Check the path and who may read it.",
+        ) from None
 
 
 def read_stdin(limit: int) -> bytearray:
@@ -304,12 +354,12 @@ def write_secret_line(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text + "\n")
         return
-    from adyton import durable  # noqa: PLC0415 - loaded on use
-
     try:
         durable.create(out, f"{text}\n".encode())
     except OSError as error:
-        raise InvalidInput(f"the file can't be written ({error.strerror})") from None
+        raise InvalidInput(
+            f"can't write {out}: {error.strerror}", hint="Name a new file in a folder of yours."
+        ) from None
 
 
 Name = Annotated[str, typer.Argument(help="Name of the secret, such as db/password.")]
@@ -323,7 +373,7 @@ OutFile = Annotated[
 Namespace = Annotated[
     str,
     typer.Option(
-        envvar="ADYTON_NAMESPACE", help="Whose namespace on the server; else the operator's."
+        envvar="ADYTON_NAMESPACE", help="Whose namespace on the server; else that of 'login'."
     ),
 ]
 SecretFile = Annotated[

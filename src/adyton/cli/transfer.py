@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from adyton.cli.state import OutFile, State, Yes, read_private, read_stdin, state
+from adyton.cli.state import OutFile, State, Yes, read_private, read_stdin, state, write_private
 from adyton.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -108,9 +108,7 @@ def export(
             raise InvalidInput("a bundle is binary", hint="Give --out FILE, or pipe it on.")
         at.ui.raw(document)
     else:
-        from adyton import durable  # noqa: PLC0415 - loaded on use
-
-        durable.replace(out, document)
+        write_private(out, document)
         at.ui.done(f"exported to {out}")
 
 

@@ -68,8 +68,8 @@ class Ui:
         self._out.print(table)
 
     def line(self, text: str, style: str = "") -> None:
-        """Write one line to standard output."""
-        self._out.print(Text(text, style=style))
+        """Write one line to standard output, not broken, however long: it may be copied."""
+        self._out.print(Text(text, style=style), soft_wrap=True)
 
     def card(self, title: str, facts: Sequence[tuple[str, str]], note: str) -> None:
         """Write facts with a title and a remark; lines to be copied are not broken."""
@@ -217,6 +217,11 @@ class Watcher:
 def moment(time_: dt.datetime | None) -> str:
     """A time for people: local date, time and zone left to UTC for comparability."""
     return "-" if time_ is None else time_.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, as in "1 user" and "2 users"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def ago(time_: dt.datetime | None, now: dt.datetime | None = None) -> str:

@@ -21,7 +21,7 @@ from adyton.client.retry import Failure, Retries
 from adyton.client.settings import Settings, Token
 from adyton.client.transports import AsyncHTTPTransport
 from adyton.errors import AdytonError, AttestationError, ServerUnavailable
-from adyton.outbound import untrusted
+from adyton.outbound import untrusted, why_unreachable
 
 _PATIENCE_SECONDS: Final = 3_600.0
 """How long an operation over a whole store may take to answer."""
@@ -120,7 +120,7 @@ class AsyncConnection:
             if self._attesting is not None and unattested(error):
                 self._attesting.pins.expire()
                 return Failure(_another_key(), unsent=True)
-            return Failure(_unreachable(untrusted=untrusted(error)), unsent=True)
+            return Failure(_unreachable(settings.base, error), unsent=True)
         except httpx.PoolTimeout:
             return Failure(ServerUnavailable("too many requests are under way"), unsent=True)
         except httpx.TimeoutException:
@@ -159,10 +159,13 @@ def _wrong(text: str) -> Failure:
     return Failure(ServerUnavailable(text), passing=False)
 
 
-def _unreachable(*, untrusted: bool) -> ServerUnavailable:
-    if untrusted:
+def _unreachable(base: str, error: Exception) -> ServerUnavailable:
+    if untrusted(error):
         return ServerUnavailable(
             "the server's certificate is not trusted",
             hint="Give the certificate of its authority as ca, or set ADYTON_CACERT.",
         )
-    return ServerUnavailable("the server can't be reached", hint=_HINT)
+    why = why_unreachable(error)
+    return ServerUnavailable(
+        f"the server {base} can't be reached{': ' if why else ''}{why}", hint=_HINT
+    )

@@ -19,7 +19,7 @@ from adyton.client.retry import Failure, Retries
 from adyton.client.settings import Settings, Token
 from adyton.client.transports import HTTPTransport
 from adyton.errors import AdytonError, AttestationError, ServerUnavailable
-from adyton.outbound import untrusted
+from adyton.outbound import untrusted, why_unreachable
 
 _PATIENCE_SECONDS: Final = 3600.0
 "How long an operation over a whole store may take to answer."
@@ -117,7 +117,7 @@ class Connection:
             if self._attesting is not None and unattested(error):
                 self._attesting.pins.expire()
                 return Failure(_another_key(), unsent=True)
-            return Failure(_unreachable(untrusted=untrusted(error)), unsent=True)
+            return Failure(_unreachable(settings.base, error), unsent=True)
         except httpx.PoolTimeout:
             return Failure(ServerUnavailable("too many requests are under way"), unsent=True)
         except httpx.TimeoutException:
@@ -156,10 +156,13 @@ def _wrong(text: str) -> Failure:
     return Failure(ServerUnavailable(text), passing=False)
 
 
-def _unreachable(*, untrusted: bool) -> ServerUnavailable:
-    if untrusted:
+def _unreachable(base: str, error: Exception) -> ServerUnavailable:
+    if untrusted(error):
         return ServerUnavailable(
             "the server's certificate is not trusted",
             hint="Give the certificate of its authority as ca, or set ADYTON_CACERT.",
         )
-    return ServerUnavailable("the server can't be reached", hint=_HINT)
+    why = why_unreachable(error)
+    return ServerUnavailable(
+        f"the server {base} can't be reached{(': ' if why else '')}{why}", hint=_HINT
+    )

@@ -4,7 +4,7 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from adyton import durable
 from adyton.attest.verifier.policy import Policy, load_policy
@@ -98,7 +98,11 @@ def find(
     if not address:
         raise ConfigurationError("no server is named", hint=f"Give an address, or set {ENV_ADDR}.")
     base = checked_address(address, allow_http=allow_http)
-    text = token if token is not None else os.environ.get(ENV_TOKEN) or read_token_file(base)
+    kept = Kept("", namespace)
+    text = token if token is not None else os.environ.get(ENV_TOKEN) or ""
+    if token is None and not text:
+        kept = read_token_file(base)
+        text = kept.token
     secure = base.startswith("https:")
     if attestation is None:
         attestation = os.environ.get(ENV_POLICY) or None
@@ -107,7 +111,7 @@ def find(
         base,
         Token(text),
         _tls(ca, cert) if secure else None,
-        namespace,
+        namespace or kept.namespace,
         timeout,
         retries,
         retry_seconds,
@@ -130,13 +134,28 @@ def _tls(
 # -- the token file ---------------------------------------------------------------------------
 
 
+class Kept(NamedTuple):
+    """What ``adyton login`` has kept.
+
+    Attributes:
+        token: The token; empty if there is none.
+        namespace: Whose it is; empty for the operator's.
+    """
+
+    token: str = ""
+    namespace: str = ""
+
+
 def token_file() -> Path:
-    """Where ``adyton login`` keeps a token, and on a second line the address it is for."""
+    """Where ``adyton login`` keeps a token.
+
+    On a second line is the address it is for, on a third its namespace, if not the operator's.
+    """
     return Path.home() / ".adyton-token"
 
 
-def read_token_file(base: str) -> str:
-    """The token that was kept for a server, or empty.
+def read_token_file(base: str) -> Kept:
+    """The token that was kept for a server.
 
     Raises:
         ConfigurationError: The file is open to others, damaged, or for another server.
@@ -144,7 +163,7 @@ def read_token_file(base: str) -> str:
     try:
         fd, size = durable.open_private(token_file())
     except FileNotFoundError:
-        return ""
+        return Kept()
     except OSError as error:
         raise ConfigurationError(
             f"the token file {error.strerror}" if isinstance(error, durable.UnsafeFile)
@@ -158,7 +177,7 @@ def read_token_file(base: str) -> str:
         os.close(fd)
     lines = data[:got].decode("ascii", "replace").splitlines()
     data[:] = bytes(len(data))
-    if len(lines) != 2:
+    if len(lines) not in {2, 3}:
         raise ConfigurationError(
             "the token file is damaged", hint="Remove ~/.adyton-token, and log in again."
         )
@@ -167,17 +186,18 @@ def read_token_file(base: str) -> str:
             "the token in ~/.adyton-token is for another server, and is not sent to this one",
             hint=f"Log in to this one, or set {ENV_TOKEN}.",
         )
-    return lines[0]
+    return Kept(lines[0], lines[2] if len(lines) == 3 else "")
 
 
-def write_token_file(base: str, token: str) -> None:
+def write_token_file(base: str, token: str, namespace: str = "") -> None:
     """Keep a token for a server, readable by its owner alone.
 
     Raises:
         ConfigurationError: The file can't be written.
     """
     try:
-        durable.replace(token_file(), f"{token}\n{base}\n".encode())
+        lines = [token, base, *([namespace] if namespace else [])]
+        durable.replace(token_file(), "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
         raise ConfigurationError(f"the token file can't be written ({error.strerror})") from None
 

@@ -26,8 +26,8 @@ class ClientFace:
             Plain ``http`` goes to this machine only.
         token: Its token; by default ``ADYTON_TOKEN``, then what ``adyton login`` keeps in
             ``~/.adyton-token``. An empty text for none yet.
-        user: The namespace that log-ins, tokens and policies belong to; by default the
-            operator's.
+        user: The namespace that log-ins, tokens and policies belong to; by default that of
+            the token in ``~/.adyton-token`` if it is used, else the operator's.
         ca: Certificates to trust instead of the system's, a PEM file; by default
             ``ADYTON_CACERT``.
         cert: Our own certificate for mutual TLS: a PEM file with its key, or a pair of files.

@@ -82,7 +82,7 @@ class SqliteStorage:
             self.close()
             if isinstance(error, OSError):
                 raise StorageReadOnly(
-                    "the store's folder is missing or does not take writes",
+                    f"the folder of the store {self.path} is missing or does not take writes",
                     hint="Check owner, mode and mount of the folder.",
                 ) from error
             raise translate(error) from error
@@ -94,7 +94,7 @@ class SqliteStorage:
         found = Path(self.path)
         if not found.exists() and not create:
             raise StoreNotFound(
-                "there is no store at that path",
+                f"there is no store at {self.path}",
                 hint="Check the path, or make one with 'adyton init' or create=True.",
             )
         if found.is_dir():

@@ -1,0 +1,178 @@
+"""What a person gets wrong on the first day: each error says what, where, and how to mend it."""
+
+import json
+import re
+
+import pytest
+
+from servers import TOKEN, free_port
+from shell import Remote, Shell
+
+
+@pytest.fixture
+def sh(tmp_path):
+    shell = Shell(tmp_path)
+    shell("init")
+    return shell
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory):
+    shell = Remote(tmp_path_factory.mktemp("mistakes"))
+    yield shell
+    code, _, err = shell.server.stop()
+    assert code == 0, err
+
+
+def test_no_command_shows_the_help(sh):
+    """The help itself, not an error about it; the exit code still says that nothing was done."""
+    shown = sh(code=2).decode()
+    assert shown.startswith("Usage: adyton ")
+    assert "error" not in sh.error
+    assert sh("audit", code=2).decode().startswith("Usage: adyton audit ")
+
+
+def test_a_value_given_as_an_argument_is_not_repeated(sh):
+    """Standard error ends up in logs; the hint says where a value comes from."""
+    sh("set", "db/password", "hunter2hunter2", stdin="x", code=2)
+    assert "hunter2" not in sh.error
+    assert "standard input" in sh.error
+    sh("set", "db/password", "hunter2hunter2", "-o", "json", stdin="x", code=2)
+    assert "hunter2" not in sh.error
+    assert json.loads(sh.error)["exit_code"] == 2
+
+
+def test_wrong_usage_names_the_help_to_read(sh):
+    """That of the command, not of the whole."""
+    sh("get", "--nonsense", code=2)
+    assert "adyton get --help" in sh.error
+    sh("audit", "verfy", code=2)
+    assert "verify" in sh.error
+    assert "adyton audit --help" in sh.error
+
+
+def test_a_file_that_cannot_be_used_is_named(sh):
+    """With the system's reason; whether it is read or written."""
+    sh("set", "there", stdin="x")
+    (sh.folder / "template").write_text("{{ adyton:there }}")
+    for command in (
+        ("set", "a", "--file", "no/such"),
+        ("import", "no/such"),
+        ("render", "no/such"),
+        ("audit", "verify", "--checkpoint", "no/such"),
+        ("audit", "check-proof", "no/such", "--vkey", "x"),
+        ("get", "there", "--out", "no/such"),
+        ("export", "--format", "json", "--plaintext", "--out", "no/such"),
+        ("audit", "checkpoint", "--out", "no/such"),
+        ("render", "template", "--out", "no/such"),
+    ):
+        sh(*command, code=2)
+        assert "no/such" in sh.error
+        assert "No such file or directory" in sh.error
+
+
+def test_a_field_of_what_is_no_object(sh):
+    """Is the caller's mistake and not ours."""
+    sh("set", "text", stdin="not json")
+    sh("get", "text", "--field", "x", code=2)
+    sh("set", "object", "--json", stdin='{"a": 1}')
+    sh("get", "object", "--field", "b", code=2)
+    assert "field" in sh.error
+
+
+def test_a_store_is_looked_for_before_its_root_is_asked(sh):
+    """Nobody types a passphrase for a store that is not there; its path is told."""
+    nowhere = {"ADYTON_STORE": "", "ADYTON_ROOT": ""}
+    sh("list", code=6, **nowhere)
+    assert "adyton.db" in sh.error
+    sh("init", "--root", "keyfile:no/such/key", code=8, **nowhere)
+    sh("list", code=6, **nowhere)
+    assert "adyton init" in sh.error
+    sh("init", code=6)
+    assert sh.env["ADYTON_STORE"] in sh.error
+
+
+def test_a_key_file_that_is_elsewhere(sh):
+    """Without a terminal: which root was assumed, and how to name the right one."""
+    (sh.folder / "elsewhere").mkdir()
+    sh("list", code=2, ADYTON_ROOT="")
+    assert "--root" in sh.error
+    assert "keyfile:" in sh.error
+
+
+def test_shares_in_files_say_what_the_root_is(sh):
+    """--share-file without --root means shares."""
+    made = {"ADYTON_STORE": "shares.db", "ADYTON_ROOT": ""}
+    (sh.folder / "out").mkdir(mode=0o700)
+    sh("init", "--root", "shamir:2/3", "--shares-dir", "out", **made)
+    files = [option for number in (1, 2) for option in ("--share-file", f"out/share-{number}")]
+    sh("list", *files, **made)
+    sh("list", *files[:2], code=2, **made)
+    assert "--share-file" in sh.error
+    sh("list", *files[:2], "--share-file", "no/such", code=2, **made)
+    assert "no/such" in sh.error
+
+
+def test_counts_are_told_in_good_english(sh):
+    """One of them is not "1 users"."""
+    sh("set", "a", stdin="x")
+    sh("audit", "verify")
+    assert re.search(r"1 secret of 1 user\b", sh.error)
+    sh("keys", "rotate")
+    assert "1 user key is new" in sh.error
+    sh("keys", "rewrap")
+    assert "of 1 user" in sh.error
+
+
+def test_a_server_that_is_not_reached_is_named(tmp_path):
+    """And why: it refuses, or its name is unknown, or does not speak TLS."""
+    shell = Shell(tmp_path)
+    port = free_port()
+    shell("status", code=9, ADYTON_ADDR=f"http://127.0.0.1:{port}")
+    assert f"127.0.0.1:{port}" in shell.error
+    assert "refused" in shell.error
+
+
+def test_tls_to_a_server_without_it(remote):
+    """Says that the server may speak plain HTTP."""
+    addr = remote.server.addr.replace("http:", "https:")
+    remote("status", code=9, ADYTON_ADDR=addr)
+    assert "plain HTTP" in remote.error
+
+
+def test_a_file_of_authorities_is_named(remote):
+    """With the variable that named it left for the hint."""
+    addr = remote.server.addr.replace("http:", "https:")
+    remote("status", code=2, ADYTON_ADDR=addr, ADYTON_CACERT="no/such.pem")
+    assert "no/such.pem" in remote.error
+
+
+def test_denied_without_a_token_says_how_to_log_in(remote):
+    """With one, how to see what it may do."""
+    remote("list", code=5, ADYTON_TOKEN="")
+    assert "adyton login" in remote.error
+    remote("list", code=5, ADYTON_TOKEN="adt_nonsense")
+    assert "adyton token lookup" in remote.error
+
+
+def test_logout_ends_a_token_of_another_namespace(remote, tmp_path):
+    """The token file keeps the namespace: what follows a login needs no --namespace."""
+    server = remote.server
+    alice = {"X-Vault-Namespace": "alice"}
+    server.raw("POST", "/v1/sys/auth/userpass", {"type": "userpass"}, token=TOKEN, headers=alice)
+    user = {"password": "pw-of-ann"}
+    server.raw("POST", "/v1/auth/userpass/users/ann", user, token=TOKEN, headers=alice)
+    bare = {"ADYTON_TOKEN": "", "ADYTON_USER": "", "HOME": str(tmp_path)}
+    by = ("--method", "userpass", "--name", "ann", "--namespace", "alice")
+    remote("login", *by, stdin="pw-of-ann", **bare)
+    token = (tmp_path / ".adyton-token").read_text().splitlines()[0]
+    assert remote.json("token", "lookup", **bare)["display_name"] == "userpass-ann"
+    remote("logout", **bare)
+    assert "does not" not in remote.error
+    status = server.raw("GET", "/v1/auth/token/lookup-self", token=token, headers=alice)[0]
+    assert status == 403
+    # An operator's token file has two lines, as before; an older one is read.
+    remote("login", stdin=TOKEN, **bare)
+    assert len((tmp_path / ".adyton-token").read_text().splitlines()) == 2
+    assert remote.json("token", "lookup", **bare)["policies"] == ["root"]
+    assert server.raw("GET", "/v1/auth/token/lookup-self", token=TOKEN)[0] == 200
