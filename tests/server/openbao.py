@@ -38,6 +38,7 @@ class OpenBao:
         raise TimeoutError("OpenBao did not come up")
 
     raw = Server.raw
+    _connection = Server._connection
 
     def close(self):
         self.process.terminate()

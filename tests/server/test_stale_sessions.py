@@ -9,13 +9,19 @@ import threading
 import pytest
 
 from adyton import SecretStore
-from adyton.errors import AccessDenied
-from adyton.model import Caller
+from adyton.errors import AccessDenied, InvalidInput
+from adyton.model import Action, Caller
 from adyton.server.vault.service import Services
 from adyton.service.access.gate import Request
+from adyton.service.access.logins import Logins
 from adyton.service.access.policy import Capability
+from adyton.service.access.records import PASSWORD_USERS, Bounds, Mount, PasswordUser
+from adyton.service.access.shelves import put_object
 from adyton.service.access.tokens import TokenRequest
+from adyton.service.auditlog import AuditLog
+from adyton.service.journal import Draft
 from adyton.service.keyadmin import KeyAdmin
+from adyton.service.values import Item
 
 HERE = Request("127.0.0.1", "request")
 OPERATOR = Caller("test")
@@ -120,3 +126,72 @@ def test_memory_ends_with_the_commit(world, change):
     session = world.gate.known(world.text)
     assert session is None
     assert not world.may_read()
+
+
+def test_the_log_tells_a_read_before_what_has_ended_its_token(world):
+    """Both wait for one commit, the read behind the revocation: it had read before that."""
+    item = Item("x", b"value", "text/plain")
+    world.run(world.services.secrets.set(world.caller, "alice", item))
+    ident, _ = world.run(
+        world.services.tokens.find(world.caller, "alice", accessor=world.token.accessor)
+    )
+    revoking = world.services.tokens.revoke(world.caller, "alice", ident)
+    revoking.send(None)
+    reading = world.services.secrets.get(world.caller, "alice", "x")
+    reading.send(None)
+    world.run(world.core.record(Draft(OPERATOR, Action.ACCESS_READ)))
+    with pytest.raises(StopIteration) as read:
+        reading.send(None)
+    read.value.value.wipe()
+    with pytest.raises(StopIteration):
+        revoking.send(None)
+    page = world.run(AuditLog(world.core).page(OPERATOR, "alice", limit=10))
+    actions = [entry.action for entry in page.entries]  # newest first
+    assert actions.index(Action.TOKEN_REVOKE) < actions.index(Action.SECRET_GET)
+
+
+def login_world(world):
+    """A user of a login method, and how the method comes to be somewhere else."""
+    mount = Mount("up/", "userpass", "auth_userpass_1", "uuid")
+    logins = Logins(world.core, world.services.tokens)
+    world.run(
+        world.services.spaces.change_mounts(
+            OPERATOR, "alice", "x", lambda table: table.logins.append(mount)
+        )
+    )
+
+    async def hashed():
+        return await logins.hasher.hash(b"pw")
+
+    user = PasswordUser(world.run(hashed()), Bounds(policies=["reader"]))
+    world.run(
+        put_object(world.core, OPERATOR, "alice", PASSWORD_USERS, "ann", user, "x", mount.accessor)
+    )
+
+    def move(table):
+        for one in table.logins:
+            if one.accessor == mount.accessor:
+                one.path = "elsewhere/"
+
+    def remove(table):
+        table.logins[:] = [one for one in table.logins if one.accessor != mount.accessor]
+
+    return logins, mount, {"move": move, "remove": remove}
+
+
+@pytest.mark.parametrize("how", ["move", "remove"])
+def test_a_login_that_hashes_while_its_method_goes_gives_no_token(world, monkeypatch, how):
+    """It would be a token of a path that nobody looks at any more when it is to end."""
+    logins, mount, ways = login_world(world)
+    caller = Caller("(login)", "alice", "127.0.0.1")
+    assert world.run(logins.password(caller, mount, "ann", "pw")).text
+    as_it_is = logins.hasher.verify
+
+    async def meanwhile(*args):
+        right = await as_it_is(*args)
+        world.beside(world.services.spaces.change_mounts(OPERATOR, "alice", "x", ways[how]))
+        return right
+
+    monkeypatch.setattr(logins.hasher, "verify", meanwhile)
+    with pytest.raises(InvalidInput, match="invalid username or password"):
+        world.run(logins.password(caller, mount, "ann", "pw"))

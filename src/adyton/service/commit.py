@@ -244,10 +244,15 @@ class GroupCommit:
         try:
             scope = Scope(tx, now_us)
             stage = state.stage()
+            # What was only read or refused was so before this group changes anything: the log
+            # tells it in that order, and never a read by a token behind the token's end.
             drafts: list[Draft] = []
+            changes: list[Draft] = []
             for ticket in group:
                 await self._unit(scope, ticket)
-                drafts += ticket.drafts
+                part = drafts if ticket.work is None else changes
+                part += ticket.drafts
+            drafts += changes
             rows = self._journal.seal(drafts, stage.size, now_us)
             stage.extend(rows)
             await tx.append_entries(self._journal.log, rows)

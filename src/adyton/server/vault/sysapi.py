@@ -156,10 +156,10 @@ def add_routes(routes: Routes, services: Services) -> None:
                     return
             raise InvalidInput(f'no matching mount at "{whole_source}"')
 
-        if is_login:  # they are bound to the path that they were made at
+        await spaces.change_mounts(context.caller, context.user, context.path, change)
+        if is_login:  # tokens are bound to the path that they were made at; no more are made there
             leases = Leases(core, services.tokens)
             await leases.revoke_prefix(context.caller, context.user, whole_source)
-        await spaces.change_mounts(context.caller, context.user, context.path, change)
         ident = str(uuid.uuid4())
         if len(moves) >= _MOVES:
             moves.clear()

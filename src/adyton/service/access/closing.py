@@ -27,7 +27,6 @@ _OF_ROLE: Final[tuple[Shelf[object], ...]] = (SECRET_IDS, SECRET_ACCESSORS)  # t
 
 async def close_login(core: Core, tokens: Tokens, caller: Caller, user: str, mount: Mount) -> None:
     """End the tokens that a login method gave, and erase what it kept."""
-    await Leases(core, tokens).revoke_prefix(caller, user, f"auth/{mount.path}")
     draft = Draft(caller, Action.ACCESS_DELETE, name=f"auth/{mount.path}")
     async with core.guard(draft):
         draft.user_id = core.authorise(caller, user)
@@ -50,3 +49,5 @@ async def close_login(core: Core, tokens: Tokens, caller: Caller, user: str, mou
         await changes.write(draft)
 
     await core.write(draft, work)
+    # Behind that: from here on nobody logs in, so none of the method's tokens is missed.
+    await Leases(core, tokens).revoke_prefix(caller, user, f"auth/{mount.path}")

@@ -29,7 +29,7 @@ from adyton.service.access.records import (
     Token,
     TokenRef,
 )
-from adyton.service.access.spaces import DEFAULT_POLICY
+from adyton.service.access.spaces import DEFAULT_POLICY, has_login
 from adyton.service.access.throttle import LoginThrottle
 from adyton.service.access.tokens import Issued, Tokens
 from adyton.service.commit import Scope
@@ -114,6 +114,8 @@ class Logins:
             if keys is None:
                 raise _no_role()
             keys = await core.keys_to_write(scope, caller, user, 0)
+            if not await has_login(scope.tx, keys, mount):
+                raise _no_role()
             name, role = await self._role_of(scope.tx, keys, mount, role_id)
             changes = ObjectChanges(scope, keys)
             meta: dict[str, str] = {}
@@ -327,7 +329,8 @@ class Logins:
         async def work(scope: Scope) -> Issued:
             keys = await core.keys_to_write(scope, caller, user, 0)
             now = await PASSWORD_USERS.get(scope.tx, keys, name, mount.accessor)
-            if now is None or found is None or not _same(now.password, found.password):
+            there = await has_login(scope.tx, keys, mount)
+            if not there or not now or not found or not _same(now.password, found.password):
                 raise InvalidInput("invalid username or password")
             display = f"{mount.path.rstrip('/')}-{name}"
             path = f"auth/{mount.path}login/{name}"

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from adyton.errors import AdytonError, InvalidInput
 from adyton.model import Action, Caller
+from adyton.ports import Rows
 from adyton.service.access.acl import Acl
 from adyton.service.access.policy import ROOT, ROOT_NAME, Policy, parse_policy
 from adyton.service.access.records import MOUNTS, POLICIES, Mount, MountTable, PolicyText
@@ -151,6 +152,14 @@ class Space:
             found = parse_policy(name, _DEFAULT_JSON if text is None else text.text)
             self.parsed[name] = found
         return found
+
+
+async def has_login(rows: Rows, keys: UserKeys, mount: Mount) -> bool:
+    """Whether a login method is where it was: asked in the unit of a login, which may be late."""
+    table = await MOUNTS.get(rows, keys, _TABLE)
+    return table is not None and any(
+        (there.accessor, there.path) == (mount.accessor, mount.path) for there in table.logins
+    )
 
 
 class Spaces:
