@@ -54,9 +54,9 @@ class Amd:
 
     TCB = (3, 0, 8, 115)
 
-    def __init__(self, tcb=TCB, chip=b"\x07" * 64, leaf_name="SEV-VCEK"):
-        self.ark_key = rsa.generate_private_key(65537, 2048)
-        self.ask_key = rsa.generate_private_key(65537, 2048)
+    def __init__(self, tcb=TCB, chip=b"\x07" * 64, leaf_name="SEV-VCEK", bits=2048):
+        self.ark_key = rsa.generate_private_key(65537, bits)
+        self.ask_key = rsa.generate_private_key(65537, bits)
         self.key = ec.generate_private_key(ec.SECP384R1())
         self.ark = certificate("ARK", self.ark_key, pss=True)
         self.ask = certificate("ASK", self.ask_key, (self.ark, self.ark_key), pss=True)

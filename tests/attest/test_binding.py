@@ -1,16 +1,20 @@
 """Self-made evidence under roots of the tests: bound to nonce, TLS key and log, and to policies."""
 
 import datetime as dt
-import struct
+import json
+import subprocess
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from adyton.attest.verifier import load_policy, parse_policy, verify
 from adyton.errors import AttestationError, ConfigurationError, InvalidDocument
 from adyton.evidence import Binding, Document
 from attest.selfmade import NOW, Amd, Aws, Tpm, certificate, der, event_log, root_of
+from support import require_program
 
 BINDING = Binding(b"n" * 32, b"k" * 32, "adyton+0102+AQID")
 PCRS = {7: b"\x07" * 32, 11: b"\x0b" * 32}
@@ -279,8 +283,6 @@ def test_a_certificate_vouches_for_a_key():
 
 def test_the_event_log_is_replayed():
     """Every event of the PCRs that are named must be accepted, and explain the quoted value."""
-    from hashlib import sha256
-
     events = [
         (0, 8, b"firmware"),
         (4, 5, b"loader"),
@@ -364,13 +366,24 @@ def test_files_of_policies(tmp_path):
         load_policy(tmp_path / "p.toml")
 
 
-def test_report_data_is_as_specified():
-    """Put together here from the text of docs/spec/attestation.md, section 2."""
-    from hashlib import sha512
+VECTORS = Path(__file__).parents[2] / "vectors" / "attestation" / "report-data.json"
 
-    key = ec.generate_private_key(ec.SECP256R1()).public_key()
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    binding = Binding(b"nonce of 16 byte", spki[:32], "log+1+A")
-    fields = [b"adyton/v1/attestation", b"nonce of 16 byte", spki[:32], b"log+1+A"]
-    encoded = b"".join(struct.pack(">I", len(field)) + field for field in fields)
-    assert binding.report_data() == sha512(encoded).digest()
+
+def test_report_data_is_as_specified():
+    """As docs/spec/attestation.md, section 2, and programs that are none of ours make it."""
+    vectors = json.loads(VECTORS.read_text())
+    assert len(vectors) == 3
+    for each in vectors:
+        nonce, key = bytes.fromhex(each["nonce"]), bytes.fromhex(each["tls_key"])
+        made = Binding(nonce, key, each["log_key"]).report_data()
+        assert made.hex() == each["report_data"]
+        assert sha256(made).hexdigest() == each["tpm"]
+
+
+def test_vectors_are_what_their_script_makes():
+    """With printf, xxd and openssl."""
+    require_program("xxd")
+    require_program("openssl")
+    script = Path(__file__).with_name("make_vectors.sh")
+    done = subprocess.run(["bash", script], capture_output=True, text=True, check=True)
+    assert done.stdout == VECTORS.read_text()

@@ -99,7 +99,7 @@ def refuses(found, parts, at):
 def test_each_region_corrupted_is_refused(capture):
     """One bit of the quote, at places all over it."""
     found, parts, at, _ = capture
-    most = 250 if found.platform == "nitro" else 600
+    most = 120 if found.platform == "nitro" else 300
     for place in strides(len(parts.quote), most):
         touched = bytearray(parts.quote)
         touched[place] ^= 1 << place % 8
@@ -109,6 +109,19 @@ def test_each_region_corrupted_is_refused(capture):
         assert refuses(found, msgspec.structs.replace(parts, quote=parts.quote[:cut]), at), cut
     longer = msgspec.structs.replace(parts, quote=parts.quote + b"\x01")
     assert refuses(found, longer, at)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+def test_each_bit_corrupted_is_refused(capture):
+    """Every byte of the quote, three ways."""
+    found, parts, at, _ = capture
+    for place in range(len(parts.quote)):
+        for change in (1, 0x80, 0xFF):
+            touched = bytearray(parts.quote)
+            touched[place] ^= change
+            changed = msgspec.structs.replace(parts, quote=bytes(touched))
+            assert refuses(found, changed, at), (place, change)
 
 
 def test_each_region_of_certificates_corrupted_is_refused(capture):

@@ -390,7 +390,9 @@ def test_many_threads_ask_once(server):
     """Threads that begin at the same time share one verification."""
     with Client(**options(server)) as client:
         asked, real = [], client._connection._attesting.pins.learn
-        client._connection._attesting.pins.learn = lambda key: asked.append(key) or real(key)
+        client._connection._attesting.pins.learn = lambda key, replace: (
+            asked.append(key) or real(key, replace)
+        )
         threads = [threading.Thread(target=put, args=(client,)) for _ in range(8)]
         for thread in threads:
             thread.start()

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from adyton.attest.verifier import authenticate, eventlog, parse_policy, tpmkey
 from adyton.errors import AttestationError, InvalidDocument
 from adyton.evidence import Binding, Document, Parts, parse_document
+from attest import captured
+from attest.captured import CAPTURES
 from attest.selfmade import NOW, Amd, Aws, Tpm, event_log
 
 BINDING = Binding(b"n" * 32, b"k" * 32, "log")
@@ -23,6 +25,10 @@ GOOD = {
     "nitro": MAKERS["nitro"].parts(BINDING.report_data()),
     "tpm": MAKERS["tpm"].parts(BINDING.report_data(), {7: bytes(32)}, event_log=LOG),
 }
+CAPTURED = {name: (parts, NOW) for name, parts in GOOD.items()}
+if captured.FOLDER is not None:
+    for name in ("tdx", "sgx"):
+        CAPTURED[name] = (CAPTURES[name].load(), CAPTURES[name].at)
 quick = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -51,6 +57,23 @@ def mutated(data, draw):
         else:
             made[at:at] = draw(st.binary(max_size=16))
     return bytes(made)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+@settings(max_examples=30_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_mutations_without_end(data):
+    """As below, and of genuine quotes of TDX and SGX where they are there."""
+    platform = data.draw(st.sampled_from(sorted(CAPTURED)))
+    parts, at = CAPTURED[platform]
+    name = data.draw(st.sampled_from(["quote", "collateral"]))
+    value = getattr(parts, name)
+    raw = value if isinstance(value, bytes) else value.encode()
+    changed = mutated(raw, data.draw)
+    made = changed if isinstance(value, bytes) else changed.decode("utf-8", "replace")
+    with contextlib.suppress(AttestationError):
+        authenticate(platform, msgspec.structs.replace(parts, **{name: made}), at)
 
 
 @quick

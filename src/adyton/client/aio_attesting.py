@@ -7,6 +7,8 @@ import asyncio
 import datetime as dt
 import secrets
 import ssl
+import time
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import httpx
@@ -22,6 +24,8 @@ from adyton.errors import AdytonError, AttestationError, ServerUnavailable
 from adyton.evidence import MAX_ANSWER_BYTES, Document, parse_document
 from adyton.outbound import untrusted
 
+_DRIP: Final = 4
+"""An answer may take this many times the timeout: a drip of bytes must end too."""
 _TRIES: Final = 2
 """A certificate may change between the handshake and the answer, once."""
 
@@ -69,10 +73,11 @@ async def fetch_evidence(settings: Settings, tls: ssl.SSLContext | None) -> Show
             shown = stream.get_extra_info("ssl_object") if tls is not None else None
             key = b"" if shown is None else key_of(shown.getpeercert(True))
             body = bytearray()
+            end = time.monotonic() + _DRIP * settings.timeout
             async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise strange("is too large for evidence")
+                if len(body) > MAX_ANSWER_BYTES or time.monotonic() > end:
+                    raise strange("is too large or too slow for evidence")
         finally:
             await response.aclose()
     except (httpx.HTTPError, httpx.StreamError, OSError) as error:
@@ -129,18 +134,21 @@ class AsyncAttesting:
         self.pins = Pins(policy.max_age)
         self.pins.watch(settings.tls)
 
-    async def ensure(self) -> bool:
-        """Have the server attested, if that is due; whether it has another key than before.
+    async def ensure(self, replace: Callable[[], None]) -> None:
+        """Have the server attested, if that is due.
+
+        Args:
+            replace: Gives up connections to the key that counted before.
 
         Raises:
             AttestationError: It is refused.
             ServerUnavailable: It can't be asked now.
         """
         if self.pins.fresh:
-            return False
+            return
         async with self._lock:
             if self.pins.fresh:
-                return False
+                return
             for left in reversed(range(_TRIES)):
                 shown = await fetch_evidence(self._settings, self._settings.asking_tls)
                 try:
@@ -150,7 +158,7 @@ class AsyncAttesting:
                         raise
                 else:
                     break
-            return self.pins.learn(shown.tls_key)
+            self.pins.learn(shown.tls_key, replace)
 
 
 def passing(error: AdytonError) -> bool:

@@ -61,11 +61,15 @@ class Connection:
             AttestationError: The policy refuses it.
             ServerUnavailable: It can't be asked now.
         """
-        if self._attesting is not None and self._attesting.ensure():
-            self._former.append(self._transport)
-            self._transport = self._make_transport()
+        if self._attesting is not None:
+            self._attesting.ensure(self._replace)
             if len(self._former) > _FORMER:
                 self._former.pop(0).close()
+
+    def _replace(self) -> None:
+        """Use the present connections no more; requests on them may end."""
+        self._former.append(self._transport)
+        self._transport = self._make_transport()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

@@ -45,12 +45,17 @@ class Pins:
         with self._lock:
             return self._key != _NONE and self._clock() < self._ends
 
-    def learn(self, key: bytes) -> bool:
-        """Take on a key that was attested; whether it is another one than before."""
+    def learn(self, key: bytes, replace: Callable[[], None]) -> None:
+        """Take on a key that was attested.
+
+        Args:
+            key: The key.
+            replace: Gives up connections to the former one; called before the new one counts.
+        """
         with self._lock:
-            other = self._key not in {_NONE, key}
+            if self._key not in {_NONE, key}:
+                replace()
             self._key, self._ends = key, self._clock() + self._seconds
-            return other
 
     def expire(self) -> None:
         """Let nothing count any more; what comes next has to be attested again."""

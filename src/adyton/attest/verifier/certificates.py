@@ -10,7 +10,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.utils import CryptographyDeprecationWarning
 
 from adyton.attest.verifier.reading import malformed
 from adyton.errors import AttestationError
@@ -35,13 +34,14 @@ def load(data: bytes) -> x509.Certificate:
         AttestationError: It is none.
     """
     try:
-        # AMD's certificates of chips have the serial number 0, of which cryptography warns.
+        # AMD's certificates of chips have the serial number 0, of which cryptography warns, as it
+        # does of names that are too long.
         with _quiet, warnings.catch_warnings():
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            warnings.simplefilter("ignore")
             found = x509.load_der_x509_certificate(data)
-        # These are parsed when they are first asked for: so here, once, and not in many places.
-        _ = (found.subject, found.issuer, found.extensions, found.public_key())
-        _ = (found.not_valid_before_utc, found.not_valid_after_utc)
+            # Parsed when they are first asked for: so here, once, and not in many places.
+            _ = (found.subject, found.issuer, found.extensions, found.public_key())
+            _ = (found.not_valid_before_utc, found.not_valid_after_utc)
     except UNREADABLE:
         raise malformed("a certificate does not parse") from None
     return found
