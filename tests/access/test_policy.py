@@ -493,10 +493,10 @@ HEAVY = [
 @pytest.mark.parametrize("text", HEAVY, ids=range(len(HEAVY)))
 def test_heavy_text_is_judged_quickly(text):
     """What could make a parser slow or deep ends in a policy or a refusal within seconds."""
-    started = time.perf_counter()
+    started = time.process_time()
     with contextlib.suppress(AdytonError):
         parse_policy("p", text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 # --- fuzzing

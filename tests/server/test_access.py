@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import hvac
 import pytest
@@ -261,3 +262,28 @@ def test_the_real_command_line(server, name):
     assert "token/" in bao("auth", "list")
     assert "Sealed" in bao("status")
     bao("kv", "metadata", "delete", f"secret/{name}")
+
+
+def test_a_heavy_policy_does_not_hold_up_others(server, name):
+    """While a text that takes a parser long is judged, other requests are answered."""
+    heavy = "a = [" + "1," * 30_000 + "1]"
+
+    def health():
+        started = time.monotonic()
+        assert server.raw("GET", "/v1/sys/health")[0] == 200
+        return time.monotonic() - started
+
+    for _ in range(3):  # a noisy machine may spoil a round
+        with ThreadPoolExecutor(1) as pool:
+            started = time.monotonic()
+            writing = pool.submit(
+                server.root, "POST", f"/v1/sys/policies/acl/{name}", {"policy": heavy}
+            )
+            waits = []
+            while not writing.done():
+                waits.append(health())
+            took = time.monotonic() - started
+        assert writing.result()[0] == 400
+        if max(waits) < took / 3:
+            return
+    pytest.fail(f"a request waited {max(waits):.2f} s of the {took:.2f} s of another's policy")

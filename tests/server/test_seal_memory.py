@@ -13,7 +13,7 @@ from adyton.service.keyring import Keyring
 from adyton.service.ticket import run_now
 from adyton.storage.sqlite import SqliteStorage
 from adyton.wiring import Options, look
-from security.test_canaries import scan
+from memory import scan
 from server.sealing import init, opened, read, serve, unseal, wait_for, write
 
 VALUES = 40
@@ -97,5 +97,5 @@ def test_no_share_is_in_memory_after_it_was_told(tmp_path):
     wanted |= {text[20:84].encode(): "a share's text" for text in made.hex}
     wanted |= {text[:60].encode(): "a share in base64" for text in made.base64}
     wanted[made.root_token.encode()] = "the root token"
-    wait_for(lambda: not scan(server.process.pid, wanted), 15)
+    wait_for(lambda: not scan(server.process.pid, wanted), 60)
     assert server.stop()[0] == 0

@@ -4,13 +4,18 @@ import asyncio
 import ctypes
 import gc
 import sys
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from adyton.crypto.wiping import wipe_bytes
 from adyton.server.http import Response
 
 _SENT_SECONDS: Final = 1.0
 """An answer is handed over within the step that makes it; this is ample."""
+_ANSWER_BYTES: Final = 256 * 1024
+"""More than 255 shares take, twice in hexadecimal and in base64."""
+_encode_into: Final = msgspec.json.Encoder().encode_into
 _BYTES_HEAD: Final = sys.getsizeof(b"")
 _SMALL: Final = range(48, 513, 16)
 """Sizes of the interpreter's own blocks that could hold something worth reading."""
@@ -28,6 +33,18 @@ def tune_interpreter() -> None:
     gc.set_threshold(50_000, 20, 100)
     # The HTTP server's threads need the interpreter for microseconds, and wait this long for it.
     sys.setswitchinterval(0.0005)
+
+
+def encode_secret(document: dict[str, Any]) -> bytes:
+    """JSON of a document with secrets, for :func:`wipe_when_sent`.
+
+    Written into one buffer with room for it: the usual way leaves a copy each time that it grows.
+    """
+    buffer = bytearray(_ANSWER_BYTES)
+    _encode_into(document, buffer)
+    body = bytes(buffer)
+    buffer[:] = bytes(len(buffer))
+    return body
 
 
 def wipe_when_sent(response: Response) -> Response:

@@ -17,7 +17,7 @@ from adyton.server.native import attesting
 from adyton.server.refusals import problem_answer, sealed_refusal
 from adyton.server.seal.lifecycle import Lifecycle
 from adyton.server.seal.making import read_request
-from adyton.server.seal.scrub import wipe_when_sent
+from adyton.server.seal.scrub import encode_secret, wipe_when_sent
 from adyton.server.seal.status import health_answer, seal_status
 from adyton.server.vault.reply import encode, errors
 
@@ -91,7 +91,7 @@ async def _init(life: Lifecycle, request: Request) -> Response:
     if life.initialised:
         raise InvalidInput("Vault is already initialized")
     made = await life.init(read_request(body, life.options))
-    return wipe_when_sent(Response(200, encode(made.answer())))
+    return wipe_when_sent(Response(200, encode_secret(made.answer())))
 
 
 async def _unseal(life: Lifecycle, request: Request) -> Response:

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 from adyton.crypto import shares
 from adyton.crypto.shares import Share
+from adyton.crypto.wiping import wipe_bytes
 from adyton.errors import InvalidInput
 from adyton.model import Action, Caller
 from adyton.server.http import Response
-from adyton.server.seal.scrub import wipe_when_sent
+from adyton.server.seal.scrub import encode_secret, wipe_when_sent
 from adyton.server.seal.status import health_answer, leader, seal_status, status_of_open
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
@@ -150,7 +151,12 @@ def _add_rekey(routes: Routes, services: Services, base: str) -> None:
             share.wipe()
         if found.verify:
             body["verification_nonce"] = found.verify_nonce
-        return wipe_when_sent(told(body).response(context.request.request_id))
+        content = encode_secret(body)
+        if base == "sys/rekey":
+            return wipe_when_sent(Response(200, content))
+        response = Reply(raw=content).response(context.request.request_id)
+        wipe_bytes(content)
+        return wipe_when_sent(response)
 
     async def verify_status(context: Context) -> Reply:
         _operator(services, context)

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from adyton.errors import AdytonError, InvalidInput
+from adyton.errors import InvalidDocument, InvalidInput
 from adyton.model import Action, Caller
 from adyton.ports import Rows
 from adyton.service.access.acl import Acl
-from adyton.service.access.policy import ROOT, ROOT_NAME, Policy, parse_policy
+from adyton.service.access.parsing import parsed, parsed_aside
+from adyton.service.access.policy import ROOT, ROOT_NAME, Policy
 from adyton.service.access.records import MOUNTS, POLICIES, Mount, MountTable, PolicyText
 from adyton.service.commit import Scope
 from adyton.service.core import Core
@@ -149,7 +150,7 @@ class Space:
             text = self._texts.get(name)
             if text is None and name != DEFAULT_POLICY:
                 return None
-            found = parse_policy(name, _DEFAULT_JSON if text is None else text.text)
+            found = parsed(name, _DEFAULT_JSON if text is None else text.text)
             self.parsed[name] = found
         return found
 
@@ -283,8 +284,8 @@ class Spaces:
             if len(text.encode("utf-8", "replace")) > MAX_POLICY_BYTES:
                 raise InvalidInput(f"the policy has more than {MAX_POLICY_BYTES} bytes")
             try:
-                parse_policy(name, text)
-            except AdytonError as error:
+                await parsed_aside(name, text)
+            except InvalidDocument as error:
                 raise InvalidInput(
                     f"failed to parse policy: {error.message}", hint=error.hint
                 ) from None
