@@ -4,8 +4,7 @@ Rows are ciphertext, keyed indexes, counters and times; no implementation of the
 ever sees a name, a value or a key in the clear, save a root, which sees the master key.
 
 The methods are coroutines so that an engine behind a network may suspend. An embedded one
-never does, and the synchronous face then runs them without an event loop
-(``docs/adr/0001-one-implementation-two-faces.md``).
+never does, and the synchronous face then runs them without an event loop (``docs/adr/0001``).
 """
 
 from collections.abc import Iterable, Sequence
@@ -234,6 +233,9 @@ class Rows(Protocol):
     async def job(self, key: str) -> bytes | None:
         """The saved position of a resumable job."""
 
+    async def counted(self, user: bytes) -> UsageRow:
+        """What a user stores, counted from the rows."""
+
 
 class Transaction(Rows, Protocol):
     """Writing. Nothing is visible to other readers before the commit."""
@@ -355,10 +357,9 @@ class Transaction(Rows, Protocol):
 
 
 class Storage(Protocol):
-    """A place for rows.
+    """A place for rows: one writing transaction at a time, which the service sees to.
 
-    One writing transaction exists at a time; the service sees to that. Reading goes on beside
-    it, from the last committed state.
+    Reading goes on beside it, from the last committed state.
     """
 
     async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
@@ -375,7 +376,7 @@ class Storage(Protocol):
         """
 
     def keep_usage(self) -> None:
-        """Keep count of what users store from now on; called before anything is written."""
+        """Keep count of what users store from now on; a transaction may roll that back, too."""
 
     async def begin(self) -> Transaction:
         """Open the writing transaction."""

@@ -201,6 +201,18 @@ def test_keys_users_and_doctor(both):
     both("doctor", code=6, ADYTON_STORE="/none.db")
 
 
+def test_quotas(both):
+    """Are shown, held to, and cleared."""
+    both("quota", "set", "--secrets", "1", "--bytes", "0", "--user", "42")
+    both("set", "a", "--user", "42", stdin="x")
+    both("set", "b", "--user", "42", stdin="x", code=2)
+    found = both.json("quota", "show", "--user", "42")
+    assert found["quota"]["secrets"] == found["used"]["secrets"] == found["own"]["secrets"] == 1
+    assert (found["own"]["versions"], found["own"]["bytes"]) == (None, 0)
+    both("quota", "clear", "--user", "42")
+    both("set", "b", "--user", "42", stdin="x")
+
+
 def test_colours_only_on_a_terminal(sh):
     """A pipe gets no escape sequences; a terminal does, unless NO_COLOR is set."""
     sh("get", "nope", code=3)

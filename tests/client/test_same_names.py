@@ -10,9 +10,20 @@ from adyton import AsyncClient, AsyncSecretStore, Client, SecretStore
 from adyton.client import AsyncUserClient, UserClient
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_links import AsyncLinks
+from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_links import Links
-from adyton.library import AsyncUserStore, UserStore, aio_areas, aio_links, sync_areas, sync_links
+from adyton.client.sync_quotas import Quotas
+from adyton.library import (
+    AsyncUserStore,
+    UserStore,
+    aio_areas,
+    aio_links,
+    aio_quotas,
+    sync_areas,
+    sync_links,
+    sync_quotas,
+)
 
 EMBEDDED_ALONE = {"open", "acting_as"}
 PAIRS = [
@@ -20,6 +31,7 @@ PAIRS = [
     (AsyncUserStore, AsyncUserClient), (aio_areas.AsyncKeys, AsyncKeys),
     (aio_links.AsyncLinks, AsyncLinks), (sync_links.Links, Links),
     (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
+    (aio_quotas.AsyncQuotas, AsyncQuotas), (sync_quotas.Quotas, Quotas),
 ]  # fmt: skip
 
 

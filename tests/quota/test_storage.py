@@ -15,15 +15,9 @@ from adyton.errors import (
 from adyton.ports import UsageRow
 from adyton.service.limits import Limits
 from adyton.service.quota.storage import Quotas
+from quota.counting import assert_exact
 from support import Place
 
-COUNTED = """
-SELECT sum(s), sum(v), sum(o), sum(b) FROM (
-  SELECT user, 1 AS s, 1 AS v, 0 AS o, ifnull(length(value), 0) AS b FROM secrets
-  UNION ALL SELECT user, 0, 1, 0, length(value) FROM versions
-  UNION ALL SELECT user, 0, 0, 1, length(box) FROM objects
-) WHERE user = ?
-"""
 NOTHING = UsageRow(0, 0, 0, 0)
 HUGE = {"secrets": 10**9, "bytes": 10**12}
 
@@ -35,16 +29,6 @@ def place(tmp_path):
 
 def open_with(place, **quotas):
     return place.open(limits=Limits(quotas=Quotas(**quotas)))
-
-
-def assert_exact(place, store):
-    """What is kept is what a count of the rows gives, for every user that is kept count of."""
-    writer = store._opened.core.storage._writer.connection
-    kept = writer.execute("SELECT * FROM temp.usage").fetchall()
-    assert kept
-    for user, *usage in kept:
-        counted = place.sql((COUNTED, (user,)))[0]
-        assert tuple(usage) == tuple(number or 0 for number in counted)
 
 
 def test_counts_are_those_of_the_rows_after_anything(place):

@@ -24,6 +24,8 @@ from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import TokenRequest, Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.directory import Changes
+from adyton.service.quota.own import OwnQuotas
+from adyton.service.quota.users import UserQuotas
 from adyton.service.rekey import Rekey
 from adyton.service.values import Item
 from adyton.transfer import PortableSecret, PortableVersion
@@ -46,6 +48,7 @@ ROOMS = {
     "identity": Identity,
     "rekey": Rekey,
     "links": links.Links,
+    "quotas": UserQuotas,
 }
 
 
@@ -113,6 +116,7 @@ def arguments(tmp_path):
         "new": links.NewLink(bytes(16), bytes(32), bytes(64), 60, 5, False, ""),
         "accessor": "none",
         "asked": links.Asked(bytes(16), bytes(16), bytes(32)),
+        "own": OwnQuotas(secrets=9),
         "threshold": 2,
         "total": 3,
         "verify": False,

@@ -133,6 +133,7 @@ class User:
 
 
 BODIES = {
+    "set_quota": {"secrets": 9},
     "set_secret": {"value": text("bob")},
     "undelete_secret": {},
     "destroy_secret": {"versions": None},

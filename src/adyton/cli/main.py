@@ -37,6 +37,7 @@ from adyton.cli import (
     links,
     login,
     policies,
+    quotas,
     running,
     secrets,
     serve,
@@ -178,6 +179,7 @@ app.add_typer(links.app, name="link", help="One-time links, for people without a
 app.add_typer(tokens.app, name="token", help="Tokens of a server.")
 app.add_typer(policies.app, name="policy", help="Policies of a server.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")
+app.add_typer(quotas.app, name="quota", help="What users may store: show, set, clear.")
 app.add_typer(config.app, name="config", help="The configuration: check, show.")
 app.add_typer(tls.app, name="tls", help="Certificates for development.")
 shares.register(app)

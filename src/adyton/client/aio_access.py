@@ -6,6 +6,7 @@ from urllib.parse import quote
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
 from adyton.client.aio_links import AsyncLinks
+from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_roots import AsyncRoots
 from adyton.client.aio_seal import AsyncSealing
 from adyton.client.payloads import MAX_PAGE
@@ -179,6 +180,11 @@ class AsyncSessions(AsyncClientFace):
     def keys(self) -> AsyncKeys:
         """Rotation and re-wrapping of keys."""
         return AsyncKeys(self)
+
+    @property
+    def quotas(self) -> AsyncQuotas:
+        """What each user may store."""
+        return AsyncQuotas(self)
 
     @property
     def links(self) -> AsyncLinks:

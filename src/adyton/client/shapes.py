@@ -12,6 +12,7 @@ import msgspec
 from adyton.client.answers import Answer, strange
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.model import SecretMetadata, State, VersionInfo, to_us
+from adyton.quotavalues import QuotaInfo, StorageAmounts
 from adyton.rootvalues import RootAdded, RootInfo, RootTested
 from adyton.values import (
     Health,
@@ -264,6 +265,31 @@ class WireVerified(msgspec.Struct):
     def public(self) -> VerifyReport:
         """The public value."""
         return VerifyReport(*msgspec.structs.astuple(self))
+
+
+class WireAmounts(msgspec.Struct):
+    """Numbers of what a user stores, or may."""
+
+    secrets: int | None = None
+    versions: int | None = None
+    objects: int | None = None
+    bytes: int | None = None
+
+    def public(self) -> StorageAmounts:
+        """The public value."""
+        return StorageAmounts(*msgspec.structs.astuple(self))
+
+
+class WireQuota(msgspec.Struct):
+    """What one user may store, and stores."""
+
+    quota: WireAmounts
+    own: WireAmounts
+    used: WireAmounts
+
+    def public(self) -> QuotaInfo:
+        """The public value."""
+        return QuotaInfo(self.quota.public(), self.own.public(), self.used.public())
 
 
 class WireRewrapped(msgspec.Struct):

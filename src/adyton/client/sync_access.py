@@ -12,6 +12,7 @@ from adyton.client.shapes import Page, WireHealth, WireUser
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
 from adyton.client.sync_links import Links
+from adyton.client.sync_quotas import Quotas
 from adyton.client.sync_roots import Roots
 from adyton.client.sync_seal import Sealing
 from adyton.client.vault_shapes import (
@@ -180,6 +181,11 @@ class Sessions(ClientFace):
     def keys(self) -> Keys:
         """Rotation and re-wrapping of keys."""
         return Keys(self)
+
+    @property
+    def quotas(self) -> Quotas:
+        """What each user may store."""
+        return Quotas(self)
 
     @property
     def links(self) -> Links:

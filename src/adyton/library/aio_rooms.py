@@ -3,6 +3,7 @@
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace
 from adyton.library.aio_links import AsyncLinks
+from adyton.library.aio_quotas import AsyncQuotas
 from adyton.library.aio_roots import AsyncRoots
 from adyton.model import Caller
 from adyton.wiring import Opened
@@ -16,6 +17,7 @@ class AsyncRooms(AsyncFace):
         audit: The audit log.
         links: One-time links.
         roots: The roots of trust that open it.
+        quotas: What each user may store.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -24,3 +26,4 @@ class AsyncRooms(AsyncFace):
         self.audit = AsyncAudit(self)
         self.links = AsyncLinks(self)
         self.roots = AsyncRoots(self)
+        self.quotas = AsyncQuotas(self)

@@ -4,6 +4,7 @@
 from adyton.library.sync_areas import Audit, Keys
 from adyton.library.sync_base import Face
 from adyton.library.sync_links import Links
+from adyton.library.sync_quotas import Quotas
 from adyton.library.sync_roots import Roots
 from adyton.model import Caller
 from adyton.wiring import Opened
@@ -17,6 +18,7 @@ class Rooms(Face):
         audit: The audit log.
         links: One-time links.
         roots: The roots of trust that open it.
+        quotas: What each user may store.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -25,3 +27,4 @@ class Rooms(Face):
         self.audit = Audit(self)
         self.links = Links(self)
         self.roots = Roots(self)
+        self.quotas = Quotas(self)

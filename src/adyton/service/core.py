@@ -20,6 +20,7 @@ from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import Keyring
 from adyton.service.limits import DAY_US, Limits
 from adyton.service.namelists import NameLists
+from adyton.service.quota.own import OwnQuotasInUse, quotas_of
 from adyton.service.secretmeta import OpenedCache, not_found
 from adyton.service.ticket import Work, run_now
 from adyton.service.userkeys import UserKeys
@@ -50,6 +51,7 @@ class Core:
         names: Lists of names that were made lately.
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
         sinks: Where records are copied to: kind and place.
+        own_quotas: Whether users have quotas of their own.
         on_purge: Called with a user's id once all of the user's is gone, before anybody is told.
     """
 
@@ -76,6 +78,7 @@ class Core:
         ring.forgotten = self._forget
         self.sink_floor: Callable[[], int | None] = _no_sinks
         self.sinks: tuple[tuple[str, str], ...] = ()
+        self.own_quotas = OwnQuotasInUse()
         self.on_purge: list[Callable[[str], None]] = []
 
     @property
@@ -257,9 +260,15 @@ class Core:
             draft.user_id = self.authorise(caller, user)
         return await self.refuse(draft, error)
 
-    async def write(self, draft: Draft, work: Work[T]) -> T:
-        """Carry out work that records itself, with a record of failure if it raises."""
-        if self.limits.quotas.any:
+    async def write(self, draft: Draft, work: Work[T], *, free: bool = False) -> T:
+        """Carry out work that records itself, with a record of failure if it raises.
+
+        Args:
+            draft: What the record says if it raises.
+            work: The work.
+            free: Whether no quota holds it back.
+        """
+        if not free and (self.own_quotas.any or self.limits.quotas.any):
             work = self._within_quotas(draft, work)
         return await self.commit.submit(work, failure=draft)
 
@@ -273,8 +282,11 @@ class Core:
             result = await work(scope)
             keys = await self.keys_in(scope, user)
             if keys is not None:
+                quotas = self.limits.quotas
+                if self.own_quotas.any:
+                    quotas = await quotas_of(scope.tx, keys, quotas)
                 try:
-                    self.limits.quotas.check(before, await scope.tx.usage(keys.user))
+                    quotas.check(before, await scope.tx.usage(keys.user))
                 except QuotaExceeded:
                     draft.keys = old  # the refusal is told in the user's own log
                     raise

@@ -224,9 +224,9 @@ class _OnceCore(Core):
         vars(self).update(vars(core))
         self._around = around
 
-    async def write(self, draft: Draft, work: Work[T]) -> T:
+    async def write(self, draft: Draft, work: Work[T], *, free: bool = False) -> T:
         """As the store's."""
-        return await super().write(draft, self._around(work))
+        return await super().write(draft, self._around(work), free=free)
 
 
 async def forget_answers(core: Core, caller: Caller, user: str) -> int:

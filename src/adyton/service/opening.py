@@ -13,6 +13,7 @@ from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import SYSTEM_USER, Keyring
 from adyton.service.limits import Limits
 from adyton.service.logstate import LogState
+from adyton.service.quota.own import OWN_QUOTAS_SETTING
 from adyton.service.rootslots import Note, drop_slot, put_note
 from adyton.service.ticket import run_now
 from adyton.service.userkeys import UserKeys
@@ -89,9 +90,10 @@ async def load(
         IntegrityError: Keys are missing or were changed.
         AuditError: The log's end is missing, or does not fit its newest checkpoint.
     """
-    if limits.quotas.any:
-        storage.keep_usage()
     async with storage.snapshot() as rows:
+        own_quotas = bool(await rows.setting(OWN_QUOTAS_SETTING))
+        if own_quotas or limits.quotas.any:
+            storage.keep_usage()
         store_id = await rows.setting(STORE_ID)
         if store_id is None:
             raise StoreNotFound(
@@ -107,7 +109,9 @@ async def load(
         await _replay_access(rows, ring, journal, state)
         await ring.settle(rows, {slot: root})
     commit = GroupCommit(storage, journal, state, clock, mode)
-    return Core(storage, ring, commit, journal, clock, limits, {slot: root})
+    core = Core(storage, ring, commit, journal, clock, limits, {slot: root})
+    core.own_quotas.any = own_quotas
+    return core
 
 
 async def _check_newest(rows: Rows, state: LogState) -> None:

@@ -41,7 +41,6 @@ SELECT_CURRENT: Final = (
     " FROM secrets WHERE user=? AND name=?"
 )
 
-
 _ROWS: Final = 32
 """Rows in one statement at the most; each number of rows is a statement that stays prepared."""
 _INSERT_ENTRIES: Final = [
@@ -302,6 +301,9 @@ class SqliteRows:
     async def job(self, key: str) -> bytes | None:
         return self._value("SELECT state FROM jobs WHERE key=?", (key,))  # type: ignore[no-any-return]
 
+    async def counted(self, user: bytes) -> UsageRow:
+        return self._one(UsageRow, sqlite_usage.COUNTED, (user,)) or UsageRow(0, 0, 0, 0)
+
 
 class SqliteTransaction(SqliteRows):
     """Writing over the one writing connection (``ports.Transaction``).
@@ -341,15 +343,13 @@ class SqliteTransaction(SqliteRows):
         self._run("RELEASE unit")
 
     async def rollback_to(self) -> None:
-        self._run("ROLLBACK TO unit")
-        self._run("RELEASE unit")
+        self._run("ROLLBACK TO unit; RELEASE unit")
 
     async def usage(self, user: bytes) -> UsageRow:
         found = self._one(UsageRow, sqlite_usage.READ, (user,))
         if found is None:
             self._run(sqlite_usage.COUNT, (user,))
-            return await self.usage(user)
-        return found
+        return found or await self.counted(user)
 
     async def put_setting(self, key: str, value: bytes) -> None:
         self._run("INSERT OR REPLACE INTO settings VALUES (?,?)", (key, value))

@@ -24,9 +24,8 @@ _KEPT: Final = (
      "length(new.box) - length(old.box)"),
 )  # fmt: skip
 
-COUNT: Final = """
-INSERT INTO temp.usage
-  SELECT ?1,
+COUNTED: Final = """
+  SELECT
     (SELECT count(*) FROM main.secrets WHERE user = ?1),
     (SELECT count(*) FROM main.secrets WHERE user = ?1)
       + (SELECT count(*) FROM main.versions WHERE user = ?1),
@@ -35,6 +34,7 @@ INSERT INTO temp.usage
       + (SELECT ifnull(sum(length(value)), 0) FROM main.versions WHERE user = ?1)
       + (SELECT ifnull(sum(length(box)), 0) FROM main.objects WHERE user = ?1)
 """
+COUNT: Final = COUNTED.replace("SELECT", "INSERT INTO temp.usage SELECT ?1,", 1)
 READ: Final = "SELECT secrets, versions, objects, bytes FROM temp.usage WHERE user = ?"
 
 
