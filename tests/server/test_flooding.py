@@ -469,10 +469,32 @@ def test_a_proxy_is_believed_and_nobody_else(bounded):
         ("127.0.0.9", "203.0.113.7, 127.0.0.9", 200),
         ("127.0.0.1", "203.0.113.7", 403),
         ("127.0.0.9", "198.51.100.1", 403),
+        # A proxy that adds a line of its own below what the client has sent.
+        ("127.0.0.9", "203.0.113.7\r\nX-Forwarded-For: 198.51.100.1", 403),
+        ("127.0.0.9", "203.0.113.7\r\nX-Forwarded-For: 198.51.100.1, 127.0.0.9", 403),
+        ("127.0.0.9", "198.51.100.1\r\nX-Forwarded-For: 203.0.113.7", 200),
+        ("127.0.0.9", "\r\nX-Forwarded-For: 203.0.113.7", 200),
     ):
         line = f"X-Forwarded-For: {told}"
         got = sent(bounded, head("GET", "/v1/auth/token/lookup-self", line, token=token), source)
         assert got == status, (source, told)
+
+
+def test_who_spoils_the_header_of_a_proxy_does_not_pass_for_the_proxy(bounded):
+    """A client writes what can't be read, and the proxy adds the client's address to it."""
+    bounded.root("POST", "/v1/auth/token/roles/proxy", {"token_bound_cidrs": "127.0.0.0/8"})
+    made = bounded.root("POST", "/v1/auth/token/create/proxy", {"policies": ["root"]})[2]
+    token = made["auth"]["client_token"]
+    for told, status in (
+        ("\xe9, 198.51.100.1", 403),
+        ("\xe9", 403),
+        ("\xe9\r\nX-Forwarded-For: 198.51.100.1", 403),
+        ("198.51.100.1\r\nX-Forwarded-For: \xe9", 403),
+        ("127.0.0.9", 200),
+    ):
+        line = f"X-Forwarded-For: {told}"
+        data = head("GET", "/v1/auth/token/lookup-self", line, token=token)
+        assert sent(bounded, data, "127.0.0.9") == status, told
 
 
 def test_memory_stays_bounded_under_all_of_it(bounded):

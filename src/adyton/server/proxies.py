@@ -13,6 +13,8 @@ from typing import Final
 from adyton.errors import ConfigurationError
 
 HEADER: Final = "x-forwarded-for"
+UNKNOWN: Final = "unknown"
+"""Stands for an address that is not known; it is in no network."""
 _MAX_HOPS: Final = 32
 _MAX_CHARS: Final = 2_048
 
@@ -35,10 +37,18 @@ class TrustedProxies:
         self.trusts = lru_cache(maxsize=1_024)(self._look_up)
 
     def client(self, peer: str, headers: Mapping[str, str]) -> str:
-        """The client's address: the peer's own, unless that is a trusted proxy's."""
+        """The client's address: the peer's own, unless that is a trusted proxy's.
+
+        :data:`UNKNOWN` where a trusted proxy tells one in a header that can't be read: whoever
+        writes into that header must not come to have the proxy's own address.
+        """
         if not self.trusts(peer):
             return peer
-        told = headers.get(HEADER, "")
+        if HEADER not in headers:
+            return peer
+        told = _told(headers)
+        if told is None:
+            return UNKNOWN
         client = peer
         for text in reversed(told[-_MAX_CHARS:].split(",")[-_MAX_HOPS:]):
             hop = _address(text)
@@ -56,6 +66,19 @@ class TrustedProxies:
             return False
         mapped = getattr(parsed, "ipv4_mapped", None) or parsed
         return any(mapped in network for network in self._networks)
+
+
+def _told(headers: Mapping[str, str]) -> str | None:
+    """What all lines of the header say, in their order; None if there is none in ASCII.
+
+    A proxy may add a line of its own below the client's (RFC 9110, section 5.3). Of lines that
+    are not ASCII the HTTP server tells nothing.
+    """
+    every = getattr(headers, "get_all", None)
+    if every is None:
+        return headers[HEADER]
+    lines: list[str] = every(HEADER)
+    return ",".join(lines) if lines else None
 
 
 def _network(text: str) -> _Network:
