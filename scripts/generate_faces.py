@@ -48,6 +48,7 @@ HOUSES: Final = (
             "aio_quotas": "sync_quotas",
             "aio_rooms": "sync_rooms",
             "aio_roots": "sync_roots",
+            "aio_shares": "sync_shares",
         },
         """
     def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
@@ -94,6 +95,7 @@ _NAMES: Final = {
     "AsyncAudit": "Audit",
     "AsyncLinks": "Links",
     "AsyncQuotas": "Quotas",
+    "AsyncShares": "Shares",
     "AsyncClient": "Client",
     "AsyncUserClient": "UserClient",
     "AsyncClientFace": "ClientFace",

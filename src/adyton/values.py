@@ -320,6 +320,60 @@ class LinkValue:
         return "<LinkValue>"
 
 
+class ShareInfo(NamedTuple):
+    """A share, as either side sees it.
+
+    Attributes:
+        id: Names it.
+        owner: Whose secrets they are.
+        receiver: Who may read them.
+        kind: ``version``, ``secret`` or ``folder``.
+        name: The secret's name, or the folder's with a slash at its end.
+        version: The version that is shared; 0 for the current one, as it changes.
+        created_at: When it was offered.
+        expires_at: When it ends; None for never.
+        answer: ``offered``, ``accepted`` or ``refused``.
+    """
+
+    id: str
+    owner: str
+    receiver: str
+    kind: str
+    name: str
+    version: int
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    answer: str
+
+    def __repr__(self) -> str:
+        return "<ShareInfo>"
+
+
+class SharedSecret(LinkValue):
+    """A secret of somebody else's, in locked memory; use it in a ``with`` block.
+
+    Attributes:
+        value: The bytes, locked.
+        content_type: Their media type.
+        owner: Whose secret it is.
+        name: The name that its owner gave it.
+        version: The version that was read.
+    """
+
+    __slots__ = ("name", "owner", "version")
+
+    def __init__(
+        self, value: SecretBytes, content_type: str, owner: str, name: str, version: int
+    ) -> None:
+        super().__init__(value, content_type)
+        self.owner = owner
+        self.name = name
+        self.version = version
+
+    def __repr__(self) -> str:
+        return f"<SharedSecret version={self.version}>"
+
+
 class SecretPage(msgspec.Struct, frozen=True):
     """A listing, or one page of it.
 

@@ -27,6 +27,7 @@ from adyton.service.directory import Changes
 from adyton.service.quota.own import OwnQuotas
 from adyton.service.quota.users import UserQuotas
 from adyton.service.rekey import Rekey
+from adyton.service.sharing.shares import Shares
 from adyton.service.values import Item
 from adyton.transfer import PortableSecret, PortableVersion
 from support import Place
@@ -49,6 +50,7 @@ ROOMS = {
     "rekey": Rekey,
     "links": links.Links,
     "quotas": UserQuotas,
+    "shares": Shares,
 }
 
 
@@ -115,6 +117,7 @@ def arguments(tmp_path):
         "archive_dir": None,
         "new": links.NewLink(bytes(16), bytes(32), bytes(64), 60, 5, False, ""),
         "accessor": "none",
+        "receiver": "carol",
         "asked": links.Asked(bytes(16), bytes(16), bytes(32)),
         "own": OwnQuotas(secrets=9),
         "threshold": 2,
@@ -131,6 +134,8 @@ def call(store, room, name, caller, given, **more):
     operation = getattr(place, name)
     needed = inspect.signature(operation).parameters
     args = {**given, **more}
+    if room == "shares":
+        args["share"] = "none"
     chosen = {
         key: args[key]
         for key, one in needed.items()

@@ -10,6 +10,7 @@ from typing import Final
 
 LABEL_VALUE: Final = b"adyton/v1/value"
 LABEL_DATA_KEY: Final = b"adyton/v1/data-key"
+LABEL_SHARED_KEY: Final = b"adyton/v1/shared-key"
 LABEL_METADATA: Final = b"adyton/v1/metadata"
 LABEL_OBJECT: Final = b"adyton/v1/object"
 LABEL_USER_KEY: Final = b"adyton/v1/user-key"

@@ -5,6 +5,7 @@ from adyton.library.aio_base import AsyncFace
 from adyton.library.aio_links import AsyncLinks
 from adyton.library.aio_quotas import AsyncQuotas
 from adyton.library.aio_roots import AsyncRoots
+from adyton.library.aio_shares import AsyncShares
 from adyton.model import Caller
 from adyton.wiring import Opened
 
@@ -18,6 +19,7 @@ class AsyncRooms(AsyncFace):
         links: One-time links.
         roots: The roots of trust that open it.
         quotas: What each user may store.
+        shares: Sharing with other users.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -27,3 +29,4 @@ class AsyncRooms(AsyncFace):
         self.links = AsyncLinks(self)
         self.roots = AsyncRoots(self)
         self.quotas = AsyncQuotas(self)
+        self.shares = AsyncShares(self)

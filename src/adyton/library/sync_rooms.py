@@ -6,6 +6,7 @@ from adyton.library.sync_base import Face
 from adyton.library.sync_links import Links
 from adyton.library.sync_quotas import Quotas
 from adyton.library.sync_roots import Roots
+from adyton.library.sync_shares import Shares
 from adyton.model import Caller
 from adyton.wiring import Opened
 
@@ -19,6 +20,7 @@ class Rooms(Face):
         links: One-time links.
         roots: The roots of trust that open it.
         quotas: What each user may store.
+        shares: Sharing with other users.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -28,3 +30,4 @@ class Rooms(Face):
         self.links = Links(self)
         self.roots = Roots(self)
         self.quotas = Quotas(self)
+        self.shares = Shares(self)

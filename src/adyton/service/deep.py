@@ -12,6 +12,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import Meta
+from adyton.service.sharing.follow import follow
 from adyton.service.userkeys import UserKeys
 
 BATCH_SECRETS: Final = 100
@@ -56,7 +57,7 @@ async def deep_batch(
     done = size = 0
     page = await scope.tx.metadata_page(keys.user, at.name, BATCH_SECRETS)
     for row in page:
-        count, length = await _secret(core, scope, caller, keys, row)
+        count, length = await reencrypt(core, scope, caller, keys, row)
         done += count
         size += length
         at.name = row.name
@@ -74,7 +75,7 @@ def _object(keys: UserKeys, row: ObjectRow) -> ObjectRow:
     return row._replace(meta_version=keys.meta_current, box=box)
 
 
-async def _secret(
+async def reencrypt(
     core: Core, scope: Scope, caller: Caller, keys: UserKeys, row: MetaRow
 ) -> tuple[int, int]:
     """Re-encrypt one secret with all its versions; how many, and their bytes."""
@@ -121,6 +122,7 @@ async def _secret(
         )
     )  # fmt: skip
     await core.reserve(scope, keys, len(older) + 1)
+    await follow(core, scope, caller, keys, [meta.name])
     return len(older) + (new_value is not None), size
 
 

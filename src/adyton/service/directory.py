@@ -27,6 +27,7 @@ from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.namelists import NameList
 from adyton.service.secretmeta import Meta, not_found
+from adyton.service.sharing.follow import follow
 from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
 from adyton.service.writing import conflict
@@ -267,6 +268,7 @@ class Directory:
                 raise not_found()
             secretmeta.open_meta(keys, row)
             await scope.tx.delete_secret(keys.user, index)
+            await follow(core, scope, caller, keys, [name])
             place = (keys.user, index)
             scope.after_commit(lambda: core.commit.state.forget_access(place))
             scope.record(
@@ -350,6 +352,7 @@ class Directory:
             await scope.tx.put_metadata(
                 keys.user, [row._replace(meta_version=keys.meta_current, meta=sealed)]
             )
+            await follow(core, scope, caller, keys, [name])
             scope.record(
                 Draft(
                     caller,

@@ -23,6 +23,7 @@ from adyton.service.journal import Draft
 from adyton.service.keyring import MASTER_WRAPS
 from adyton.service.limits import DAY_US
 from adyton.service.rootslots import drop_slot, move_notes
+from adyton.service.sharing.follow import leave, move_items
 from adyton.service.ticket import Work
 from adyton.service.userkeys import Purpose, UserKeys
 from adyton.values import KeyInfo, Progress, RewrapReport
@@ -374,6 +375,8 @@ class KeyAdmin:
                     position = Position(keys.current)
                 count, more = await self._move(scope, keys, position)
                 state = msgspec.msgpack.encode(position) if more else None
+            if not more and (shared := await move_items(scope, caller, keys, BATCH)):
+                count, more, state = count + shared, True, saved
             await scope.tx.put_job(job, state)
             if not more:
                 await self._retire(scope, caller, index, deep=deep)
@@ -451,6 +454,7 @@ class KeyAdmin:
             keys = await core.keys_in(scope, draft.user_id)
             if keys is None:
                 raise UserNotFound("the user has no namespace in this store")
+            await leave(core, scope, caller, keys)
             count = await scope.tx.delete_user(keys.user)
             for job in ("deep", "rewrap"):
                 await scope.tx.put_job(f"{job}:{keys.user.hex()}", None)

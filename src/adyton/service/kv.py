@@ -30,6 +30,7 @@ from adyton.service.directory import Directory
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import Version, not_found
 from adyton.service.secrets import Secrets
+from adyton.service.sharing.follow import follow
 from adyton.service.values import EngineDefaults, Item
 from adyton.values import Secret
 
@@ -326,6 +327,7 @@ class KeyValue:
             await scope.tx.put_secrets(
                 keys.user, [row._replace(meta_version=keys.meta_current, meta=sealed)], new=new
             )
+            await follow(core, scope, caller, keys, [name])
             draft.keys = keys
             draft.version = meta.current
             draft.name_index = index

@@ -65,6 +65,7 @@ class UserKeys:
         "meta",
         "meta_current",
         "purged",
+        "store_id",
         "user",
         "user_id",
         "wrapping",
@@ -85,6 +86,7 @@ class UserKeys:
         created_us: int,
         wraps: int,
     ) -> None:
+        self.store_id = store_id
         self.user = user
         self.user_id = user_id
         self.wrapping = wrapping

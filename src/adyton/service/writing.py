@@ -12,6 +12,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import DEFAULT_MAX_VERSIONS, Meta, Version
+from adyton.service.sharing.follow import follow
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item
 from adyton.transfer import PortableSecret
@@ -64,6 +65,7 @@ class Batch:
         self._caller = caller
         self._keys = keys
         self._rows: list[SecretRow] = []
+        self._names: list[str] = []
         self._present: set[bytes] | None = None
         self._new = False
 
@@ -190,6 +192,7 @@ class Batch:
                 index, meta.current, keys.meta_current, sealed, None, keys.current, wrapped, box
             )
         )
+        self._names.append(meta.name)
         scope.record(
             Draft(
                 self._caller,
@@ -208,7 +211,8 @@ class Batch:
         """Write all that was sealed, in the order of the table's key: pages are touched once."""
         self._rows.sort(key=attrgetter("name"))
         await self._scope.tx.put_secrets(self._keys.user, self._rows, new=self._new)
-        self._rows = []
+        await follow(self._core, self._scope, self._caller, self._keys, self._names)
+        self._rows, self._names = [], []
 
     async def _prune(self, index: bytes, meta: Meta) -> None:
         surplus = len(meta.versions) - meta.max_versions

@@ -1,0 +1,1 @@
+"""Sharing between users (``docs/spec/sharing.md``)."""

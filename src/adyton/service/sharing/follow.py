@@ -1,0 +1,203 @@
+"""Keeping shares as their secrets are: in the transaction that changes a secret.
+
+What a receiver has holds the SHA-256 of the secret's sealed metadata: a change that did not come
+by here would close the share, and open nothing.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Final
+
+from adyton.errors import LimitExceeded
+from adyton.model import Action, Caller
+from adyton.ports import Transaction
+from adyton.service import secretmeta
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.objects import ObjectChanges
+from adyton.service.secretmeta import Meta, Version
+from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Given, Item, Place
+from adyton.service.sharing.wraps import hand_over, rewrap
+from adyton.service.userkeys import UserKeys
+
+PATH: Final = "shares/"
+MAX_ITEMS: Final = 2_000
+"""Secrets in one share."""
+
+
+class Changes:
+    """Changes of objects of one user, in as many records as they need.
+
+    Args:
+        scope: The group.
+        draft: The record; repeated where one does not hold all places.
+        keys: The user's keys.
+    """
+
+    def __init__(self, scope: Scope, draft: Draft, keys: UserKeys) -> None:
+        self._draft = draft
+        self._changes = ObjectChanges(scope, keys)
+        self.keys = keys
+
+    async def put(self, item: Item) -> None:
+        """Write an item."""
+        self._changes.put(ITEMS, item.name, item, item.share)
+        await self._full()
+
+    async def delete(self, share: str, name: str) -> None:
+        """Erase an item that is there."""
+        self._changes.delete(ITEMS, name, share)
+        await self._full()
+
+    @property
+    def objects(self) -> ObjectChanges:
+        """For the few other objects."""
+        return self._changes
+
+    async def _full(self) -> None:
+        if len(self._changes) >= ObjectChanges.MOST:
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what is left."""
+        if len(self._changes):
+            draft, own = self._draft, Draft(self._draft.caller, self._draft.action)
+            own.user_id, own.name, own.reason = draft.user_id, draft.name, draft.reason
+            await self._changes.write(own)
+
+
+async def make_item(
+    tx: Transaction, owner: UserKeys, receiver: UserKeys, share: str, given: Given, index: bytes
+) -> Item | None:
+    """What a receiver gets of a secret as it is now; None if there is nothing to read.
+
+    Raises:
+        IntegrityError: What is stored of the secret was changed.
+    """
+    row = await tx.secret(owner.user, index)
+    if row is None:
+        return None
+    meta = secretmeta.open_meta(owner, row)
+    number = given.version or row.current
+    found = meta.at(number)
+    key_version, wrapped = row.key_version, row.wrapped_key
+    if number != row.current:
+        older = await tx.version(owner.user, index, number)
+        key_version, wrapped = (
+            (0, None) if older is None else (older.key_version, older.wrapped_key)
+        )
+    if found is None or found.state or wrapped is None:
+        return None
+    place = Place(owner.user, index, number, share)
+    return Item(
+        share,
+        meta.name,
+        index,
+        number,
+        receiver.current,
+        hand_over(owner, receiver, place, key_version, wrapped),
+        found.tag,
+        sha256(row.meta).digest(),
+        found.content_type,
+        _ends_us(meta, found),
+    )
+
+
+def _ends_us(meta: Meta, version: Version) -> int:
+    times = [time for time in (meta.expires_us, version.deleted_us) if time]
+    return min(times) if times else 0
+
+
+async def follow(
+    core: Core, scope: Scope, caller: Caller, owner: UserKeys, names: Iterable[str]
+) -> None:
+    """Bring all shares of secrets that have changed up to date; quick where there are none.
+
+    Raises:
+        IntegrityError: What is stored of a secret was changed.
+    """
+    shares = await GIVEN.all(scope.tx, owner)
+    names = list(names) if shares else []
+    for share, given in shares.items():
+        covered = [name for name in names if given.covers(name)]
+        if not covered or not given.open_at(scope.now_us):
+            continue
+        receiver = await core.keys_in(scope, given.receiver)
+        if receiver is None or await RECEIVED.get(scope.tx, receiver, share) is None:
+            continue
+        receiver = await core.keys_to_write(scope, caller, given.receiver, len(covered))
+        draft = Draft(caller, Action.SHARE_UPDATE, receiver, receiver.user_id, PATH + share)
+        changes = Changes(scope, draft, receiver)
+        is_new = False
+        for name in covered:
+            known = await ITEMS.get(scope.tx, receiver, name, share) is not None
+            item = await make_item(scope.tx, owner, receiver, share, given, owner.index(name))
+            if item is not None:
+                await changes.put(item)
+                is_new |= not known
+            elif known:
+                await changes.delete(share, name)
+        await changes.write()
+        if is_new:
+            check_size(len(await ITEMS.all(scope.tx, receiver, share)))
+
+
+def check_size(count: int) -> None:
+    """Refuse a share of too many secrets.
+
+    Raises:
+        LimitExceeded: It is one.
+    """
+    if count > MAX_ITEMS:
+        raise LimitExceeded(
+            f"a shared folder has at most {MAX_ITEMS} secrets", hint="Share smaller folders."
+        )
+
+
+async def take_back(
+    core: Core, scope: Scope, caller: Caller, action: Action, share: str, given: Given, why: str
+) -> None:
+    """Erase all that a receiver has of a share."""
+    receiver = await core.keys_in(scope, given.receiver)
+    if receiver is None:
+        return
+    draft = Draft(caller, action, receiver, receiver.user_id, PATH + share, reason=why)
+    changes = Changes(scope, draft, receiver)
+    if await RECEIVED.get(scope.tx, receiver, share) is not None:
+        changes.objects.delete(RECEIVED, share)
+    for name in await ITEMS.all(scope.tx, receiver, share):
+        await changes.delete(share, name)
+    await changes.write()
+
+
+async def leave(core: Core, scope: Scope, caller: Caller, keys: UserKeys) -> None:
+    """Before a user is purged: erase what others have of the user's, and what tells of the user."""
+    for share, given in (await GIVEN.all(scope.tx, keys)).items():
+        await take_back(core, scope, caller, Action.SHARE_REVOKE, share, given, "purge")
+    for share, received in (await RECEIVED.all(scope.tx, keys)).items():
+        owner = await core.keys_in(scope, received.owner)
+        if owner is not None and await GIVEN.get(scope.tx, owner, share) is not None:
+            changes = ObjectChanges(scope, owner)
+            changes.delete(GIVEN, share)
+            draft = Draft(caller, Action.SHARE_REFUSE, owner, owner.user_id, PATH + share)
+            draft.reason = "purge"
+            await changes.write(draft)
+
+
+async def move_items(scope: Scope, caller: Caller, keys: UserKeys, limit: int) -> int:
+    """Wrap some of what others share with a user under the user's current key; how many."""
+    draft = Draft(caller, Action.SHARE_UPDATE, keys, keys.user_id, PATH, reason="re-wrapped")
+    changes = Changes(scope, draft, keys)
+    count = 0
+    for share, received in (await RECEIVED.all(scope.tx, keys)).items():
+        for item in (await ITEMS.all(scope.tx, keys, share)).values():
+            if item.key_version == keys.current or count >= limit:
+                continue
+            place = Place(received.owner_index, item.index, item.version, share)
+            item.wrapped = rewrap(keys, place, item.key_version, item.wrapped)
+            item.key_version = keys.current
+            await changes.put(item)
+            count += 1
+    await changes.write()
+    return count
