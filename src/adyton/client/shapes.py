@@ -11,6 +11,7 @@ import msgspec
 
 from adyton.client.answers import Answer, strange
 from adyton.crypto.secretbytes import SecretBytes
+from adyton.exchange import LinkInfo
 from adyton.model import SecretMetadata, State, VersionInfo, to_us
 from adyton.quotavalues import QuotaInfo, StorageAmounts
 from adyton.rootvalues import RootAdded, RootInfo, RootTested
@@ -18,7 +19,6 @@ from adyton.values import (
     Health,
     ImportReport,
     KeyInfo,
-    LinkInfo,
     RewrapReport,
     Secret,
     UserInfo,

@@ -9,9 +9,10 @@ from adyton.client.settings import Token
 from adyton.client.shapes import Items, WireBox, WireLink, WireMadeLink
 from adyton.client.sync_base import ClientFace
 from adyton.crypto import links
+from adyton.exchange import LinkInfo, LinkValue
+from adyton.exchange import NewLink as MadeLink
 from adyton.model import UserId, Value
-from adyton.values import LinkInfo, LinkValue, encode_value
-from adyton.values import NewLink as MadeLink
+from adyton.values import encode_value
 
 LinkInfos = list[LinkInfo]
 

@@ -2,12 +2,13 @@
 """One-time links, for people without an account (``docs/spec/links.md``)."""
 
 from adyton.crypto import links
+from adyton.exchange import LinkInfo, LinkValue
+from adyton.exchange import NewLink as MadeLink
 from adyton.library.sync_base import Face
 from adyton.model import Action, UserId, Value
 from adyton.service.links import Asked, NewLink
 from adyton.service.links import Links as LinkService
-from adyton.values import LinkInfo, LinkValue, encode_value
-from adyton.values import NewLink as MadeLink
+from adyton.values import encode_value
 
 LinkInfos = list[LinkInfo]
 

@@ -3,10 +3,10 @@
 
 import datetime as dt
 
+from adyton.exchange import SharedSecret, ShareInfo
 from adyton.library.sync_base import Face
 from adyton.model import Action, UserId, to_us
 from adyton.service.sharing.shares import Shares as SharesService
-from adyton.values import SharedSecret, ShareInfo
 
 ShareInfos = list[ShareInfo]
 Names = list[str]

@@ -18,6 +18,7 @@ from adyton.errors import (
     ValueTooLarge,
     VersionConflict,
 )
+from adyton.exchange import LinkInfo
 from adyton.model import MAX_CONTENT_TYPE_CHARS, Action, Caller, UserId, from_us
 from adyton.service.access.records import TokenRef
 from adyton.service.access.tokens import new_accessor
@@ -26,7 +27,6 @@ from adyton.service.core import Core
 from adyton.service.journal import Draft, outcome_of
 from adyton.service.objects import ObjectChanges, Shelf
 from adyton.service.userkeys import UserKeys
-from adyton.values import LinkInfo
 
 MAX_SECONDS: Final = 30 * 86_400
 MAX_TRIES: Final = 10

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from adyton.exchange import LinkInfo
 from adyton.model import Action, Caller
 from adyton.server.native import linkshapes as shapes
 from adyton.server.native import rights
@@ -10,7 +11,6 @@ from adyton.server.native.rights import right
 from adyton.server.native.routes import Reply, Route
 from adyton.service.access.policy import Capability
 from adyton.service.links import Asked, Links, NewLink
-from adyton.values import LinkInfo
 
 
 async def create(call: Call) -> Reply:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from adyton.errors import AdytonError, IntegrityError, InvalidInput, LimitExceeded
+from adyton.exchange import SharedSecret, ShareInfo
 from adyton.model import Action, Caller, UserId, from_us, secret_name, user_id
 from adyton.ports import Rows, Transaction
 from adyton.service.access.tokens import new_accessor
@@ -26,7 +27,6 @@ from adyton.service.sharing.follow import (
 from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Given, Item, Kind, Received
 from adyton.service.sharing.wraps import changed, open_shared
 from adyton.service.userkeys import UserKeys
-from adyton.values import SharedSecret, ShareInfo
 
 MAX_SHARES: Final = 1_000
 """Shares that one user has given, or received."""
