@@ -115,7 +115,7 @@ token_of() {
 alice=$(token_of alice)
 bob=$(token_of bob)
 as() { # a command of one user, with the user's token in the environment
-    show "BAO_TOKEN=($1's) $2"
+    show "BAO_TOKEN=($1's) BAO_NAMESPACE=${3:-$1} $2"
     BAO_TOKEN=${!1} BAO_NAMESPACE=${3:-$1} bash -c "$2"
 }
 

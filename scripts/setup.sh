@@ -38,6 +38,7 @@ if [ ! -e "$venv" ]; then
 fi
 
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check -q "$@"; }
+echo "setup: installing what requirements/dev.lock pins into $venv; the first time takes a minute or two" >&2
 pip install --require-hashes -r requirements/dev.lock
 # Its dependencies and build backend are there already, pinned: nothing else is fetched.
 pip install --no-deps --no-build-isolation -e .

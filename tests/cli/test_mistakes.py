@@ -4,7 +4,10 @@ import json
 import re
 
 import pytest
+import typer
 
+from adyton.cli.main import app
+from adyton.cli.usage import built
 from servers import TOKEN, free_port
 from shell import Remote, Shell
 
@@ -30,6 +33,20 @@ def test_no_command_shows_the_help(sh):
     assert shown.startswith("Usage: adyton ")
     assert "error" not in sh.error
     assert sh("audit", code=2).decode().startswith("Usage: adyton audit ")
+
+
+def test_help_speaks_of_values_and_not_of_types():
+    """Placeholders are for people: TEXT, PATH, URI, not list[str]."""
+    pages = [built(app)]
+    while pages:
+        command = pages.pop()
+        shown = command.get_help(typer.Context(command, info_name="x"))
+        options = shown.partition("Options:")[2]
+        assert not re.search(r"<(str|int|path|list)", options), shown
+        pages += getattr(command, "commands", {}).values()
+    assert "--listen HOST:PORT" in built(app).commands["serve"].get_help(
+        typer.Context(built(app).commands["serve"], info_name="serve")
+    )
 
 
 def test_a_value_given_as_an_argument_is_not_repeated(sh):

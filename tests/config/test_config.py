@@ -37,6 +37,20 @@ def test_without_any_source_all_are_defaults():
     assert Configuration().store_limits() == Limits()
 
 
+def test_a_root_or_sink_of_no_known_kind_is_found_by_checking(tmp_path):
+    """And not quoted: a passphrase may stand in the wrong place."""
+    file = write(tmp_path, '[store]\nroot = "hunter2:x"\n[audit]\nsinks = ["syslog:"]\n')
+    assert load(file, {}).problems == ()
+    root, sinks = load(file, {}, files=True).problems
+    assert root.startswith(f"{file}:2: store.root: ")
+    assert "keyfile:" in root
+    assert "hunter2" not in root
+    assert sinks.startswith(f"{file}:4: audit.sinks: ")
+    for good in ("keyfile:/k", "passphrase:", "shamir:3/5"):
+        file = write(tmp_path, f'[store]\nroot = "{good}"\n[audit]\nsinks = ["file:/a"]\n')
+        assert load(file, {}, files=True).problems == ()
+
+
 def test_flags_win_over_the_environment_over_the_file(tmp_path):
     """For each setting the strongest source that names it decides, and is told."""
     file = write(

@@ -49,6 +49,7 @@ from adyton.cli import (
 )
 from adyton.cli.state import State, flag, has_token, set_state
 from adyton.cli.ui import Ui
+from adyton.cli.usage import built, mistake
 
 EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
     (errors.InvalidInput, 2),
@@ -75,7 +76,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Keep secrets of many users who must never see each other's.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 _VALUED: Final = (
@@ -215,20 +216,6 @@ def exit_code(error: errors.AdytonError) -> int:
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
 
 
-def _wrong_usage(error: typer.TyperException) -> errors.InvalidInput | None:
-    """What to tell of a command line that does not parse; None if help was shown instead."""
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "adyton"
-    text = error.format_message()
-    if text.startswith("Usage: "):  # nothing was asked for: this is the help
-        typer.echo(text)
-        return None
-    if "unexpected extra argument" in text:  # which may be a value: it is not repeated
-        hint = f"A value comes from standard input, --file or a prompt. See {command} --help."
-        return errors.InvalidInput("there are too many arguments", hint=hint)
-    return errors.InvalidInput(text, hint=f"See {command} --help.")
-
-
 def _with_advice(error: errors.AdytonError) -> errors.AdytonError:
     """A refusal without a hint gets one that a person at a terminal can use."""
     if isinstance(error, errors.AccessDenied) and not error.hint:
@@ -246,7 +233,7 @@ def run(arguments: list[str] | None = None) -> None:
     as_json = "json" in given[: given.index("--") if "--" in given else len(given)]
     fallback = Ui(json=as_json, color="NO_COLOR" not in os.environ)
     try:
-        code = app(args=given, prog_name="adyton", standalone_mode=False)
+        code = built(app)(args=given, prog_name="adyton", standalone_mode=False)
     except errors.AdytonError as error:
         code = exit_code(error)
         fallback.error(_with_advice(error), code)
@@ -256,7 +243,7 @@ def run(arguments: list[str] | None = None) -> None:
         code = 130
     except typer.TyperException as error:
         code = 2
-        if (wrong := _wrong_usage(error)) is not None:
+        if (wrong := mistake(error)) is not None:
             fallback.error(wrong, code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

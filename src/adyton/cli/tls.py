@@ -44,5 +44,5 @@ def self_signed(
     at.ui.note(
         "for development only: nobody has vouched for it. Next:\n"
         f"  adyton serve --tls-cert {made.cert} --tls-key {made.key}\n"
-        f"  export BAO_CACERT={cert} VAULT_CACERT={cert} SSL_CERT_FILE={cert}"
+        f"  export ADYTON_CACERT={cert} BAO_CACERT={cert} VAULT_CACERT={cert} SSL_CERT_FILE={cert}"
     )

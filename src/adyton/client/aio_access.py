@@ -158,7 +158,7 @@ class AsyncPolicies:
             pass
         else:
             return answer.parse(PolicyAnswer).data.policy
-        raise SecretNotFound("there is no such policy", hint="List them.")
+        raise SecretNotFound("there is no such policy", hint="List them with 'adyton policy list'.")
 
     async def write(self, name: str, policy: str) -> None:
         """Write a policy, in HCL or JSON; what is allowed changes at once.

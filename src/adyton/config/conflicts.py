@@ -65,6 +65,21 @@ def missing_files(configuration: Configuration) -> Iterator[tuple[str, str]]:
             yield key, wrong
 
 
+def unknown_places(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Each root or sink of no known kind; its URI, which may hold a secret, is not told."""
+    from adyton.roots import schemes  # noqa: PLC0415 - loaded on use
+
+    root = configuration.store.root
+    known = schemes()
+    if root is not None and not any(root.startswith(f"{scheme}:") for scheme in known):
+        yield (
+            "store.root",
+            f"names no known root; write one that begins with {', '.join(f'{s}:' for s in known)}",
+        )
+    if not all(sink.startswith("file:") and sink != "file:" for sink in configuration.audit.sinks):
+        yield "audit.sinks", "a sink is not of the form file:PATH"
+
+
 def _unreadable(path: Path) -> str:
     try:
         if not path.exists():

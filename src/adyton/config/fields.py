@@ -243,4 +243,4 @@ def settings_of(configuration: type) -> dict[str, Setting]:
 def help_of(configuration: type, key: str) -> str:
     """The help of a setting, as a flag of the command line shows it."""
     found = settings_of(configuration)[key]
-    return f"{found.rules.help} [env {found.environment}]"
+    return f"{found.rules.help}  [env var: {found.environment}]"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from adyton.config.conflicts import conflicts, doubts, missing_files
+from adyton.config.conflicts import conflicts, doubts, missing_files, unknown_places
 from adyton.config.fields import BadValue, Setting, settings_of
 from adyton.config.settings import Configuration
 from adyton.errors import ConfigurationError
@@ -67,7 +67,7 @@ def load(
         file: The TOML file; None for none.
         environ: The environment.
         flags: Values of flags by the key of their setting; they win.
-        files: Whether to look for the files that settings name, too.
+        files: Whether to look for the files, roots and sinks that settings name, too.
     """
     return _Loader(settings_of(Configuration)).load(file, environ, flags or {}, files=files)
 
@@ -99,7 +99,8 @@ class _Loader:
             section, _, name = key.partition(".")
             part = replace(getattr(made, section), **{name: value})
             made = replace(made, **{section: part})
-        for key, wrong in [*conflicts(made), *(missing_files(made) if files else ())]:
+        outside = [*missing_files(made), *unknown_places(made)] if files else []
+        for key, wrong in [*conflicts(made), *outside]:
             self._tell(self._sources.get(key, DEFAULT), key, wrong)
         for key, doubt in doubts(made):
             self._warnings.append(f"{self._sources.get(key, DEFAULT)}: {key}: {doubt}")
