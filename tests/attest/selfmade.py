@@ -18,7 +18,7 @@ NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 _AMD = "1.3.6.1.4.1.3704.1."
 
 
-def certificate(name, key, issuer=None, *, ca=True, extensions=(), hours=24, pss=False):
+def certificate(name, key, issuer=None, *, ca=True, extensions=(), hours=24, pss=False, now=NOW):
     """A certificate, by itself or by an issuer of (certificate, key)."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     above, signer = issuer or (None, key)
@@ -26,10 +26,10 @@ def certificate(name, key, issuer=None, *, ca=True, extensions=(), hours=24, pss
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(above.subject if above else subject)
-        .public_key(key.public_key())
+        .public_key(key.public_key() if hasattr(key, "public_key") else key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - dt.timedelta(days=1))
-        .not_valid_after(NOW + dt.timedelta(hours=hours))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(hours=hours))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
     for oid, value in extensions:

@@ -4,13 +4,21 @@ import datetime as dt
 import json
 import secrets
 import threading
+from hashlib import sha256
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from adyton.attest.verifier import authenticate, check_binding, parse_policy, verify
+from adyton.attest.options import EvidenceOptions
+from adyton.attest.verifier import authenticate, check_binding, parse_policy, tpmkey, verify
 from adyton.errors import AttestationError
+from adyton.evidence import parse_document
+from attest.selfmade import certificate, event_log
 from attest.serving import AttestedServer
+from rootpeers import SoftTpm
 from servers import Server
+from support import require_module, require_program
 
 
 def judged(server, document, key, nonce, policy=None):
@@ -96,8 +104,6 @@ def test_after_a_change_of_certificates(tmp_path, tpm):
         answer = kept.getresponse()
         assert answer.status == 200
         assert first_key != second_key
-        from adyton.evidence import parse_document
-
         old = parse_document(answer.read())
         assert old.tls_key == first_key
         now = dt.datetime.now(dt.UTC)
@@ -138,8 +144,6 @@ def test_a_server_without_evidence():
 
 def test_a_tpm_that_goes_away(tmp_path, tpm):
     """It is told, and found again."""
-    from rootpeers import SoftTpm
-
     (tmp_path / "server").mkdir()
     own = SoftTpm(tmp_path / "tpm")
     try:
@@ -170,3 +174,52 @@ def test_many_who_ask_at_once(server):
         thread.join()
     assert set(statuses) <= {200, 429}
     assert statuses.count(200) >= 12
+
+
+def test_log_and_certificates_that_go_with_a_quote(tmp_path):
+    """A log whose events were really measured, and an authority that vouches for the real key."""
+    require_program("swtpm")
+    require_module("tpm2_pytss")
+    events = [(4, 5, b"loader"), (7, 1, b"keys"), (4, 5, b"kernel")]
+    log, pcrs = event_log(events)
+    (tmp_path / "log").write_bytes(log)
+    (tmp_path / "server").mkdir()
+    authority = ec.generate_private_key(ec.SECP384R1())
+    root = certificate("Our machines", authority, now=dt.datetime.now(dt.UTC))
+    own = SoftTpm(tmp_path / "tpm")
+    try:
+        for pcr, _, data in events:
+            own.extend(pcr, data)
+        from adyton.attest.tpm import TpmEvidence  # needs the TPM's library
+
+        made = TpmEvidence(EvidenceOptions("tpm", own.tcti, "sha256:4+7"))
+        key = tpmkey.parse(made.produce(bytes(64)).public).key
+        leaf = certificate("AK", key, (root, authority), ca=False, now=dt.datetime.now(dt.UTC))
+        pem = b"".join(each.public_bytes(Encoding.PEM) for each in (leaf, root))
+        (tmp_path / "chain.pem").write_bytes(pem)
+        env = {
+            "ADYTON_ATTESTATION_PCRS": "sha256:4+7",
+            "ADYTON_ATTESTATION_EVENT_LOG": str(tmp_path / "log"),
+            "ADYTON_ATTESTATION_CERTIFICATES": str(tmp_path / "chain.pem"),
+        }
+        with AttestedServer(tmp_path / "server", own, env=env) as server:
+            digests = [sha256(data).hexdigest() for _, _, data in events]
+            trusted = root.public_bytes(Encoding.PEM).decode()
+            text = "\n".join(
+                ["[[accept]]", 'platform = "tpm"', f"ak_roots = ['''{trusted}''']",
+                 "[accept.events]", "pcrs = [4, 7]", f"digests = {json.dumps(digests)}"]
+            )  # fmt: skip
+            nonce = secrets.token_hex(32)
+            document, tls_key = server.document(nonce)
+            claims = judged(server, document, tls_key, nonce, text)
+            assert {pcr: bytes.fromhex(claims.pcrs[f"sha256:{pcr}"]) for pcr in pcrs} == pcrs
+            with pytest.raises(AttestationError) as refused:
+                judged(server, document, tls_key, nonce, text.replace(digests[2], "ab" * 32))
+            assert refused.value.rule == "event-log"
+            own.extend(4, b"something later")
+            document, tls_key = server.document(nonce)
+            with pytest.raises(AttestationError) as refused:
+                judged(server, document, tls_key, nonce, text)
+            assert refused.value.rule == "event-log"
+    finally:
+        own.stop()

@@ -86,8 +86,7 @@ def verify(parts: Parts, now: dt.datetime, roots: frozenset[str] = ROOTS) -> Cla
 
 def _open(data: bytes) -> tuple[bytes, bytes, bytes]:
     document = _decode(data)
-    tag = getattr(document, "tag", None)
-    if tag == _COSE_SIGN1:
+    if getattr(document, "tag", None) == _COSE_SIGN1:
         document = document.value
     if not isinstance(document, list | tuple) or len(document) != 4:
         raise malformed("the document is no COSE_Sign1")
