@@ -18,6 +18,7 @@ from adyton.service.access.policy import Capability
 from adyton.service.access.records import PASSWORD_USERS, Bounds, Mount, PasswordUser
 from adyton.service.access.shelves import put_object
 from adyton.service.access.tokens import TokenRequest
+from adyton.service.access.tokentext import token_id
 from adyton.service.auditlog import AuditLog
 from adyton.service.journal import Draft
 from adyton.service.keyadmin import KeyAdmin
@@ -126,6 +127,48 @@ def test_memory_ends_with_the_commit(world, change):
     session = world.gate.known(world.text)
     assert session is None
     assert not world.may_read()
+
+
+class Moving:
+    """The store's own clock, and more."""
+
+    def __init__(self, clock):
+        self._clock, self.more = clock, 0
+
+    def now_us(self):
+        return self._clock.now_us() + self.more * 1_000_000
+
+
+@pytest.mark.parametrize("known", ["all", "child", "none"])
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_child_ends_at_its_ancestors_time(world, known, renewed):
+    """At once, not when what has ended is removed; and not before, if that one was renewed."""
+    world.core.clock = clock = Moving(world.core.clock)
+    world.core.commit._clock = clock
+    line = [world.run(world.services.tokens.create_root(OPERATOR))]
+    for ttl in (10, 3_600, 3_600):
+        parent = world.run(world.gate.enter(line[-1].text, HERE))
+        caller = world.gate.caller(parent, "root", HERE)
+        request = TokenRequest(policies=("root",), ttl=ttl)
+        line.append(world.run(world.services.tokens.create(caller, parent, request)))
+    child = line[-1].text
+    if known == "all":
+        assert world.run(world.gate.enter(child, HERE))
+    else:
+        for one in line[: None if known == "none" else -1]:
+            world.gate.forget(token_id(one.text))
+    clock.more += 9
+    if renewed:
+        caller = world.gate.caller(world.run(world.gate.enter(line[1].text, HERE)), "root", HERE)
+        world.run(world.services.tokens.renew(caller, "root", token_id(line[1].text), 10))
+    assert world.run(world.gate.enter(child, HERE))
+    clock.more += 3
+    if renewed:
+        assert world.run(world.gate.enter(child, HERE))
+        clock.more += 10
+    assert world.gate.known(child) is None
+    with pytest.raises(AccessDenied):
+        world.run(world.gate.enter(child, HERE))
 
 
 def test_the_log_tells_a_read_before_what_has_ended_its_token(world):

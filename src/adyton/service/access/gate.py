@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from adyton.errors import AccessDenied
 from adyton.model import Action, Caller
+from adyton.ports import Rows
 from adyton.service.access.identity import template_values
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import ENTITIES, TOKENS, Entity, Token
@@ -44,13 +45,15 @@ class Session:
         actor: How the audit log names it.
         method: The login method that its token came from.
         decisions: What was decided lately, by path and operation: as in records, or empty.
+        ends_us: When to look the token up anew, as it may have ended then; 0 for never.
     """
 
-    __slots__ = ("acl", "actor", "decisions", "ident", "method", "space", "token")
+    __slots__ = ("acl", "actor", "decisions", "ends_us", "ident", "method", "space", "token")
 
     def __init__(
         self, ident: str, token: Token, space: Space, entity: Entity | None = None
     ) -> None:
+        self.ends_us = token.expires_us
         self.ident = ident
         self.token = token
         self.space = space
@@ -136,8 +139,8 @@ class Gate:
         session = self._sessions.get(token_id(text))
         if session is None:
             return None
-        expires = session.token.expires_us
-        if expires and expires <= self._core.clock.now_us():
+        ends = session.ends_us
+        if ends and ends <= self._core.clock.now_us():
             self.forget(session.ident)
             return None
         if self._spaces.cached(session.space.user) is not session.space:
@@ -169,9 +172,13 @@ class Gate:
                 self._owners[index] = keys.user_id
             ident = token_id(text)
             token = await TOKENS.get(rows, keys, ident)
-        if token is None or (token.expires_us and token.expires_us <= core.clock.now_us()):
+            if token is None:
+                return None
+            ends_us = await self._end(rows, keys, token)
+        if ends_us and ends_us <= core.clock.now_us():
             return None
         session = await self.session_of(ident, token, keys.user_id)
+        session.ends_us = ends_us
         with self._lock:
             # A change that another thread has committed since the token was read may have ended it.
             if forgotten == self._forgotten:
@@ -179,6 +186,25 @@ class Gate:
                     self._sessions.clear()
                 self._sessions[ident] = session
         return session
+
+    async def _end(self, rows: Rows, keys: UserKeys, token: Token) -> int:
+        """When a token ends, or one that it comes from, whose children end with it; 0 for never.
+
+        Those are removed a while after their parent's time is over (``tidy.py``).
+        """
+        now = self._core.clock.now_us()
+        ends = [token.expires_us]
+        while token.parent:
+            above = self._sessions.get(token.parent)
+            if above is not None and (not above.ends_us or above.ends_us > now):
+                ends.append(above.ends_us)
+                break
+            found = await TOKENS.get(rows, keys, token.parent)
+            if found is None:
+                break
+            token = found
+            ends.append(token.expires_us)
+        return min(filter(None, ends), default=0)
 
     async def session_of(self, ident: str, token: Token, user: str) -> Session:
         """What a token of a namespace may do, without letting it in."""
