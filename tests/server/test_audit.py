@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from natives import call, user_with
 from servers import BIN, Server
 
 
@@ -182,3 +183,22 @@ def test_sinks_are_listed_and_their_hashes_told(tmp_path):
         assert (line["decision"], line["outcome"]) == ("root", "ok")
         assert line["method"] == "token auth/token/"
     assert hashes[0] != hashes[1]  # each namespace has a key of its own
+
+
+def test_users_see_what_failed_in_their_own_log(server, name):
+    """By either API, and by whomever it was tried."""
+    user, token = user_with(server, 'path "*" { capabilities = ["create", "read", "list"] }')
+    space = {"X-Vault-Namespace": user}
+    asked = [
+        call(server, "GET", f"users/me/secrets/{name}-1", token=token),
+        call(server, "GET", f"users/{user}/secrets/{name}-2"),
+        call(server, "POST", "users/me/batch/read", {"names": [f"{name}-3"]}, token=token),
+        server.raw("GET", f"/v1/secret/data/{name}-4", token=token, headers=space),
+        server.root("GET", f"/v1/secret/data/{name}-5", headers=space),
+        call(server, "GET", f"users/me/metadata/{name}-6", token=token),
+    ]
+    assert [status for status, *_ in asked] == [404, 404, 200, 404, 404, 404]
+    found = call(server, "GET", "users/me/audit?limit=50&success=false", token=token)[2]["items"]
+    told = {record["secret_name"] for record in found}
+    assert {f"{name}-{n}" for n in range(1, 7)} <= told
+    assert {record["outcome"] for record in found if record["secret_name"] in told} == {"absent"}

@@ -291,6 +291,9 @@ class GroupCommit:
             del scope._after[after:]  # noqa: SLF001 - idem
             ticket.error = error
             ticket.drafts = [] if ticket.failure is None else [ticket.failure.refused(error)]
+            for failed in ticket.drafts:
+                if _purged(scope, failed):
+                    failed.keys = None
             if isinstance(error, AdytonError):
                 error.recorded = bool(ticket.drafts)
         else:
@@ -301,8 +304,7 @@ class GroupCommit:
     def _check_purged(scope: Scope, ticket: Ticket[Any]) -> None:
         """A read that a purge has overtaken is refused: its keys are gone, and so is the user."""
         for at, draft in enumerate(ticket.drafts):
-            keys = draft.keys
-            if keys is not None and (keys.purged or scope.changed.get(draft.user_id, keys) is None):
+            if _purged(scope, draft):
                 ticket.error = SecretNotFound("there is no such secret")
                 failed = draft.refused(ticket.error)
                 failed.keys = None
@@ -336,6 +338,12 @@ class GroupCommit:
                 self._thread.join()
         if ticket.error is not None:
             raise ticket.error
+
+
+def _purged(scope: Scope, draft: Draft) -> bool:
+    """Whether the keys of a record are gone, or go with this group."""
+    keys = draft.keys
+    return keys is not None and (keys.purged or scope.changed.get(draft.user_id, keys) is None)
 
 
 def _refusal(error: BaseException, *, reading: bool) -> BaseException:

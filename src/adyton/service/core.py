@@ -231,6 +231,12 @@ class Core:
         """A block whose errors are recorded as the draft's failure, then raised."""
         return Guard(self, draft)
 
+    async def own(self, draft: Draft) -> None:
+        """Let a failure be told in the log of the user it is about, if the user has a namespace."""
+        if draft.keys is None and draft.user_id:
+            with suppress(AdytonError):  # where keys can't be opened, the store's own log tells it
+                draft.owner = await self.keys(draft.user_id)
+
     async def refuse(self, draft: Draft, error: AdytonError) -> AdytonError:
         """Record that an operation was not done, then give back the error to raise.
 
@@ -238,6 +244,7 @@ class Core:
             AuditUnavailable: The refusal itself could not be recorded.
         """
         if not isinstance(error, StoreClosed):
+            await self.own(draft)
             await self.commit.submit(drafts=[draft.refused(error)])
             error.recorded = True
         return error
@@ -270,6 +277,7 @@ class Core:
         """
         if not free and (self.own_quotas.any or self.limits.quotas.any):
             work = self._within_quotas(draft, work)
+        await self.own(draft)
         return await self.commit.submit(work, failure=draft)
 
     def _within_quotas(self, draft: Draft, work: Work[T]) -> Work[T]:

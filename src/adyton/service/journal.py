@@ -96,6 +96,7 @@ class Draft:
 
     Attributes:
         keys: The user's keys, or None for a record of the store itself.
+        owner: The keys for a record that it was not done, where there are no ``keys``.
         touch: Keyed index of the name whose time of access this record sets, or empty.
         name_index: Keyed index of the name whose state this record changes, or empty.
         digest: SHA-256 of the secret's metadata after the change; empty when it is gone.
@@ -110,6 +111,7 @@ class Draft:
         "name",
         "name_index",
         "outcome",
+        "owner",
         "reason",
         "success",
         "touch",
@@ -144,13 +146,14 @@ class Draft:
         self.name_index = name_index
         self.digest = digest
         self.outcome = OK
+        self.owner: UserKeys | None = None
 
     def failed(self, reason: str, outcome: str) -> "Draft":
         """The same draft, saying that it was not done."""
         draft = Draft(
             self.caller,
             self.action,
-            self.keys,
+            self.keys or self.owner,
             self.user_id,
             self.name,
             self.version,

@@ -157,9 +157,11 @@ class Secrets:
                     total += secret.info.size
                     drafts.append(draft)
                 except IntegrityError as error:
+                    await core.own(draft)
                     await core.commit.submit(drafts=[*drafts, draft.refused(error)])
                     raise
                 except AdytonError as error:
+                    await core.own(draft)
                     drafts.append(draft.refused(error))
                 if most_bytes is not None and total > most_bytes:
                     raise await core.refuse(first, writing.too_much(most_bytes))  # noqa: TRY301
