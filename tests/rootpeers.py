@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -62,6 +63,15 @@ class Bao:
     def key(self, name, kind="aes256-gcm96"):
         assert self.ask("POST", f"/v1/transit/keys/{name}", {"type": kind})[0] in {200, 204}
         return f"{self.address}/transit/keys/{name}"
+
+    def seal(self):
+        """Seal it: it answers, and is no root until it is unsealed."""
+        assert self.ask("PUT", "/v1/sys/seal")[0] == 204
+
+    def unseal(self):
+        told = Path(self._log.name).read_text()
+        key = re.search(r"Unseal Key: (\S+)", told)[1]
+        assert not self.ask("PUT", "/v1/sys/unseal", {"key": key})[1]["sealed"]
 
     def stop(self):
         self._process.kill()

@@ -111,7 +111,7 @@ def test_the_public_names():
     """The package offers these names and no others."""
     assert roots.__all__ == [
         "Argon2Params", "Ask", "DevRoot", "KeyFileRoot", "PassphraseRoot", "RootFactory",
-        "ShamirRoot", "open_root", "schemes",
+        "ShamirRoot", "keep_variables", "open_root", "schemes",
     ]  # fmt: skip
     assert all(hasattr(roots, name) for name in roots.__all__)
 

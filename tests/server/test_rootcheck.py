@@ -6,7 +6,7 @@ import pytest
 
 from adyton.errors import RootUnavailable
 from adyton.roots.dev import DevRoot
-from adyton.service.rootcheck import RootCheck
+from adyton.service.rootcheck import RootCheck, RootLimits
 from adyton.wiring import Options, open_store
 
 
@@ -34,13 +34,13 @@ def test_a_root_that_is_away_is_told_and_so_is_its_return(opened):
     """Health follows the root; the store itself goes on."""
     check = RootCheck(opened.core)
     root = opened.core.roots[0]
-    assert check.healthy == [True]
+    assert check.healthy == {0: True}
     root.away = True
     check.check()
-    assert check.healthy == [False]
+    assert check.healthy == {0: False}
     root.away = False
     check.check()
-    assert check.healthy == [True]
+    assert check.healthy == {0: True}
 
 
 def test_a_wrapped_key_that_was_damaged_is_told(opened, monkeypatch):
@@ -52,12 +52,12 @@ def test_a_wrapped_key_that_was_damaged_is_told(opened, monkeypatch):
 
     monkeypatch.setattr("adyton.service.rootcheck._current", damaged)
     check.check()
-    assert check.healthy == [False]
+    assert check.healthy == {0: False}
 
 
 def test_it_runs_by_itself_and_ends(opened):
     """It asks the root again and again, and stops with the server."""
-    check = RootCheck(opened.core, interval=0.01)
+    check = RootCheck(opened.core, RootLimits(interval=0.01))
     root = opened.core.roots[0]
     before = root.asked
     check.start()

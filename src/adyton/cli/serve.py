@@ -65,8 +65,10 @@ def serve(
 
         serve_dev(at.ui, configuration, dev_root_token_id, tls=dev_tls)
         return
-    from adyton.server.run import serve as run  # noqa: PLC0415 - loaded on use
+    from adyton.roots import keep_variables  # noqa: PLC0415 - loaded on use
+    from adyton.server.run import serve as run  # noqa: PLC0415 - idem
 
+    keep_variables()  # the root may have to be opened again, when it was away
     run(served_options(at), configuration, ready=lambda up: _log.info("%s", _state_of(at, up)))
 
 
@@ -86,6 +88,8 @@ def _state_of(at: State, up: "Up") -> str:
     where = f"{at.store} at {up.address}"
     if not up.status.initialised:
         return f"serving at {up.address}; there is no store yet: make it over sys/init"
+    if up.status.waiting:
+        return f"serving {where}, sealed: its root of trust is away, and is asked again and again"
     if up.status.sealed:
         return f"serving {where}, sealed: enter shares with 'adyton unseal'"
     return f"serving {where}"

@@ -124,6 +124,24 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SealSettings:
+    """What a server does when its root of trust would not open the store any more."""
+
+    root_check: float = setting(
+        60.0, "Interval at which the roots are asked whether they still open the master key.",
+        unit="seconds", at_least=0.1, at_most=3_600,
+    )  # fmt: skip
+    root_away_limit: float = setting(
+        86_400.0, "How long the store is served while its root does not answer, before it is "
+        "sealed; 0 for ever.", unit="seconds", at_least=0, at_most=_YEAR * 86_400.0,
+    )  # fmt: skip
+    root_refused_limit: float = setting(
+        300.0, "How long the store is served while its root answers and refuses, before it is "
+        "sealed; 0 for ever.", unit="seconds", at_least=0, at_most=_YEAR * 86_400.0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class TlsSettings:
     """TLS 1.3 from files, which are read again when they change."""
 
@@ -232,6 +250,7 @@ class Configuration:
     store: StoreSettings = StoreSettings()
     keys: KeySettings = KeySettings()
     server: ServerSettings = ServerSettings()
+    seal: SealSettings = SealSettings()
     tls: TlsSettings = TlsSettings()
     limits: HttpLimits = HttpLimits()
     rates: RateSettings = RateSettings()

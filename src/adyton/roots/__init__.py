@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 
 from adyton.errors import ConfigurationError
 from adyton.ports import RootOfTrust
-from adyton.roots._asking import Ask
+from adyton.roots._asking import Ask, keep_variables
 from adyton.roots.dev import DevRoot
 from adyton.roots.keyfile import KeyFileRoot
 from adyton.roots.passphrase import Argon2Params, PassphraseRoot
@@ -24,6 +24,7 @@ __all__ = [
     "PassphraseRoot",
     "RootFactory",
     "ShamirRoot",
+    "keep_variables",
     "open_root",
     "schemes",
 ]

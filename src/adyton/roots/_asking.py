@@ -63,13 +63,39 @@ def from_environment(name: str) -> SecretBytes:
             "what follows 'passphrase:env=' can't be the name of an environment variable",
             hint="Write 'passphrase:env=NAME', and put the passphrase into the variable NAME.",
         )
-    value = forget_variable(name)
+    value = variable(name)
     if value is None:
         raise ConfigurationError(
             f"the environment variable {name} with the passphrase is not set",
             hint="Set it. It is taken out when it has been read: a second opening needs it anew.",
         )
-    return SecretBytes(value)
+    return value
+
+
+_kept: dict[str, SecretBytes] | None = None
+
+
+def keep_variables() -> None:
+    """From now on keep, in locked memory, what is taken out of the environment.
+
+    For a server, which may have to open its root again when it was away.
+    """
+    global _kept  # noqa: PLW0603 - the environment is the process's, and so is this
+    _kept = {} if _kept is None else _kept
+
+
+def variable(name: str) -> SecretBytes | None:
+    """Take a secret out of an environment variable; None where it is not set."""
+    value = forget_variable(name)
+    if _kept is not None:
+        if value is not None:
+            _kept[name] = SecretBytes(value)
+        held = _kept.get(name)
+        if held is None:
+            return None
+        with held.borrow() as view:
+            return SecretBytes(view)
+    return None if value is None else SecretBytes(value)
 
 
 def from_file(path: str, *, what: str = "passphrase") -> SecretBytes:

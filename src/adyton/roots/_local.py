@@ -39,6 +39,7 @@ _NAMES: Final = {
     KIND_TPM2: "tpm2",
 }
 _LABEL: Final = b"adyton/v1/root"
+_MARK: Final = b"adyton/v1/root-source"
 
 
 class LocalRoot:
@@ -135,6 +136,7 @@ class OneKeyRoot(LocalRoot):
     def __init__(self, key: SecretBytes) -> None:
         super().__init__()
         self._key: AeadKey | None = AeadKey(key)
+        self._mark = self._key.seal(b"", _MARK)
 
     def wrap(self, key: SecretBytes, context: bytes) -> bytes:
         """Wrap a key.
@@ -154,6 +156,20 @@ class OneKeyRoot(LocalRoot):
         cipher = self._cipher()
         header, box = self._split(wrapped)
         return self._open(cipher, header, box, context)
+
+    def _compare(self, key: SecretBytes) -> None:
+        """Check that a key which was read again is the one that this root has.
+
+        Raises:
+            RootLocked: It is another one.
+        """
+        try:
+            AeadKey(key).open(self._mark, _MARK)
+        except DecryptionFailed:
+            raise RootLocked(
+                f"the key of the {self.kind} root is another one than at the start",
+                hint="Put the key back: the store would not open by this one.",
+            ) from None
 
     def close(self) -> None:
         """Forget the key. May be called again."""

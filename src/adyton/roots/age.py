@@ -3,6 +3,7 @@
 An identity may be an X25519 key in a file, or one that a plug-in of age keeps in hardware.
 """
 
+from pathlib import Path
 from typing import Final, Self
 
 import pyrage
@@ -36,6 +37,7 @@ class AgeRoot(RemoteRoot):
 
     def __init__(self, identity: SecretBytes, recipients: tuple[str, ...] = ()) -> None:
         super().__init__()
+        self._file = ""
         self._identities = _identities(identity)
         own = [each.to_public() for each in self._identities]
         if len(own) + len(recipients) > _MAX_RECIPIENTS:
@@ -63,7 +65,25 @@ class AgeRoot(RemoteRoot):
             )
         recipients = tuple(filter(None, given.get("recipients", "").split(",")))
         with _asking.from_file(given["identity"], what="identity") as identity:
-            return cls(identity, recipients)
+            made = cls(identity, recipients)
+        made._file = str(Path(given["identity"]).absolute())
+        return made
+
+    def check_source(self) -> None:
+        """Read the file again, where the identities came from one.
+
+        Raises:
+            RootUnavailable: It is not there, or can't be read.
+            RootLocked: It holds other identities, or none.
+        """
+        if not self._file:
+            return
+        with _asking.from_file(self._file, what="identity") as identity:
+            found = [str(each.to_public()) for each in _identities(identity)]
+        if found != [str(each.to_public()) for each in self._identities]:
+            raise RootLocked(
+                "the file of identities holds others than at the start", hint="Put it back."
+            )
 
     def describe(self) -> dict[str, str]:
         """Kind and recipients."""

@@ -48,11 +48,23 @@ class CredentialRoot(OneKeyRoot):
                 hint="Put LoadCredentialEncrypted=NAME into the service's unit.",
             )
         self._name = name
-        with (
-            _asking.from_file(str(Path(folder) / name), what="credential") as content,
-            _key(content) as key,
-        ):
+        self._path = str(Path(folder) / name)
+        with self._read() as key:
             super().__init__(key)
+
+    def _read(self) -> SecretBytes:
+        with _asking.from_file(self._path, what="credential") as content:
+            return _key(content)
+
+    def check_source(self) -> None:
+        """Read the credential again.
+
+        Raises:
+            RootUnavailable: It is not there any more.
+            RootLocked: Another one is.
+        """
+        with self._read() as key:
+            self._compare(key)
 
     @classmethod
     def from_uri(cls, rest: str, *, create: bool, ask: Ask | None) -> Self:  # noqa: ARG003

@@ -35,10 +35,15 @@ class GramineRoot(OneKeyRoot):
 
     def __init__(self, policy: Policy, *, keys: Path = KEYS) -> None:
         self._policy = policy
+        self._path = keys / f"_sgx_{policy}"
+        with self._derived() as key:
+            super().__init__(key)
+
+    def _derived(self) -> SecretBytes:
         with SecretBytes.sized(_SEALING_BYTES + 1) as buffer:
             view = buffer.writable()
             try:
-                with (keys / f"_sgx_{policy}").open("rb", buffering=0) as file:
+                with self._path.open("rb", buffering=0) as file:
                     size = file.readinto(view) or 0
             except OSError as error:
                 raise RootUnavailable(
@@ -47,11 +52,18 @@ class GramineRoot(OneKeyRoot):
                 ) from None
             if size != _SEALING_BYTES or not any(view[:size]):
                 raise RootLocked("what Gramine shows as a sealing key is not one")
-            with (
-                SecretBytes(view[:size]) as sealing,
-                kdf.expand(sealing, _LABEL + policy.encode()) as key,
-            ):
-                super().__init__(key)
+            with SecretBytes(view[:size]) as sealing:
+                return kdf.expand(sealing, _LABEL + self._policy.encode())
+
+    def check_source(self) -> None:
+        """Ask Gramine again.
+
+        Raises:
+            RootUnavailable: It shows no key any more.
+            RootLocked: It shows another one.
+        """
+        with self._derived() as key:
+            self._compare(key)
 
     @classmethod
     def from_uri(cls, rest: str, *, create: bool, ask: Ask | None) -> Self:  # noqa: ARG003

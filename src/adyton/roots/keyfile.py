@@ -18,7 +18,7 @@ _ZEROS: Final = bytes(KEY_BYTES)
 
 
 class KeyFileRoot(OneKeyRoot):
-    """Wraps the master key under a key that is read once, when the root is opened.
+    """Wraps the master key under a key that is read when the root is opened.
 
     Args:
         path: A regular file of 32 bytes, mode 0600 or 0400, owned by this user or root.
@@ -75,6 +75,16 @@ class KeyFileRoot(OneKeyRoot):
         if create and not os.path.lexists(rest):
             return cls.create(rest)
         return cls(rest)
+
+    def check_source(self) -> None:
+        """Read the file again.
+
+        Raises:
+            RootUnavailable: It is missing, can't be read, or others could have read it.
+            RootLocked: Another key is there.
+        """
+        with _read_key(self._path) as key:
+            self._compare(key)
 
     def describe(self) -> dict[str, str]:
         """Kind and path."""

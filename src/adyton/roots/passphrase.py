@@ -8,6 +8,7 @@ are checked against fixed bounds before any memory is asked for.
 import os
 import struct
 import threading
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from adyton.crypto.aead import OVERHEAD, AeadKey
@@ -80,6 +81,7 @@ class PassphraseRoot(LocalRoot):
                 f"Argon2id can't be used like this: {problem}", hint="Leave params= out."
             )
         self._params = params
+        self._file = ""
         self._passphrase = _checked(passphrase)
         # One derivation at a time: each needs the memory of its parameters.
         self._lock = threading.Lock()
@@ -110,7 +112,26 @@ class PassphraseRoot(LocalRoot):
                 "'passphrase:env=NAME', and choose a new passphrase if this was a real one.",
             )
         with passphrase:
-            return cls(passphrase)
+            made = cls(passphrase)
+        made._file = str(Path(what).absolute()) if how == "file" else ""
+        return made
+
+    def check_source(self) -> None:
+        """Read the file again, where the passphrase came from one.
+
+        Raises:
+            RootUnavailable: It is not there, or can't be read.
+            RootLocked: It holds another passphrase.
+        """
+        if not self._file:
+            return
+        with _asking.from_file(self._file) as found, self._lock:
+            self._check_usable()
+            if not found.equals(self._passphrase):
+                raise RootLocked(
+                    "the file of the passphrase holds another one than at the start",
+                    hint="Put it back: the store would not open by this one.",
+                )
 
     def wrap(self, key: SecretBytes, context: bytes) -> bytes:
         """Wrap a key under a fresh salt.

@@ -16,7 +16,6 @@ import msgspec
 from adyton import outbound
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import ConfigurationError, InvalidInput, RootLocked, RootUnavailable
-from adyton.hardening import forget_variable
 from adyton.roots import _asking
 from adyton.roots._asking import Ask
 from adyton.roots._local import KIND_TRANSIT
@@ -211,13 +210,12 @@ class TransitRoot(RemoteRoot):
 def _token_source(path: str | None) -> Callable[[], SecretBytes]:
     if path is not None:
         return lambda: _asking.from_file(path, what="token")
-    value = forget_variable(TOKEN_VARIABLE)
-    if not value:
+    held = _asking.variable(TOKEN_VARIABLE)
+    if not held:
         raise ConfigurationError(
             "there is no token for the root 'transit:'",
             hint=f"Give ?token_file=PATH, or set {TOKEN_VARIABLE}.",
         )
-    held = SecretBytes(value)
 
     def copied() -> SecretBytes:
         with held.borrow() as view:

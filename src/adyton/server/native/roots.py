@@ -78,6 +78,9 @@ async def migrate_root(call: Call) -> Reply:
             if new not in core.roots:  # it may have been added before this failed
                 new.close()
             raise
+        sealer = call.services.sealer
+        if sealer is not None and body.slot is None and body.secret is None:
+            sealer.use_root(body.uri)
         return Reply(rootshapes.RootAddedShown(slot=slot, shares=[], removed=gone))
 
     return await call.beside(work)

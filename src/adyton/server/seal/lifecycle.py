@@ -6,13 +6,13 @@ this; to change the state is to give the application another handler.
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
+from dataclasses import replace
 from typing import Final
 
 from adyton.config import Configuration
 from adyton.crypto.shares import ShareSet
-from adyton.errors import AdytonError, InvalidInput, StoreNotFound
+from adyton.errors import AdytonError, InvalidInput, RootUnavailable, StoreNotFound
 from adyton.model import Action, Caller
 from adyton.roots import ShamirRoot
 from adyton.server.admission import Admission
@@ -20,6 +20,7 @@ from adyton.server.app import Application
 from adyton.server.attestation import Attestation
 from adyton.server.http import Handler
 from adyton.server.seal.making import SHARES, InitRequest, Made, make, scheme_of
+from adyton.server.seal.rootwait import RootWait
 from adyton.server.seal.scrub import scrub, tune_interpreter
 from adyton.server.seal.session import Session
 from adyton.server.seal.status import SealStatus, status_of_open
@@ -66,6 +67,11 @@ class Lifecycle:
         self._sealing: asyncio.Task[None] | None = None
         self._waiting: list[Aside[None]] = []
         self.unsealing = Unsealing(())
+        self._root_wait = RootWait(self._attempt)
+        self._root_trouble = ""
+        self._root_sealing: asyncio.Task[None] | None = None
+        telemetry.root_tries = lambda: self._root_wait.tries
+        self._loop: asyncio.AbstractEventLoop
         self._application: Application
         self._admission: Admission
         self._sealed: Handler
@@ -75,6 +81,8 @@ class Lifecycle:
     def look(self) -> None:
         """Look at the store, and open it if its root opens by itself; before the server is up.
 
+        A root that does not answer is waited for, with the server up and sealed.
+
         Raises:
             AdytonError: It can't be opened, or will never be: the options are wrong.
         """
@@ -82,7 +90,10 @@ class Lifecycle:
             return
         self._see(look(self._options))
         if self.initialised and scheme_of(self._options) != SHARES:
-            self._first = open_store(self._options)
+            try:
+                self._first = open_store(self._options)
+            except RootUnavailable as error:
+                self._tell_of_root(error)
         elif not self._found.exists and self._options.root == "passphrase:":
             raise StoreNotFound(
                 "there is no store at that path, and nobody to choose its passphrase",
@@ -99,14 +110,20 @@ class Lifecycle:
         self._application = application
         self._admission = admission
         self._sealed = sealed
+        self._loop = asyncio.get_running_loop()
         first, self._first = self._first, None
         if first is not None:
             self._serve(first)
         else:
             application.use(sealed)
+            if self._root_trouble:
+                self._root_wait.start()
 
     async def close(self) -> None:
         """Close the store; the server has stopped."""
+        if self._root_sealing is not None:
+            await asyncio.gather(self._root_sealing, return_exceptions=True)
+        await self._root_wait.stop()
         if self._sealing is not None:
             await asyncio.gather(self._sealing, return_exceptions=True)
         async with self._changing:
@@ -124,6 +141,11 @@ class Lifecycle:
         """Why no share is taken."""
         if not self._found.exists:
             return "Vault is not initialized"
+        if self._root_wait.waiting:
+            return (
+                f"this store opens by its root of trust ({scheme_of(self._options)}), which is "
+                "away, and is asked again until it answers"
+            )
         return (
             f"this store opens by its root of trust ({scheme_of(self._options)}): "
             "restart the server to open it"
@@ -154,7 +176,8 @@ class Lifecycle:
         shown = self.unsealing.shown
         kind = scheme_of(self._options)
         if shown is None or not self._found.exists:
-            return SealStatus(kind, self.initialised, sealed=True)
+            waiting = self._root_wait.waiting
+            return SealStatus(kind, self.initialised, sealed=True, waiting=waiting)
         return SealStatus(
             kind,
             self.initialised,
@@ -163,6 +186,7 @@ class Lifecycle:
             total=shown.total,
             progress=self.unsealing.progress(),
             nonce=self.unsealing.nonce,
+            waiting=self._root_wait.waiting,
         )
 
     # -- opening --------------------------------------------------------------------------------
@@ -210,11 +234,13 @@ class Lifecycle:
             self._serve(opened)
             _log.info("the store has been opened by its shares")
 
-    def _open(self, root: ShamirRoot, reason: str) -> Opened:
+    def _open(self, root: ShamirRoot | None, reason: str) -> Opened:
+        options = self._options
         try:
-            opened = open_store(dataclasses.replace(self._options, root=root))
+            opened = open_store(options if root is None else replace(options, root=root))
         except BaseException:
-            root.close()
+            if root is not None:
+                root.close()
             raise
         draft = Draft(Caller("adyton:unseal"), Action.STORE_UNSEAL, reason=reason[:500])
         try:
@@ -223,6 +249,27 @@ class Lifecycle:
             opened.close()
             raise
         return opened
+
+    async def _attempt(self) -> bool:
+        """Try to open the store by its root; whether it is open."""
+        async with self._changing:
+            if self._session is not None:  # by shares, meanwhile
+                return True
+            reason = f"its root answers, at try {self._root_wait.tries}"
+            try:
+                opened = await asyncio.to_thread(self._open, None, reason)
+            except AdytonError as error:
+                self._tell_of_root(error)
+                return False
+            self._root_trouble = ""
+            self._serve(opened)
+            _log.info("the store has been opened by its root")
+            return True
+
+    def _tell_of_root(self, error: AdytonError) -> None:
+        if error.message != self._root_trouble:
+            self._root_trouble = error.message
+            _log.warning("the store stays sealed until its root opens it: %s", error.message)
 
     def _serve(self, opened: Opened) -> None:
         session = Session(opened, self._configuration, self._telemetry, self, self.attestation)
@@ -246,11 +293,40 @@ class Lifecycle:
         """Seal the store: from now on nothing is answered; waits until its keys are wiped."""
         waiting: Aside[None] = Aside()
         self._waiting.append(waiting)
+        self._begin_sealing()
+        return waiting
+
+    def _begin_sealing(self) -> "asyncio.Task[None]":
         if self._sealing is None:
             self._application.use(self._sealed)
             self._admission.use(_nobody)
             self._sealing = asyncio.create_task(self._seal())
-        return waiting
+        return self._sealing
+
+    def root_lost(self, reason: str) -> None:
+        """Seal the store, as its root would not open it any more; from any thread."""
+        self._loop.call_soon_threadsafe(self._seal_for_root, reason)
+
+    def _seal_for_root(self, reason: str) -> None:
+        session = self._session
+        if session is not None and self._sealing is None:
+            self._root_sealing = asyncio.create_task(self._end_for_root(session, reason))
+
+    async def _end_for_root(self, session: Session, reason: str) -> None:
+        core = session.opened.core
+        draft = Draft(Caller("adyton:root"), Action.STORE_SEAL, reason=reason)
+        try:
+            await core.commit.run_async(core.record(draft))
+        except AdytonError as error:  # no reason to go on with keys that nobody vouches for
+            _log.error("that the store is sealed can't be recorded: %s", error.message)
+        del session, core
+        await self._begin_sealing()
+        if isinstance(self._options.root, str) and scheme_of(self._options) not in {SHARES, "dev"}:
+            self._root_wait.start()
+
+    def use_root(self, uri: str) -> None:
+        """Open the store by another root the next time."""
+        self._options = replace(self._options, root=uri)
 
     async def _seal(self) -> None:
         async with self._changing:
@@ -269,10 +345,8 @@ class Lifecycle:
                     _log.error("sealing met trouble: %s", error.message)
                 del session
                 _log.warning("the store has been sealed")
-                waiting, self._waiting = self._waiting, []
-                for aside in waiting:
-                    aside.resolve()
-                del waiting, aside
+                while self._waiting:
+                    self._waiting.pop(0).resolve()
                 while in_flight.count:  # noqa: ASYNC110 - requests must not pay for an event
                     await asyncio.sleep(_POLL_SECONDS)
                 scrub()

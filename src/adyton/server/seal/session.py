@@ -11,7 +11,7 @@ from adyton.server.build import build_handler
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.service import Sealer
 from adyton.service.access.tidy import Tidy
-from adyton.service.rootcheck import RootCheck
+from adyton.service.rootcheck import RootCheck, RootLimits
 from adyton.wiring import Opened
 
 _log = logging.getLogger("adyton.server")
@@ -42,7 +42,9 @@ class Session:
         self.handler, self.services, self.in_flight = build_handler(
             opened.core, telemetry, sealer, attestation
         )
-        self._roots = RootCheck(opened.core)
+        seal = configuration.seal
+        limits = RootLimits(seal.root_check, seal.root_away_limit, seal.root_refused_limit)
+        self._roots = RootCheck(opened.core, limits, sealer.root_lost)
         if telemetry.store is not None:
             telemetry.store.roots = self._roots
             telemetry.store.delivered = lambda: opened.upkeep.delivered

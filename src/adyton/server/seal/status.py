@@ -32,6 +32,7 @@ class SealStatus(NamedTuple):
         progress: How many have been entered.
         nonce: Names the attempt to unseal that is under way; empty if there is none.
         store_id: The store's id, while it is open.
+        waiting: Whether the root is asked again and again, until it opens the store.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class SealStatus(NamedTuple):
     progress: int = 0
     nonce: str = ""
     store_id: bytes = b""
+    waiting: bool = False
 
     @property
     def cluster(self) -> dict[str, str]:
@@ -125,6 +127,7 @@ def seal_status(status: SealStatus) -> dict[str, Any]:
         **status.cluster,
         "recovery_seal": status.kind != "shamir",
         "storage_type": "sqlite",
+        **({"waiting_for_root": True} if status.waiting else {}),
     }
 
 

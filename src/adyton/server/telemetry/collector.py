@@ -41,6 +41,7 @@ class ServerCollector(Collector):
         yield from self._requests()
         state = self._telemetry.store
         yield _one("adyton_sealed", state is None)
+        yield _one("adyton_root_opening_tries_total", self._telemetry.root_tries())
         yield _many("adyton_build_info", [([__version__], 1)])
         if state is not None:
             yield from _commits(state)
@@ -78,14 +79,17 @@ class ServerCollector(Collector):
 
     def _keys(self, state: StoreState) -> Iterator[Family]:
         core = state.core
-        healthy = state.roots.healthy if state.roots else []
+        healthy = state.roots.healthy if state.roots else {}
         yield _many(
             "adyton_root_healthy",
             [
-                ([str(at), root.kind], up)
-                for at, (root, up) in enumerate(zip(core.roots, healthy, strict=False))
+                ([str(slot), root.kind], healthy[slot])
+                for slot, root in sorted(core.slots.items())
+                if slot in healthy
             ],
         )
+        if state.roots is not None:
+            yield _one("adyton_root_failing_seconds", state.roots.failing_seconds)
         created = core.ring.master_created_us / 1e6
         yield _one("adyton_master_key_created_timestamp_seconds", created)
         yield _one("adyton_master_key_due", KeyAdmin(core).master_due())

@@ -58,6 +58,7 @@ class Telemetry:
         certificate_expires: When the server's certificate expires, in seconds since the epoch.
         certificate_reloads: How often other certificates were taken, and refused.
         store: The open store; None while it is sealed.
+        root_tries: How often a sealed server has asked its root to open the store.
         tracing: Makes spans; None for none.
         log_dropped: How many lines of the log were lost.
         log_requests: Whether requests are logged.
@@ -70,6 +71,7 @@ class Telemetry:
     certificate_expires: Callable[[], float | None] = lambda: None
     certificate_reloads: Callable[[], tuple[int, int]] = lambda: (0, 0)
     store: StoreState | None = None
+    root_tries: Callable[[], int] = _none
     tracing: "Tracing | None" = None
     log_dropped: Callable[[], int] = _none
     log_requests: bool = False

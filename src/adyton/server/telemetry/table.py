@@ -61,6 +61,14 @@ METRICS: Final = (
         "1 if the root of trust opened the master key when it was last asked.", ("root", "kind"),
     ),
     Metric(
+        "adyton_root_failing_seconds", "gauge",
+        "For how long the root that opened the store would not do so again; 0 if it would.",
+    ),
+    Metric(
+        "adyton_root_opening_tries_total", "counter",
+        "Times that a sealed server has asked its root to open the store.",
+    ),
+    Metric(
         "adyton_master_key_created_timestamp_seconds", "gauge",
         "When the current master key was made.",
     ),

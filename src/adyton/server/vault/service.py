@@ -39,6 +39,12 @@ class Sealer(Protocol):
     def seal(self) -> Aside[None]:
         """Seal it; what is awaited resolves when its keys are wiped."""
 
+    def root_lost(self, reason: str) -> None:
+        """Seal it, as its root would not open it any more; from any thread."""
+
+    def use_root(self, uri: str) -> None:
+        """Open the store by another root the next time."""
+
 
 class Services:
     """All services of one open store.
