@@ -77,3 +77,18 @@ def test_every_command_obeys_a_policy_of_the_environment(server, adyton, tmp_pat
     done = adyton("list", "-o", "json", code=10, ADYTON_ATTEST=str(bad), **env)
     assert json.loads(done.stderr)["rule"] == "ak"
     adyton("list", code=2, ADYTON_ATTEST=str(tmp_path / "none"), **env)
+
+
+def test_no_share_goes_to_a_server_that_is_refused(adyton, tmp_path, tpm):
+    """`adyton unseal` of a sealed server obeys the policy before it sends a share."""
+    from attest.serving import AttestedServer
+
+    with AttestedServer(tmp_path, tpm) as server:
+        policy, share = tmp_path / "p.toml", tmp_path / "share"
+        policy.write_text(server.policy(pcr16="ab" * 32))
+        share.write_text("a share of somebody\n")
+        share.chmod(0o600)
+        env = {"ADYTON_ADDR": server.addr, "ADYTON_ATTEST": str(policy),
+               "ADYTON_CACERT": str(server.ca)}  # fmt: skip
+        done = adyton("unseal", "--share-file", share, "-o", "json", code=10, **env)
+        assert json.loads(done.stderr)["rule"] == "pcrs"

@@ -26,7 +26,7 @@ GOOD = {
     "tpm": MAKERS["tpm"].parts(BINDING.report_data(), {7: bytes(32)}, event_log=LOG),
 }
 CAPTURED = {name: (parts, NOW) for name, parts in GOOD.items()}
-if captured.FOLDER is not None:
+if captured.FOLDER is not None and captured.FOLDER.is_dir():
     for name in ("tdx", "sgx"):
         CAPTURED[name] = (CAPTURES[name].load(), CAPTURES[name].at)
 quick = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

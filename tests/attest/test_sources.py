@@ -197,17 +197,19 @@ def test_gramine_without_dcap(tmp_path, kind):
 
 
 def test_auto_finds_the_platform(tmp_path, monkeypatch):
-    """By the files that it shows; none where there are none."""
+    """By the files that it shows; none where there are none, or none of them works."""
     nothing = EvidenceOptions("auto", tsm=tmp_path / "no", gramine=tmp_path / "no")
     monkeypatch.setattr(opening, "_TPMS", ())
-    assert found_here(nothing) == "none"
+    assert found_here(nothing) == []
     assert open_evidence(nothing) is None
-    assert found_here(EvidenceOptions("auto", tsm=tmp_path)) == "tsm"
+    assert found_here(EvidenceOptions("auto", tsm=tmp_path, gramine=tmp_path / "no")) == ["tsm"]
     gramine(tmp_path)
-    assert found_here(EvidenceOptions("auto", tsm=tmp_path / "no", gramine=tmp_path)) == "gramine"
+    assert found_here(EvidenceOptions("auto", tsm=tmp_path / "no", gramine=tmp_path)) == ["gramine"]
+    # What looks like configfs and has no provider is passed over.
+    assert open_evidence(EvidenceOptions("auto", tsm=tmp_path, gramine=tmp_path)).platform == "sgx"
     assert found_here(
         EvidenceOptions("auto", "device:/dev/x", tsm=tmp_path / "no", gramine=tmp_path / "no")
-    ) == "tpm"  # fmt: skip
+    ) == ["tpm"]  # fmt: skip
 
 
 class Plugged:

@@ -4,6 +4,7 @@ A plug-in is named by an entry point of the group ``adyton.attest``: a class tha
 :class:`EvidenceOptions` and offers what ``ports.Evidence`` asks for.
 """
 
+import logging
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,6 +14,7 @@ from adyton.attest.options import EvidenceOptions
 from adyton.errors import ConfigurationError
 from adyton.ports import Evidence
 
+_log: Final = logging.getLogger("adyton.attest")
 ENTRY_POINTS: Final = "adyton.attest"
 _BUILT_IN: Final = {"gramine": "GramineEvidence", "tpm": "TpmEvidence", "tsm": "TsmEvidence"}
 """Class by name; its module has that name. They come first: no package can take their names."""
@@ -20,14 +22,25 @@ _TPMS: Final = (Path("/dev/tpmrm0"), Path("/dev/tpm0"))
 
 
 def open_evidence(options: EvidenceOptions) -> Evidence | None:
-    """What makes evidence; None where none is wanted, or ``auto`` finds nothing.
+    """What makes evidence; None where none is wanted, or ``auto`` finds nothing that does.
 
     Raises:
         ConfigurationError: The platform is unknown, or not the one that the process runs on.
     """
-    name = found_here(options) if options.platform == "auto" else options.platform
-    if name == "none":
+    if options.platform == "none":
         return None
+    if options.platform != "auto":
+        return _open(options.platform, options)
+    for name in found_here(options):
+        try:
+            return _open(name, options)
+        except ConfigurationError as error:
+            _log.warning("no evidence of the platform %s: %s", name, error.message)
+    _log.warning("attestation.platform is auto, and no platform is found: no evidence is shown")
+    return None
+
+
+def _open(name: str, options: EvidenceOptions) -> Evidence:
     if name in _BUILT_IN:
         try:
             module = import_module(f"adyton.attest.{name}")
@@ -53,10 +66,11 @@ def open_evidence(options: EvidenceOptions) -> Evidence | None:
     return cast("Evidence", made)
 
 
-def found_here(options: EvidenceOptions) -> str:
-    """The platform that this process runs on, as far as its files tell."""
-    if options.tsm.is_dir():
-        return "tsm"
-    if (options.gramine / "user_report_data").exists():
-        return "gramine"
-    return "tpm" if options.tcti or any(path.exists() for path in _TPMS) else "none"
+def found_here(options: EvidenceOptions) -> list[str]:
+    """The platforms that this process may run on, as far as their files tell; the best first."""
+    found = {
+        "tsm": options.tsm.is_dir(),
+        "gramine": (options.gramine / "user_report_data").exists(),
+        "tpm": bool(options.tcti) or any(path.exists() for path in _TPMS),
+    }
+    return [name for name, there in found.items() if there]
