@@ -73,6 +73,7 @@ HOUSES: Final = (
             "aio_base": "sync_base",
             "aio_connection": "connection",
             "aio_links": "sync_links",
+            "aio_shares": "sync_shares",
             "aio_quotas": "sync_quotas",
             "aio_roots": "sync_roots",
             "aio_seal": "sync_seal",

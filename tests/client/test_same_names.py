@@ -11,18 +11,22 @@ from adyton.client import AsyncUserClient, UserClient
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_quotas import AsyncQuotas
+from adyton.client.aio_shares import AsyncShares
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_links import Links
 from adyton.client.sync_quotas import Quotas
+from adyton.client.sync_shares import Shares
 from adyton.library import (
     AsyncUserStore,
     UserStore,
     aio_areas,
     aio_links,
     aio_quotas,
+    aio_shares,
     sync_areas,
     sync_links,
     sync_quotas,
+    sync_shares,
 )
 
 EMBEDDED_ALONE = {"open", "acting_as"}
@@ -30,6 +34,7 @@ PAIRS = [
     (SecretStore, Client), (AsyncSecretStore, AsyncClient), (UserStore, UserClient),
     (AsyncUserStore, AsyncUserClient), (aio_areas.AsyncKeys, AsyncKeys),
     (aio_links.AsyncLinks, AsyncLinks), (sync_links.Links, Links),
+    (aio_shares.AsyncShares, AsyncShares), (sync_shares.Shares, Shares),
     (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
     (aio_quotas.AsyncQuotas, AsyncQuotas), (sync_quotas.Quotas, Quotas),
 ]  # fmt: skip

@@ -58,6 +58,7 @@ class User:
         self.role_id = self.secret_accessor = self.accessor
         self.index = 10**12 + secrets.randbelow(10**6)
         self.cursor = secrets.token_urlsafe(40)
+        self.share = secrets.token_urlsafe(18)
         self.link = b64(secrets.token_bytes(16))
         if real:
             self.fill(server)
@@ -146,6 +147,7 @@ BODIES = {
     "import_secrets": {"format": "json", "data": b64(b'{"n":"bob"}'), "on_conflict": "replace"},
     "verify_log": {},
     "open_link": {"user": b64(bytes(16)), "id": b64(bytes(16)), "proof": b64(bytes(32))},
+    "create_share": {"receiver": "{user}", "name": "{secret}"},
     "create_link": {"id": "{link}", "proof_hash": b64(bytes(32)), "box": b64(bytes(64))},
     "rotate_keys": {"user": "{user}"},
     "rewrap_keys": {"user": "{user}", "deep": True},

@@ -41,6 +41,25 @@ NEEDED = {
         {"id": b64(os.urandom(16)), "proof_hash": b64(bytes(32)), "box": b64(bytes(64))},
     ),
     "revoke_link": ("adyton/links/x", "delete", "users/me/links/x", None),
+    "create_share": (
+        "adyton/shares", "update", "users/me/shares", {"receiver": "r", "name": "r/absent"},
+    ),
+    "list_given_shares": ("adyton/shares/given", "list", "users/me/shares/given", None),
+    "revoke_share": ("adyton/shares/given/x", "delete", "users/me/shares/given/x", None),
+    "list_received_shares": ("adyton/shares/received", "list", "users/me/shares/received", None),
+    "refuse_share": ("adyton/shares/received/x", "delete", "users/me/shares/received/x", None),
+    "accept_share": (
+        "adyton/shares/received/x/accept", "update", "users/me/shares/received/x/accept", None,
+    ),
+    "get_shared_secret": (
+        "adyton/shares/received/x/secret", "read", "users/me/shares/received/x/secret", None,
+    ),
+    "list_shared_secrets": (
+        "adyton/shares/received/x/secrets", "list", "users/me/shares/received/x/secrets", None,
+    ),
+    "get_secret_of_share": (
+        "adyton/shares/received/x/secrets/n", "read", "users/me/shares/received/x/secrets/n", None,
+    ),
     "get_vkey": ("adyton/audit/vkey", "read", "audit/vkey", None),
     "get_store_audit_log": ("adyton/audit", "read+sudo", "audit", None),
     "prove_store_record": ("adyton/audit/0/proof", "read+sudo", "audit/0/proof", None),

@@ -42,6 +42,7 @@ from adyton.cli import (
     secrets,
     serve,
     shares,
+    sharing,
     tls,
     tokens,
     transfer,
@@ -176,6 +177,7 @@ login.register(app)
 app.add_typer(attest.app, name="attest", help="Evidence of a server's code: show, verify.")
 app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove, archive.")
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
+app.add_typer(sharing.app, name="share", help="Secrets that one user lets another read.")
 app.add_typer(links.app, name="link", help="One-time links, for people without an account.")
 app.add_typer(tokens.app, name="token", help="Tokens of a server.")
 app.add_typer(policies.app, name="policy", help="Policies of a server.")

@@ -9,6 +9,7 @@ from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_roots import AsyncRoots
 from adyton.client.aio_seal import AsyncSealing
+from adyton.client.aio_shares import AsyncShares
 from adyton.client.payloads import MAX_PAGE
 from adyton.client.requests import given, once, query, read
 from adyton.client.results import Grant, ServerStatus, TokenInfo
@@ -185,6 +186,11 @@ class AsyncSessions(AsyncClientFace):
     def quotas(self) -> AsyncQuotas:
         """What each user may store."""
         return AsyncQuotas(self)
+
+    @property
+    def shares(self) -> AsyncShares:
+        """Sharing with other users."""
+        return AsyncShares(self)
 
     @property
     def links(self) -> AsyncLinks:

@@ -11,7 +11,7 @@ import msgspec
 
 from adyton.client.answers import Answer, strange
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.exchange import LinkInfo
+from adyton.exchange import LinkInfo, SharedSecret, ShareInfo
 from adyton.model import SecretMetadata, State, VersionInfo, to_us
 from adyton.quotavalues import QuotaInfo, StorageAmounts
 from adyton.rootvalues import RootAdded, RootInfo, RootTested
@@ -147,6 +147,16 @@ class WireValue(msgspec.Struct):
     data: msgspec.Raw
     content_type: str
 
+    def open(self) -> SecretBytes:
+        """The value in locked memory.
+
+        Raises:
+            ServerUnavailable: It is not in base64.
+        """
+        if self.encoding != "base64":
+            raise strange("has a value that is not in base64, as was asked for")
+        return _opened(memoryview(self.data))
+
 
 class WireSecret(msgspec.Struct):
     """A secret with its value."""
@@ -162,12 +172,33 @@ class WireSecret(msgspec.Struct):
         Raises:
             ServerUnavailable: The value is not in base64, or its version is not known.
         """
-        if self.value.encoding != "base64":
-            raise strange("has a value that is not in base64, as was asked for")
         if self.metadata.at(self.version) is None:
             raise strange("has a version that is not in its metadata")
-        opened = _opened(memoryview(self.value.data))
-        return Secret(opened, self.metadata, self.version, self.value.content_type, None)
+        return Secret(self.value.open(), self.metadata, self.version, self.value.content_type, None)
+
+
+class WireReencrypted(msgspec.Struct):
+    """How many versions were re-encrypted."""
+
+    reencrypted: int
+
+
+class WireShare(msgspec.Struct):
+    """A share."""
+
+    id: str
+    owner: str
+    receiver: str
+    kind: str
+    name: str
+    version: int
+    created_at: Time
+    expires_at: Time | None
+    answer: str
+
+    def public(self) -> ShareInfo:
+        """The public value."""
+        return ShareInfo(*msgspec.structs.astuple(self))
 
 
 class WireKey(msgspec.Struct):
@@ -351,6 +382,31 @@ def secret_of(answer: Answer) -> Secret:
     """
     try:
         return _decoded(answer, WireSecret).open()
+    finally:
+        answer.wipe()
+
+
+class WireShared(msgspec.Struct):
+    """A secret of somebody else's, its value in base64."""
+
+    owner: str
+    name: str
+    version: int
+    value: WireValue
+
+
+def shared_of(answer: Answer) -> SharedSecret:
+    """An answer that is one shared secret; the answer itself is wiped.
+
+    Raises:
+        ServerUnavailable: It is not.
+    """
+    try:
+        found = _decoded(answer, WireShared)
+        value = found.value
+        return SharedSecret(
+            value.open(), value.content_type, found.owner, found.name, found.version
+        )
     finally:
         answer.wipe()
 

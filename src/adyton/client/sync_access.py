@@ -15,6 +15,7 @@ from adyton.client.sync_links import Links
 from adyton.client.sync_quotas import Quotas
 from adyton.client.sync_roots import Roots
 from adyton.client.sync_seal import Sealing
+from adyton.client.sync_shares import Shares
 from adyton.client.vault_shapes import (
     AuthAnswer,
     KeysAnswer,
@@ -186,6 +187,11 @@ class Sessions(ClientFace):
     def quotas(self) -> Quotas:
         """What each user may store."""
         return Quotas(self)
+
+    @property
+    def shares(self) -> Shares:
+        """Sharing with other users."""
+        return Shares(self)
 
     @property
     def links(self) -> Links:

@@ -120,6 +120,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
     known = {
         "user": ("A user id, or me: the namespace of the token.", msgspec.json.schema(User)),
         "name": ("A secret's name; its slashes may be written as %2F.", msgspec.json.schema(Name)),
+        "share": ("A share's id.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "accessor": ("A link's accessor.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "index": (
             "The record's index in the log.",

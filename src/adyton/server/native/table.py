@@ -13,6 +13,7 @@ from adyton.server.native import (
     roots,
     secrets,
     shapes,
+    shares,
     store,
     transfer,
 )
@@ -47,5 +48,6 @@ TABLE: Final = Table(
         *secrets.ROUTES,
         *transfer.ROUTES,
         *links.ROUTES,
+        *shares.ROUTES,
     ]
 )  # fmt: skip

@@ -56,10 +56,12 @@ class Shares:
         *,
         version: int | None = None,
         expires_us: int = 0,
+        readable: Callable[[str], bool] | None = None,
     ) -> ShareInfo:
         """Offer a secret as it evolves, one version of it, or a folder (with a slash behind).
 
-        Whether the receiver is known to the store is not told.
+        Whether the receiver is known to the store is not told. What is not ``readable`` for whoever
+        shares is not shared: a folder with one such name is refused whole, as if it were absent.
 
         Raises:
             SecretNotFound: There is nothing of the name to read.
@@ -82,20 +84,29 @@ class Shares:
                 raise InvalidInput("the share would have ended already")
             owner = await core.keys_to_write(scope, caller, draft.user_id, 0)
             given = Given(other, kind, name, version or 0, scope.now_us, expires_us)
-            indexes = await self._covered(scope.tx, owner, given)
+            indexes = await self._covered(scope.tx, owner, given, readable or (lambda _: True))
             await self._check_room(scope, owner, given)
             return await self._offer(scope, draft, owner, given, indexes)
 
         return await core.write(draft, work)
 
-    async def _covered(self, tx: Transaction, owner: UserKeys, given: Given) -> list[bytes]:
+    async def _covered(
+        self, tx: Transaction, owner: UserKeys, given: Given, readable: Callable[[str], bool]
+    ) -> list[bytes]:
         """Indexes of what is shared."""
         if given.kind != "folder":
+            if not readable(given.name):
+                raise not_found()
             return [owner.index(given.name)]
         found: list[bytes] = []
         after = b""
         while page := await tx.metadata_page(owner.user, after, 500):
-            found += [row.name for row in page if given.covers(open_meta(owner, row).name)]
+            for row in page:
+                name = open_meta(owner, row).name
+                if given.covers(name):
+                    if not readable(name):
+                        raise not_found()
+                    found.append(row.name)
             after = page[-1].name
         check_size(len(found))
         return found
