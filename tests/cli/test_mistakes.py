@@ -49,6 +49,19 @@ def test_help_speaks_of_values_and_not_of_types():
     )
 
 
+def test_what_is_told_is_json_where_that_is_asked_for(sh):
+    """Of every command of a store that tells something."""
+    sh.json("set", "a", stdin="x")
+    for command in (
+        "get a", "list", "versions a", "metadata a", "tag a --add x", "rollback a 1",
+        "export --plaintext --format json", "audit log", "audit verify", "audit vkey",
+        "audit checkpoint", "keys list", "keys rotate", "keys rotate --master", "keys rewrap",
+        "root show", "token root", "config check", "config show", "tls self-signed --out tls",
+        "doctor", "user list", "user purge --yes",
+    ):  # fmt: skip
+        assert sh.json(*command.split()) is not None, command
+
+
 def test_a_value_given_as_an_argument_is_not_repeated(sh):
     """Standard error ends up in logs; the hint says where a value comes from."""
     sh("set", "db/password", "hunter2hunter2", stdin="x", code=2)

@@ -154,7 +154,10 @@ def checkpoint(out: OutFile = None) -> None:
     at = state()
     with at.open() as store:
         note = store.audit.checkpoint()
-    _write(at, note, out)
+    if at.ui.json and out is None:
+        at.ui.document({"checkpoint": note.decode()})
+    else:
+        _write(at, note, out)
 
 
 @app.command(name="vkey")
@@ -162,7 +165,11 @@ def vkey() -> None:
     """Show the log's verifier key."""
     at = state()
     with at.open() as store:
-        at.ui.line(store.audit.vkey)
+        found = store.audit.vkey
+    if at.ui.json:
+        at.ui.document({"vkey": found})
+    else:
+        at.ui.line(found)
 
 
 @app.command(name="archive")
