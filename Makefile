@@ -6,7 +6,7 @@ STAMP := $(VENV)/.adyton-stamp
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --python-version 3.11
 # All but `tpm`, whose library is built from its source: requirements/tpm.in.
-EXTRAS := --extra server --extra otel --extra aws --extra attest --extra pkcs11
+EXTRAS := --extra server --extra otel --extra aws --extra attest --extra pkcs11 --extra postgres --extra redis
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check format lock soak bench clean
@@ -27,7 +27,7 @@ demo: setup ## Show the embedded store by the command line, on a store that is t
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
 test: setup ## Run the tests, except soak
-	@scripts/debian-packages.sh age chromium fuse3 softhsm2 strace systemd || echo "make test: going on without; tests that need it are skipped" >&2
+	@scripts/debian-packages.sh age chromium fuse3 postgresql redis-server softhsm2 strace systemd || echo "make test: going on without; tests that need it are skipped" >&2
 	@scripts/tpm.sh $(VENV) || echo "make test: going on without a TPM; its tests are skipped" >&2
 	$(BIN)/pytest -n 2 --dist loadfile
 
@@ -55,7 +55,7 @@ format: setup ## Format, and mend what the linter can mend
 lock: setup ## Pin what pyproject.toml asks for (UPGRADE=--upgrade: the newest it allows)
 	$(COMPILE) $(UPGRADE) $(EXTRAS) -o requirements/runtime.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) $(EXTRAS) --group build --group test --group dev -o requirements/dev.lock pyproject.toml
-	$(COMPILE) -c requirements/dev.lock --extra server --extra otel --extra aws -o requirements/image.lock pyproject.toml
+	$(COMPILE) -c requirements/dev.lock --extra server --extra otel --extra aws --extra postgres --extra redis -o requirements/image.lock pyproject.toml
 	$(COMPILE) -c requirements/dev.lock --group build -o requirements/build.lock
 	$(COMPILE) $(UPGRADE) -o requirements/ansible.lock requirements/ansible.in
 	$(COMPILE) $(UPGRADE) -c requirements/dev.lock -o requirements/tpm.lock requirements/tpm.in

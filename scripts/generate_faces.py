@@ -49,6 +49,7 @@ HOUSES: Final = (
             "aio_rooms": "sync_rooms",
             "aio_roots": "sync_roots",
             "aio_shares": "sync_shares",
+            "aio_rotation": "sync_rotation",
         },
         """
     def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
@@ -76,6 +77,7 @@ HOUSES: Final = (
             "aio_shares": "sync_shares",
             "aio_quotas": "sync_quotas",
             "aio_roots": "sync_roots",
+            "aio_rotation": "sync_rotation",
             "aio_seal": "sync_seal",
         },
         """
@@ -97,6 +99,7 @@ _NAMES: Final = {
     "AsyncLinks": "Links",
     "AsyncQuotas": "Quotas",
     "AsyncShares": "Shares",
+    "AsyncRotation": "Rotation",
     "AsyncClient": "Client",
     "AsyncUserClient": "UserClient",
     "AsyncClientFace": "ClientFace",

@@ -10,6 +10,7 @@
     ├── SecretNotFound          absent, deleted, destroyed or another user's: all look alike
     ├── UserNotFound            the user has no namespace in this store
     ├── VersionConflict         check-and-set: the secret is not at the expected version
+    ├── RotationError           a rotation failed or is under way; the former value works on
     ├── RequestPending          the same request is under way, or was broken off
     ├── ImportConflict          names of an import exist already, and on_conflict is "fail"
     ├── AccessDenied            no identity, or the identity may not do this
@@ -105,6 +106,10 @@ class UserNotFound(AdytonError):
 
 class VersionConflict(AdytonError):
     """Check-and-set failed: the secret is not at the version the caller expected."""
+
+
+class RotationError(AdytonError):
+    """A rotation can't go on now, or is under way; the value that worked before works on."""
 
 
 class RequestPending(AdytonError):

@@ -71,6 +71,12 @@ class Action(enum.StrEnum):
     SECRET_REENCRYPT = "secret.reencrypt"  # noqa: S105 - idem
     SECRET_EXPORT = "secret.export"  # noqa: S105 - idem
     SECRET_IMPORT = "secret.import"  # noqa: S105 - idem
+    SECRET_ROTATE = "secret.rotate"  # noqa: S105 - idem
+    ROTATION_READ = "rotation.read"
+    ROTATION_WRITE = "rotation.write"
+    ROTATION_DELETE = "rotation.delete"
+    ROTATION_RUN = "rotation.run"
+    ROTATION_STEP = "rotation.step"
     AUDIT_READ = "audit.read"
     AUDIT_PROVE = "audit.prove"
     AUDIT_VERIFY = "audit.verify"

@@ -2,9 +2,9 @@
 
 Rows are ciphertext, keyed indexes, counters and times; no implementation of these Protocols
 ever sees a name, a value or a key in the clear, save a root, which sees the master key.
-
-The methods are coroutines so that an engine behind a network may suspend. An embedded one
-never does, and the synchronous face then runs them without an event loop (``docs/adr/0001``).
+Rotators have theirs in ``rotating.py``. The methods are coroutines so that an engine behind a
+network may suspend. An embedded one never does: the synchronous face needs no event loop then
+(``docs/adr/0001-one-implementation-two-faces.md``).
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from adyton.crypto.secretbytes import SecretBytes
+from adyton.dueports import DueReading, DueWriting
 from adyton.evidence import Parts
 
 
@@ -145,7 +146,7 @@ class UsageRow(NamedTuple):
     bytes: int
 
 
-class Rows(Protocol):
+class Rows(DueReading, Protocol):
     """Reading, from one consistent state."""
 
     async def setting(self, key: str) -> bytes | None:
@@ -212,7 +213,7 @@ class Rows(Protocol):
     ) -> list[ObjectRow]:
         """Sealed objects behind ``after``, in order: of one bucket, or of all.
 
-        ``after`` is an object's index, or with no bucket given a bucket's and an object's.
+        ``after`` is an object's index; without a bucket, a bucket's and an object's.
         """
 
     async def log_range(self, log: int) -> tuple[int, int]:
@@ -237,7 +238,7 @@ class Rows(Protocol):
         """What a user stores, counted from the rows."""
 
 
-class Transaction(Rows, Protocol):
+class Transaction(Rows, DueWriting, Protocol):
     """Writing. Nothing is visible to other readers before the commit."""
 
     async def usage(self, user: bytes) -> UsageRow:
@@ -369,10 +370,9 @@ class Storage(Protocol):
         """One consistent state for several reads."""
 
     def names_version(self, user: bytes) -> int:
-        """A number that changes whenever a name of the user's secrets may have come or gone.
+        """A number that has changed once a name of the user's secrets may have come or gone.
 
-        It has changed by the time that the one who wrote is told of the commit. A storage that
-        others write to as well gives another number each time.
+        It has by the commit; a storage that others write to gives another one each time.
         """
 
     def keep_usage(self) -> None:

@@ -21,10 +21,13 @@ from adyton.model import Caller
 from adyton.ports import RootOfTrust, Sink, Storage
 from adyton.roots import ShamirRoot, open_root
 from adyton.roots.shamir import numbers_of, set_of
+from adyton.rotators import open_rotator
 from adyton.service import opening
 from adyton.service.commit import CommitMode
 from adyton.service.core import Core
 from adyton.service.limits import Limits
+from adyton.service.rotation.room import RotationOptions, RotationRoom
+from adyton.service.rotation.rotations import Background
 from adyton.service.ticket import run_now
 from adyton.service.upkeep import Upkeep
 from adyton.sinks import open_sink
@@ -61,6 +64,7 @@ class Options:
         upkeep: Whether to re-wrap retired keys and rotate an old master key in the background.
         ask: Asks a person for a secret.
         pending: Whether a store that is made does not count yet; see :func:`make_store`.
+        rotation: How secrets are rotated.
     """
 
     url: str
@@ -76,6 +80,7 @@ class Options:
     upkeep: bool = True
     ask: Ask | None = None
     pending: bool = False
+    rotation: RotationOptions = field(default_factory=RotationOptions)
 
 
 class Opened:
@@ -88,6 +93,9 @@ class Opened:
         self.upkeep = upkeep
         self.caller = caller
         self._folder = folder
+        self._rotating = Background(core) if options.rotation.by_itself else None
+        if self._rotating is not None:
+            self._rotating.start()
         self.options = options
         self.closed = False
         _open_stores.add(self)
@@ -98,6 +106,9 @@ class Opened:
             return
         self.closed = True
         try:
+            if self._rotating is not None:
+                self._rotating.close()
+            self.core.rotation.close()
             self.upkeep.close()
         finally:
             try:
@@ -325,6 +336,7 @@ def _open_in(
     sinks = [open_sink(sink) if isinstance(sink, str) else sink for sink in options.sinks]
     upkeep = Upkeep(core, sinks, reveal=options.reveal_to_sinks, jobs=options.upkeep)
     core.sink_floor = upkeep.floor
+    core.rotation = RotationRoom(options.rotation, open_rotator)
     core.sinks = tuple(
         (kind, place)
         for sink in options.sinks

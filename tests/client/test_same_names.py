@@ -11,10 +11,12 @@ from adyton.client import AsyncUserClient, UserClient
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_quotas import AsyncQuotas
+from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_shares import AsyncShares
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_links import Links
 from adyton.client.sync_quotas import Quotas
+from adyton.client.sync_rotation import Rotation
 from adyton.client.sync_shares import Shares
 from adyton.library import (
     AsyncUserStore,
@@ -22,10 +24,12 @@ from adyton.library import (
     aio_areas,
     aio_links,
     aio_quotas,
+    aio_rotation,
     aio_shares,
     sync_areas,
     sync_links,
     sync_quotas,
+    sync_rotation,
     sync_shares,
 )
 
@@ -37,6 +41,7 @@ PAIRS = [
     (aio_shares.AsyncShares, AsyncShares), (sync_shares.Shares, Shares),
     (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
     (aio_quotas.AsyncQuotas, AsyncQuotas), (sync_quotas.Quotas, Quotas),
+    (aio_rotation.AsyncRotation, AsyncRotation), (sync_rotation.Rotation, Rotation),
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from adyton.errors import AccessDenied, SecretNotFound
 from adyton.model import Action, State
 from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
+from adyton.rotationpolicy import RotationPolicy
 from adyton.service import auditlog, directory, keyadmin, kv, links, portability, secrets, users
 from adyton.service.access.gate import Gate, Session
 from adyton.service.access.identity import Identity
@@ -27,6 +28,7 @@ from adyton.service.directory import Changes
 from adyton.service.quota.own import OwnQuotas
 from adyton.service.quota.users import UserQuotas
 from adyton.service.rekey import Rekey
+from adyton.service.rotation.rotations import Rotations
 from adyton.service.sharing.shares import Shares
 from adyton.service.values import Item
 from adyton.transfer import PortableSecret, PortableVersion
@@ -51,6 +53,7 @@ ROOMS = {
     "links": links.Links,
     "quotas": UserQuotas,
     "shares": Shares,
+    "rotations": Rotations,
 }
 
 
@@ -124,6 +127,7 @@ def arguments(tmp_path):
         "total": 3,
         "verify": False,
         "nonce": "none",
+        "policy": RotationPolicy(),
         "share": Share(bytes(8), 2, 1, SecretBytes(bytes(32))),
     }
 

@@ -60,6 +60,18 @@ NEEDED = {
     "get_secret_of_share": (
         "adyton/shares/received/x/secrets/n", "read", "users/me/shares/received/x/secrets/n", None,
     ),
+    "list_rotations": ("adyton/rotation", "list", "users/me/rotation", None),
+    "get_rotation": ("adyton/rotation/r/x", "read", "users/me/rotation/r/x", None),
+    "set_rotation": ("adyton/+/r/z", "update", "users/me/rotation/r/z", {}),
+    "remove_rotation": ("adyton/rotation/r/x", "delete", "users/me/rotation/r/x", None),
+    "get_rotation_history": (
+        "adyton/rotation-history/r/x", "read", "users/me/rotation-history/r/x", None,
+    ),
+    "run_rotation": ("adyton/rotation-run/r/x", "update", "users/me/rotation-run/r/x", None),
+    "cancel_rotation": (
+        "adyton/rotation-cancel/r/x", "update", "users/me/rotation-cancel/r/x", None,
+    ),
+    "run_due_rotations": ("adyton/rotation/run-due", "update+sudo", "rotation/run-due", None),
     "get_vkey": ("adyton/audit/vkey", "read", "audit/vkey", None),
     "get_store_audit_log": ("adyton/audit", "read+sudo", "audit", None),
     "prove_store_record": ("adyton/audit/0/proof", "read+sudo", "audit/0/proof", None),

@@ -45,6 +45,9 @@ def serve_dev(ui: Ui, configuration: Configuration, token: str, *, tls: bool) ->
                 limits=configuration.store_limits(),
                 sinks=configuration.audit.sinks,
                 reveal_to_sinks=configuration.audit.reveal,
+                rotation=configuration.rotation.options(
+                    by_itself=configuration.rotation.background
+                ),
             )
         )
         run(

@@ -12,7 +12,7 @@ code meaning
 6    the store: missing, there already, locked, full, read-only, closed
 7    integrity or audit: what is stored, or a proof, is not what was written
 8    the root of trust: wrong, locked or away; a server that is sealed
-9    a server that can't be reached, is busy or still at it, or fails
+9    a server that can't be reached, is busy or still at it, or fails; a rotation that did
 10   attestation: evidence of a server's code is missing, wrong or not accepted
 ==== =====================================================================
 
@@ -38,6 +38,7 @@ from adyton.cli import (
     login,
     policies,
     quotas,
+    rotation,
     running,
     secrets,
     serve,
@@ -60,6 +61,7 @@ EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
     (errors.UserNotFound, 3),
     (errors.VersionConflict, 4),
     (errors.ImportConflict, 4),
+    (errors.RotationError, 9),
     (errors.AccessDenied, 5),
     (errors.AuditUnavailable, 6),
     (errors.StoreError, 6),
@@ -179,6 +181,7 @@ app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove,
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
 app.add_typer(sharing.app, name="share", help="Secrets that one user lets another read.")
 app.add_typer(links.app, name="link", help="One-time links, for people without an account.")
+app.add_typer(rotation.app, name="rotation", help="Rotation of secrets: policies and runs.")
 app.add_typer(tokens.app, name="token", help="Tokens of a server.")
 app.add_typer(policies.app, name="policy", help="Policies of a server.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")

@@ -119,6 +119,7 @@ class State:
             reveal_to_sinks=at.audit.reveal,
             upkeep=upkeep,
             ask=self.ask,
+            rotation=at.rotation.options(by_itself=face == "server" and at.rotation.background),
         )
 
     def open(self) -> "Store":

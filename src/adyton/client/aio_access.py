@@ -8,6 +8,7 @@ from adyton.client.aio_base import AsyncClientFace
 from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_roots import AsyncRoots
+from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_seal import AsyncSealing
 from adyton.client.aio_shares import AsyncShares
 from adyton.client.payloads import MAX_PAGE
@@ -196,6 +197,11 @@ class AsyncSessions(AsyncClientFace):
     def links(self) -> AsyncLinks:
         """One-time links."""
         return AsyncLinks(self)
+
+    @property
+    def rotation(self) -> AsyncRotation:
+        """Rotation of secrets by policies."""
+        return AsyncRotation(self)
 
     @property
     def audit(self) -> AsyncAudit:

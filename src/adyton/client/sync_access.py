@@ -14,6 +14,7 @@ from adyton.client.sync_base import ClientFace
 from adyton.client.sync_links import Links
 from adyton.client.sync_quotas import Quotas
 from adyton.client.sync_roots import Roots
+from adyton.client.sync_rotation import Rotation
 from adyton.client.sync_seal import Sealing
 from adyton.client.sync_shares import Shares
 from adyton.client.vault_shapes import (
@@ -197,6 +198,11 @@ class Sessions(ClientFace):
     def links(self) -> Links:
         """One-time links."""
         return Links(self)
+
+    @property
+    def rotation(self) -> Rotation:
+        """Rotation of secrets by policies."""
+        return Rotation(self)
 
     @property
     def audit(self) -> Audit:

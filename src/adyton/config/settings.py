@@ -21,7 +21,9 @@ from typing import Final, Literal
 from adyton.attest.options import EvidenceOptions, split_pcrs
 from adyton.config.fields import setting
 from adyton.config.limits import HttpLimits, QuotaSettings, RateSettings, TurnSettings
+from adyton.rotating import Bounds
 from adyton.service.limits import Limits
+from adyton.service.rotation.room import RotationOptions
 
 _LIMITS: Final = Limits()
 _EVIDENCE: Final = EvidenceOptions()
@@ -223,6 +225,36 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RotationSettings:
+    """Rotation of secrets."""
+
+    background: bool = setting(True, "Whether the server rotates by itself what is due.")
+    targets: tuple[str, ...] = setting(
+        (), "Places that rotators may connect to: patterns of HOST:PORT, such as "
+        "db.internal:5432 or *.internal:*. None by default.",
+    )  # fmt: skip
+    programs: Path | None = setting(
+        None, "Folder of the programs that may be run as rotators; without it none may."
+    )
+    step_seconds: float = setting(
+        30.0, "Longest time for one step of a rotator.", unit="seconds", at_least=1, at_most=3_600
+    )
+    lease_seconds: float = setting(
+        120.0, "Time after which a rotation that was broken off is taken up again; more than "
+        "a step may take.", unit="seconds", at_least=2, at_most=86_400,
+    )  # fmt: skip
+
+    def options(self, *, by_itself: bool) -> RotationOptions:
+        """How secrets are rotated.
+
+        Raises:
+            ConfigurationError: The times don't fit each other.
+        """
+        bounds = Bounds(self.targets, self.programs, self.step_seconds)
+        return RotationOptions(bounds, self.lease_seconds, by_itself)
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """Metrics, logs and traces."""
 
@@ -258,6 +290,7 @@ class Configuration:
     quotas: QuotaSettings = QuotaSettings()
     attestation: AttestationSettings = AttestationSettings()
     audit: AuditSettings = AuditSettings()
+    rotation: RotationSettings = RotationSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     def store_limits(self) -> Limits:

@@ -12,6 +12,7 @@ from adyton.service.commit import CommitMode
 from adyton.service.directory import Directory
 from adyton.service.limits import Limits
 from adyton.service.portability import Portability
+from adyton.service.rotation.room import RotationOptions
 from adyton.service.secrets import Secrets
 from adyton.service.users import Users
 from adyton.wiring import Opened, Options, open_store
@@ -50,6 +51,7 @@ class AsyncFace:
         sinks: "Sequence[str | Sink]" = (),
         reveal_to_sinks: bool = False,
         upkeep: bool = True,
+        rotation: RotationOptions | None = None,
     ) -> Self:
         """Open a store.
 
@@ -66,6 +68,8 @@ class AsyncFace:
             reveal_to_sinks: Whether sinks get names and user ids in the clear.
             upkeep: Whether to re-wrap retired keys and rotate an old master key in the
                 background.
+            rotation: How secrets are rotated: what rotators may touch, and whether what is due
+                is rotated in the background.
 
         Raises:
             StoreError: The store can't be opened; its subclasses say why.
@@ -84,6 +88,7 @@ class AsyncFace:
             sinks=sinks,
             reveal_to_sinks=reveal_to_sinks,
             upkeep=upkeep,
+            rotation=rotation or RotationOptions(),
         )
         return cls(await asyncio.to_thread(open_store, options))
 

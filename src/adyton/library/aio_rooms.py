@@ -5,6 +5,7 @@ from adyton.library.aio_base import AsyncFace
 from adyton.library.aio_links import AsyncLinks
 from adyton.library.aio_quotas import AsyncQuotas
 from adyton.library.aio_roots import AsyncRoots
+from adyton.library.aio_rotation import AsyncRotation
 from adyton.library.aio_shares import AsyncShares
 from adyton.model import Caller
 from adyton.wiring import Opened
@@ -20,6 +21,7 @@ class AsyncRooms(AsyncFace):
         roots: The roots of trust that open it.
         quotas: What each user may store.
         shares: Sharing with other users.
+        rotation: Rotation of secrets by policies.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -30,3 +32,4 @@ class AsyncRooms(AsyncFace):
         self.roots = AsyncRoots(self)
         self.quotas = AsyncQuotas(self)
         self.shares = AsyncShares(self)
+        self.rotation = AsyncRotation(self)

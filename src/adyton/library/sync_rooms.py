@@ -6,6 +6,7 @@ from adyton.library.sync_base import Face
 from adyton.library.sync_links import Links
 from adyton.library.sync_quotas import Quotas
 from adyton.library.sync_roots import Roots
+from adyton.library.sync_rotation import Rotation
 from adyton.library.sync_shares import Shares
 from adyton.model import Caller
 from adyton.wiring import Opened
@@ -21,6 +22,7 @@ class Rooms(Face):
         roots: The roots of trust that open it.
         quotas: What each user may store.
         shares: Sharing with other users.
+        rotation: Rotation of secrets by policies.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -31,3 +33,4 @@ class Rooms(Face):
         self.roots = Roots(self)
         self.quotas = Quotas(self)
         self.shares = Shares(self)
+        self.rotation = Rotation(self)

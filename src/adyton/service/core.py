@@ -21,6 +21,7 @@ from adyton.service.keyring import Keyring
 from adyton.service.limits import DAY_US, Limits
 from adyton.service.namelists import NameLists
 from adyton.service.quota.own import OwnQuotasInUse, quotas_of
+from adyton.service.rotation.room import RotationRoom
 from adyton.service.secretmeta import OpenedCache, not_found
 from adyton.service.ticket import Work, run_now
 from adyton.service.userkeys import UserKeys
@@ -53,6 +54,7 @@ class Core:
         sinks: Where records are copied to: kind and place.
         own_quotas: Whether users have quotas of their own.
         on_purge: Called with a user's id once all of the user's is gone, before anybody is told.
+        rotation: What rotations of secrets need beside the store.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Core:
         self.sinks: tuple[tuple[str, str], ...] = ()
         self.own_quotas = OwnQuotasInUse()
         self.on_purge: list[Callable[[str], None]] = []
+        self.rotation = RotationRoom()
 
     @property
     def roots(self) -> list[RootOfTrust]:

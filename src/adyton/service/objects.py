@@ -62,6 +62,15 @@ class Shelf(Generic[T]):
             raise _damaged()
         return value
 
+    async def at(self, rows: Rows, keys: UserKeys, place: bytes) -> tuple[str, T] | None:
+        """The object whose keyed index is known, with its id; or None.
+
+        Raises:
+            IntegrityError: It was changed or moved.
+        """
+        row = await rows.object(keys.user, self.bucket(keys), place)
+        return None if row is None else self._open(keys, row)
+
     async def all(self, rows: Rows, keys: UserKeys, folder: str = "") -> dict[str, T]:
         """All objects of the kind, or of one folder, by id in order.
 

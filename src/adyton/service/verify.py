@@ -35,6 +35,7 @@ _CHANGES: Final = frozenset(
         Action.SECRET_UNDELETE.value,
         Action.SECRET_DESTROY.value,
         Action.SECRET_ROLLBACK.value,
+        Action.SECRET_ROTATE.value,
         Action.SECRET_TAGS.value,
         Action.SECRET_UPDATE.value,
         Action.SECRET_REENCRYPT.value,

@@ -33,6 +33,7 @@ from adyton.ports import (
     WrapRow,
 )
 from adyton.storage import sqlite_usage
+from adyton.storage.sqlite_due import DueReading, DueWriting
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
@@ -90,7 +91,7 @@ def translate(error: Exception) -> StoreError | IntegrityError:  # noqa: PLR0911
     )
 
 
-class SqliteRows:
+class SqliteRows(DueReading):
     """Reading over one connection (``ports.Rows``)."""
 
     def __init__(self, connection: apsw.Connection, path: str) -> None:
@@ -298,14 +299,11 @@ class SqliteRows:
             (log,),
         )
 
-    async def job(self, key: str) -> bytes | None:
-        return self._value("SELECT state FROM jobs WHERE key=?", (key,))  # type: ignore[no-any-return]
-
     async def counted(self, user: bytes) -> UsageRow:
         return self._one(UsageRow, sqlite_usage.COUNTED, (user,)) or UsageRow(0, 0, 0, 0)
 
 
-class SqliteTransaction(SqliteRows):
+class SqliteTransaction(SqliteRows, DueWriting):
     """Writing over the one writing connection (``ports.Transaction``).
 
     Args:
@@ -390,7 +388,15 @@ class SqliteTransaction(SqliteRows):
     async def delete_user(self, user: bytes) -> int:
         self.renamed.add(user)
         count = await self.count_secrets(user)
-        for table in ("versions", "secrets", "objects", "user_subkeys", "user_keys", "users"):
+        for table in (
+            "versions",
+            "secrets",
+            "objects",
+            "due",
+            "user_subkeys",
+            "user_keys",
+            "users",
+        ):
             self._run(f"DELETE FROM {table} WHERE user=?", (user,))  # noqa: S608 - own names
         return count
 
@@ -484,12 +490,6 @@ class SqliteTransaction(SqliteRows):
 
     async def delete_entries(self, log: int, below: int) -> None:
         self._run("DELETE FROM audit_entries WHERE log=? AND leaf<?", (log, below))
-
-    async def put_job(self, key: str, state: bytes | None) -> None:
-        if state is None:
-            self._run("DELETE FROM jobs WHERE key=?", (key,))
-        else:
-            self._run("INSERT OR REPLACE INTO jobs VALUES (?,?)", (key, state))
 
     async def commit(self) -> None:
         self._run("COMMIT")

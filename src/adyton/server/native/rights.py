@@ -5,6 +5,7 @@ from typing import Any
 
 from adyton.errors import InvalidInput
 from adyton.server.native.call import Call
+from adyton.server.native.rotationshapes import RotationBody
 from adyton.server.native.routes import Judge
 from adyton.server.native.shapes import (
     BatchReadBody,
@@ -64,6 +65,21 @@ async def to_write_each(call: Call) -> None:
         members.pop("cas", None)
         await _to_write(call, item.name, members)
     call.allow()
+
+
+async def to_rotate(call: Call) -> None:
+    """Needs ``update`` on the rotation and its secret, and ``read`` on the admin's secret.
+
+    Who could set a policy alone could else have a secret used against a place of their choice.
+    """
+    admin = call.body(RotationBody).admin
+    for path, needed in (
+        *(((SECRETS + admin, Capability.READ),) if admin else ()),
+        (SECRETS + call.name, Capability.UPDATE),
+    ):
+        if not call.may(path, needed):
+            raise await call.refusal(path, needed)
+    await right(Capability.UPDATE)(call)
 
 
 async def to_read_names(call: Call, names: Iterable[str]) -> None:

@@ -1,0 +1,1 @@
+"""Rotation of secrets: policies, the scheduler, and the durable steps."""

@@ -1,0 +1,90 @@
+"""What rotations need beside the store: rotators, their bounds, threads to run them on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from adyton.errors import ConfigurationError
+from adyton.rotating import Bounds, Rotator
+from adyton.service.aside import Threads
+from adyton.service.ticket import Aside
+
+T = TypeVar("T")
+
+CONCURRENT: Final = 4
+"""Rotations that run at once."""
+_WAITING: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class RotationOptions:
+    """How secrets are rotated.
+
+    Attributes:
+        bounds: What rotators may touch.
+        lease_seconds: For how long one who has taken a rotation keeps others from it; a
+            rotation that was broken off goes on after it. More than a step may take.
+        by_itself: Whether what is due is rotated in the background.
+    """
+
+    bounds: Bounds = field(default_factory=Bounds)
+    lease_seconds: float = 120.0
+    by_itself: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lease_seconds <= 0 or self.bounds.seconds <= 0:
+            raise ConfigurationError("a time of rotations is not positive")
+        if self.lease_seconds <= self.bounds.seconds:
+            raise ConfigurationError(
+                "the lease of a rotation is not longer than a step may take",
+                hint="Make rotation.lease_seconds more than rotation.step_seconds.",
+            )
+
+
+def _none(_: str) -> Rotator:
+    raise ConfigurationError("this store was opened without rotators")
+
+
+class RotationRoom:
+    """Rotators and threads.
+
+    Args:
+        options: How secrets are rotated.
+        open_rotator: Finds a rotator by its name.
+    """
+
+    def __init__(
+        self,
+        options: RotationOptions | None = None,
+        open_rotator: Callable[[str], Rotator] = _none,
+    ) -> None:
+        self.options = options or RotationOptions()
+        self.open = open_rotator
+        self._threads: Threads | None = None
+        self._turns: Threads | None = None
+
+    def turn(self, work: Callable[[], T]) -> Aside[T]:
+        """Run one of many rotations, on other threads than those that its steps need.
+
+        Raises:
+            LimitExceeded: Too many wait already.
+        """
+        if self._turns is None:
+            self._turns = Threads("rotations", CONCURRENT, _WAITING, "too many rotations at once")
+        return self._turns.run(work)
+
+    def run(self, work: Callable[[], T]) -> Aside[T]:
+        """Run what may take long on a thread of rotations.
+
+        Raises:
+            LimitExceeded: Too many wait already.
+        """
+        if self._threads is None:
+            self._threads = Threads("rotation", CONCURRENT, _WAITING, "too many rotations at once")
+        return self._threads.run(work)
+
+    def close(self) -> None:
+        """End the threads."""
+        for threads in (self._turns, self._threads):
+            if threads is not None:
+                threads.close()

@@ -1,0 +1,345 @@
+"""Policies of rotation, and running what is due (``docs/spec/rotation.md``)."""
+
+import logging
+import secrets as randomness
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from adyton.dueports import DueRow
+from adyton.errors import AdytonError, ConfigurationError, InvalidInput, RotationError
+from adyton.model import Action, Caller, UserId, secret_name
+from adyton.rotationpolicy import RotationEvent, RotationInfo, RotationPolicy, RotationReport
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.objects import ObjectChanges
+from adyton.service.rotation import generators, schedule
+from adyton.service.rotation.records import ROTATIONS, Plan
+from adyton.service.rotation.turns import Lost, TurnOf, gone
+from adyton.service.userkeys import UserKeys
+
+ROTATION: Final = Caller("adyton:rotation")
+_PASS: Final = 64
+"""What one pass takes at the most; the next one follows at once."""
+_ASIDE_US: Final = 3600 * 1_000_000
+_TICK: Final = 1.0
+_log = logging.getLogger("adyton.rotation")
+_random: Final = randomness.SystemRandom()
+
+
+def _never() -> bool:
+    return False
+
+
+class Rotations:
+    """Operations on rotations.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def set_policy(
+        self, caller: Caller, user: UserId, name: str, policy: RotationPolicy
+    ) -> RotationInfo:
+        """Rotate a secret from now on, or otherwise than before.
+
+        Raises:
+            InvalidInput: The policy can't be used.
+            RotationError: A rotation is under way, and the policy would change more than times.
+        """
+        core = self._core
+        draft = Draft(caller, Action.ROTATION_WRITE)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+            await self._check(policy, name)
+
+        async def work(scope: Scope) -> RotationInfo:
+            keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
+            draft.keys = keys
+            plan = await ROTATIONS.get(scope.tx, keys, name) or Plan(policy)
+            await self._check_free(scope, keys, name, plan, policy)
+            plan.policy = policy
+            if not plan.step:
+                plan.attempts, plan.error = 0, ""
+                after = plan.rotated_us or scope.now_us
+                plan.due_us = schedule.next_due(policy, after)
+            return await self._put(scope, keys, name, plan, draft)
+
+        return await core.write(draft, work)
+
+    async def _check(self, policy: RotationPolicy, name: str) -> None:
+        policy.check()
+        schedule.check(policy, self._core.clock.now_us())
+        if policy.admin and secret_name(policy.admin) == name:
+            raise InvalidInput("a secret can't be its own admin")
+        try:
+            rotator = self._core.rotation.open(policy.rotator)
+        except ConfigurationError as error:
+            raise InvalidInput(error.message, hint=error.hint) from None
+        rotator.check(policy.settings, admin=bool(policy.admin))
+        # Making a large RSA key takes seconds.
+        await self._core.rotation.run(lambda: generators.check(policy.generator, policy.options))
+
+    @staticmethod
+    async def _check_free(
+        scope: Scope, keys: UserKeys, name: str, plan: Plan, policy: RotationPolicy | None
+    ) -> None:
+        """Refuse to change what somebody is at."""
+        row = await scope.tx.due_of(keys.user, *ROTATIONS.place(keys, name))
+        if row is not None and row.lease and row.ready_us > scope.now_us:
+            raise RotationError("the secret is being rotated at this moment", hint="Try again.")
+        if plan.step and (policy is None or not policy.does_the_same(plan.policy)):
+            raise RotationError(
+                "a rotation is not over, and needs the rotator that it began with",
+                hint="Wait for the end of the grace period, or undo it by 'rotation cancel'.",
+            )
+
+    async def _put(
+        self, scope: Scope, keys: UserKeys, name: str, plan: Plan, draft: Draft
+    ) -> RotationInfo:
+        place = ROTATIONS.place(keys, name)
+        await scope.tx.put_due(DueRow(keys.user, *place, plan.due_us, b""))
+        changes = ObjectChanges(scope, keys)
+        changes.put(ROTATIONS, name, plan)
+        await changes.write(draft)
+        return plan.info(name, scope.now_us)
+
+    async def remove_policy(self, caller: Caller, user: UserId, name: str) -> None:
+        """Rotate a secret no more; its value stays.
+
+        Raises:
+            SecretNotFound: It has no policy.
+            RotationError: A rotation is under way, or the former value still works.
+        """
+        core = self._core
+        draft = Draft(caller, Action.ROTATION_DELETE)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+
+        async def work(scope: Scope) -> None:
+            keys = draft.keys = await core.keys_in(scope, draft.user_id)
+            plan = None if keys is None else await ROTATIONS.get(scope.tx, keys, name)
+            if keys is None or plan is None:
+                raise gone()
+            await self._check_free(scope, keys, name, plan, None)
+            await scope.tx.put_due(DueRow(keys.user, *ROTATIONS.place(keys, name), 0, b""))
+            changes = ObjectChanges(scope, keys)
+            changes.delete(ROTATIONS, name)
+            await changes.write(draft)
+
+        await core.write(draft, work)
+
+    async def list_policies(self, caller: Caller, user: UserId) -> list[RotationInfo]:
+        """All rotations of a user, by the secrets' names."""
+        draft = Draft(caller, Action.ROTATION_READ)
+        found: dict[str, Plan] = {}
+        core = self._core
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.keys = await core.keys(draft.user_id)
+            if draft.keys is not None:
+                async with core.storage.snapshot() as rows:
+                    found = await ROTATIONS.all(rows, draft.keys)
+        await core.record(draft)
+        now = core.clock.now_us()
+        return [plan.info(name, now) for name, plan in found.items()]
+
+    async def get_policy(self, caller: Caller, user: UserId, name: str) -> RotationInfo:
+        """How a secret is rotated, and how far that has come.
+
+        Raises:
+            SecretNotFound: It has no policy.
+        """
+        plan = await self._read(caller, user, name)
+        return plan.info(name, self._core.clock.now_us())
+
+    async def history(self, caller: Caller, user: UserId, name: str) -> list[RotationEvent]:
+        """The last steps of a secret's rotations, newest first.
+
+        Raises:
+            SecretNotFound: It has no policy.
+        """
+        return (await self._read(caller, user, name)).history[::-1]
+
+    async def _read(self, caller: Caller, user: UserId, name: str) -> Plan:
+        core = self._core
+        draft = Draft(caller, Action.ROTATION_READ)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+            draft.keys = await core.keys(draft.user_id)
+            plan = None
+            if draft.keys is not None:
+                async with core.storage.snapshot() as rows:
+                    plan = await ROTATIONS.get(rows, draft.keys, name)
+            if plan is None:
+                raise gone()
+        await core.record(draft)
+        return plan
+
+    # -- running --------------------------------------------------------------------------------
+
+    async def run(self, caller: Caller, user: UserId, name: str) -> RotationInfo:
+        """Rotate a secret now, or go on with a rotation that was broken off.
+
+        Raises:
+            SecretNotFound: It has no policy.
+            RotationError: The former value still works, somebody else is rotating the secret, or
+                a step failed: the former value works on, and the step comes again later.
+        """
+        core = self._core
+        user_id = await self._allowed(caller, user, name)
+        try:
+            plan = await TurnOf(core, caller, user_id, name).run(by_hand=True)
+        except RotationError as error:
+            raise await core.refuse(
+                Draft(caller, Action.ROTATION_RUN, None, user_id, name), error
+            ) from None
+        return plan.info(name, core.clock.now_us())
+
+    async def cancel(self, caller: Caller, user: UserId, name: str) -> RotationInfo:
+        """Undo a rotation whose new value is not current yet.
+
+        Raises:
+            SecretNotFound: It has no policy.
+            RotationError: There is none to undo, or undoing failed and will be tried again.
+        """
+        core = self._core
+        user_id = await self._allowed(caller, user, name)
+        draft = Draft(caller, Action.ROTATION_RUN, None, user_id, name, reason="cancel")
+
+        async def work(scope: Scope) -> None:
+            keys = draft.keys = await core.keys_in(scope, user_id)
+            plan = None if keys is None else await ROTATIONS.get(scope.tx, keys, name)
+            if keys is None or plan is None:
+                raise gone()
+            await self._check_free(scope, keys, name, plan, plan.policy)
+            if plan.step not in {"create", "set", "test", "undo"}:
+                raise RotationError("there is no rotation to undo")
+            plan.step, plan.attempts, plan.due_us = "undo", 0, scope.now_us
+            await self._put(scope, keys, name, plan, draft)
+
+        await core.write(draft, work)
+        plan = await TurnOf(core, caller, user_id, name).run(by_hand=True)
+        return plan.info(name, core.clock.now_us())
+
+    async def _allowed(self, caller: Caller, user: UserId, name: str) -> str:
+        """Record that a secret is to be rotated, before anything is done."""
+        core = self._core
+        draft = Draft(caller, Action.ROTATION_RUN)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name)
+            draft.keys = await core.keys(draft.user_id)
+            if draft.keys is None:
+                raise gone()
+        await core.record(draft)
+        return draft.user_id
+
+    async def run_due(
+        self, caller: Caller, *, stopped: Callable[[], bool] = _never
+    ) -> RotationReport:
+        """Do all that is due in the store, several at once; what fails is told in its history.
+
+        Args:
+            caller: An operator.
+            stopped: Whether to end before the next step.
+
+        Raises:
+            AccessDenied: The caller is not the store's operator.
+        """
+        core = self._core
+        draft = Draft(caller, Action.ROTATION_RUN, reason="due")
+        async with core.guard(draft):
+            core.authorise_operator(caller)
+        async with core.storage.snapshot() as rows:
+            due = await rows.due(core.clock.now_us(), _PASS)
+        if not due:
+            return RotationReport(0, 0, 0)
+        await core.record(draft)
+        found = [each for each in [await self._named(row) for row in due] if each is not None]
+        turns = [
+            core.rotation.turn(
+                lambda user=user, name=name: core.commit.run_sync(  # type: ignore[misc]
+                    TurnOf(core, caller, user, name, stopped).run(by_hand=False)
+                )
+            )
+            for user, name in found
+        ]
+        failed = 0
+        for turn in turns:
+            try:
+                await turn
+            except Lost:
+                pass  # another is at it
+            except AdytonError:
+                failed += 1
+        return RotationReport(len(found), len(found) - failed, failed)
+
+    async def _named(self, row: DueRow) -> tuple[str, str] | None:
+        """Whose secret a row is about; a row that leads nowhere is put aside."""
+        core = self._core
+        try:
+            async with core.storage.snapshot() as rows:
+                keys = await core.ring.load_index(rows, row.user)
+                found = None
+                if keys is not None and row.bucket == ROTATIONS.bucket(keys):
+                    found = await ROTATIONS.at(rows, keys, row.ident)
+        except AdytonError as error:
+            _log.error("a rotation can't be read: %s", error.message)
+            await self._put_aside(row, core.clock.now_us() + _ASIDE_US)
+            return None
+        if keys is None or found is None:
+            await self._put_aside(row, 0)
+            return None
+        return keys.user_id, found[0]
+
+    async def _put_aside(self, row: DueRow, until_us: int) -> None:
+        async def work(scope: Scope) -> None:
+            await scope.tx.put_due(row._replace(ready_us=until_us, lease=b""))
+
+        await self._core.commit.submit(work)
+
+
+class Background:
+    """Rotates what is due, on a thread of its own.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="adyton-rotation", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End after the steps at hand."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        wait = 0.0
+        while not self._stop.wait(wait):
+            # Several nodes over one database don't all come at the same moment.
+            wait = _TICK * _random.uniform(0.8, 1.2)
+            try:
+                report = self._core.commit.run_sync(
+                    Rotations(self._core).run_due(ROTATION, stopped=self._stop.is_set)
+                )
+            except AdytonError as error:
+                _log.warning("rotation in the background failed: %s", error.message)
+                continue
+            if report.taken == _PASS:
+                wait = 0.0

@@ -1,0 +1,127 @@
+"""A client that logs in without pause while secrets rotate and the rotating process is killed.
+
+Whatever value the store gives out lets in: while it is current, and for its grace period after.
+"""
+
+import base64
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import databases
+from adyton.rotationpolicy import RotationPolicy
+from support import Place
+
+WORKER = Path(__file__).with_name("worker.py")
+GRACE = 2
+
+
+class Client:
+    """Reads the value that was given out last, and logs in with it, again and again."""
+
+    def __init__(self, server, names, folder):
+        self._server = server
+        self._places = {n: folder / base64.urlsafe_b64encode(n.encode()).decode() for n in names}
+        self._stop = threading.Event()
+        self.logins = 0
+        self.refused = []
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._stop.is_set():
+            for name, place in self._places.items():
+                began = time.monotonic()
+                try:
+                    login = json.loads(place.read_text())
+                except FileNotFoundError:
+                    continue
+                ok = self._server.lets_in(login)
+                if time.monotonic() - began > GRACE / 2:
+                    continue  # the machine stood still for longer than the grace allows
+                self.logins += 1
+                if not ok:
+                    self.refused.append(name)
+
+
+def campaign(tmp_path, postgres, redis, *, secrets, rotations, tag):
+    place = Place(tmp_path)
+    (tmp_path / "given").mkdir()
+    policies = {}
+    with place.open() as store:
+        store.set_secret(
+            "alice", "admin", {"username": databases.ADMIN, "password": databases.PASSWORD}
+        )
+        for at in range(secrets):
+            one, two, user = f"{tag}_{at}_a", f"{tag}_{at}_b", f"{tag}_{at}"
+            postgres.make_roles(one, two)
+            redis.make_user(user)
+            policies[f"pg/{at}"] = ("postgresql", postgres.settings(f"{one},{two}"))
+            policies[f"redis/{at}"] = ("redis", redis.settings(user))
+        for name, (rotator, settings) in policies.items():
+            store.rotation.set_policy(
+                "alice", name,
+                RotationPolicy(rotator=rotator, settings=settings, admin="admin", grace=GRACE),
+            )  # fmt: skip
+            store.rotation.run("alice", name)
+    (tmp_path / "policies.json").write_text(json.dumps(list(policies)))
+    names = {kind: [n for n in policies if n.startswith(kind)] for kind in ("pg/", "redis/")}
+    kills = 0
+    with (
+        Client(postgres, names["pg/"], tmp_path / "given") as first,
+        Client(redis, names["redis/"], tmp_path / "given") as second,
+    ):
+        made = dict.fromkeys(names, 0)
+        while min(made.values()) < rotations or kills < 6:
+            with subprocess.Popen(
+                [sys.executable, WORKER, tmp_path], stdout=subprocess.PIPE, text=True
+            ) as worker:
+                assert worker.stdout.readline() == "ready\n"
+                time.sleep(random.choice((random.uniform(0, 0.3), random.uniform(1, 4))))
+                worker.kill()
+            kills += 1
+            with place.open() as store:
+                for kind, kinds in names.items():
+                    made[kind] = sum(
+                        store.get_secret_metadata("alice", n).version - 1 for n in kinds
+                    )
+    assert not first.refused
+    assert not second.refused
+    assert first.logins > rotations
+    assert second.logins > rotations
+    with place.open() as store:
+        store.audit.verify()
+        for name in policies:
+            with store.get_secret("alice", name) as secret:
+                login = json.loads(secret.text())
+            assert (postgres if name.startswith("pg/") else redis).lets_in(login)
+    return made, kills, first.logins, second.logins
+
+
+def test_no_value_given_out_is_refused_while_the_rotating_process_is_killed(
+    tmp_path, postgres, redis
+):
+    """50 rotations of each kind, over several secrets at once, with kills at random moments."""
+    found = campaign(tmp_path, postgres, redis, secrets=15, rotations=50, tag="kill")
+    print("rotations, kills, logins:", *found)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_long_campaign(tmp_path, postgres, redis):
+    """500 rotations of each kind."""
+    found = campaign(tmp_path, postgres, redis, secrets=25, rotations=500, tag="soak")
+    print("rotations, kills, logins:", *found)
