@@ -5,7 +5,17 @@ import datetime as dt
 import pytest
 
 from adyton import Caller
-from adyton.errors import IntegrityError, InvalidInput, LimitExceeded, SecretNotFound
+from adyton.errors import (
+    IntegrityError,
+    InvalidInput,
+    LimitExceeded,
+    RootUnavailable,
+    SecretNotFound,
+)
+from adyton.service.access.gate import Gate
+from adyton.service.access.spaces import Spaces
+from adyton.service.access.tidy import Tidy
+from adyton.service.access.tokens import Tokens
 from support import Place
 
 VALUE = "a-value-that-is-shared"
@@ -163,6 +173,40 @@ def test_expiry(store):
     refused(store, found)
     with pytest.raises(InvalidInput):
         store.shares.create("alice", "bob", "other", expires_at=soon(-5))
+
+
+def test_what_is_over_is_removed_on_both_sides(store):
+    over, kept = share(store, expires_at=soon(60)), share(store, "db/", expires_at=soon(600))
+    core = store._opened.core
+    spaces = Spaces(core)
+    tidy = Tidy(core, spaces, Tokens(core, Gate(core, spaces)))
+    assert core.commit.run_sync(tidy.run(store._caller)) == 0
+    later(store, 61)
+    assert core.commit.run_sync(tidy.run(store._caller)) == 1
+    assert [info.id for info in store.shares.given("alice")] == [kept]
+    assert [info.id for info in store.shares.received("bob")] == [kept]
+    refused(store, over)
+    assert read(store, kept, "db/user") == "admin"
+
+
+def test_a_receiver_whose_root_is_away_does_not_hold_up_the_owner(store, monkeypatch):
+    found = share(store)
+    ring = store._opened.core.ring
+    whole = ring.load_user
+
+    async def away(rows, user):
+        if user == "bob":
+            raise RootUnavailable("the user's root is away")
+        return await whole(rows, user)
+
+    ring.forget()
+    with monkeypatch.context() as patch:
+        patch.setattr(ring, "load_user", away)
+        store.set_secret("alice", "db/password", "three")
+    with pytest.raises(IntegrityError):  # what bob has is of the version before
+        store.shares.get("bob", found)
+    store.set_secret("alice", "db/password", "four")
+    assert read(store, found) == "four"
 
 
 def test_what_the_owner_does_to_the_secret_counts_for_the_share(store):

@@ -1,4 +1,4 @@
-"""Removing what has ended: tokens with all they hold, SecretIDs, links, kept answers."""
+"""Removing what has ended: tokens with what they hold, SecretIDs, links, shares, kept answers."""
 
 from typing import Final
 
@@ -17,6 +17,7 @@ from adyton.service.journal import Draft
 from adyton.service.links import forget_links
 from adyton.service.objects import ObjectChanges
 from adyton.service.once import forget_answers
+from adyton.service.sharing.follow import forget_shares
 from adyton.service.userkeys import UserKeys
 
 _PAGE: Final = 200
@@ -43,7 +44,7 @@ class Tidy:
         A token whose uses are over has ended too. Each removal is recorded.
 
         Returns:
-            How many tokens, SecretIDs, links and answers were removed.
+            How many tokens, SecretIDs, links, shares and answers were removed.
 
         Raises:
             AccessDenied: The caller is not the store's operator.
@@ -92,6 +93,7 @@ class Tidy:
             if mount.type == "approle":
                 count += await self._secret_ids(caller, keys, mount.accessor)
         count += await forget_links(core, caller, keys.user_id)
+        count += await forget_shares(core, caller, keys.user_id)
         return count + await forget_answers(core, caller, keys.user_id)
 
     async def _end_tokens(self, caller: Caller, user: str, idents: list[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
-from adyton.errors import LimitExceeded
+from adyton.errors import LimitExceeded, RootError
 from adyton.model import Action, Caller
 from adyton.ports import Transaction
 from adyton.service import secretmeta
@@ -123,7 +123,7 @@ async def follow(
         covered = [name for name in names if given.covers(name)]
         if not covered or not given.open_at(scope.now_us):
             continue
-        receiver = await core.keys_in(scope, given.receiver)
+        receiver = await _receiver(core, scope, given)
         if receiver is None or await RECEIVED.get(scope.tx, receiver, share) is None:
             continue
         receiver = await core.keys_to_write(scope, caller, given.receiver, len(covered))
@@ -141,6 +141,18 @@ async def follow(
         await changes.write()
         if is_new:
             check_size(len(await ITEMS.all(scope.tx, receiver, share)))
+
+
+async def _receiver(core: Core, scope: Scope, given: Given) -> UserKeys | None:
+    """A receiver's keys; None where there are none, or where what opens them is kept away.
+
+    Nobody's absence holds up an owner's writing: what the receiver has no longer fits, and is
+    refused until the secret is written again.
+    """
+    try:
+        return await core.keys_in(scope, given.receiver)
+    except RootError:
+        return None
 
 
 def check_size(count: int) -> None:
@@ -183,6 +195,35 @@ async def leave(core: Core, scope: Scope, caller: Caller, keys: UserKeys) -> Non
             draft = Draft(caller, Action.SHARE_REFUSE, owner, owner.user_id, PATH + share)
             draft.reason = "purge"
             await changes.write(draft)
+
+
+async def forget_shares(core: Core, caller: Caller, user: str) -> int:
+    """Remove the shares of a namespace that are over, on both sides; how many there were."""
+    own = await core.keys(user)
+    if own is None:
+        return 0
+    async with core.storage.snapshot() as rows:
+        found = await GIVEN.all(rows, own)
+    now = core.clock.now_us()
+    if not any(0 < given.expires_us <= now for given in found.values()):
+        return 0
+    draft = Draft(caller, Action.SHARE_REVOKE, user_id=user, name=PATH, reason="ended")
+
+    async def work(scope: Scope) -> int:
+        keys = await core.keys_in(scope, user)
+        if keys is None:
+            return 0
+        changes = ObjectChanges(scope, keys)
+        for share, given in (await GIVEN.all(scope.tx, keys)).items():
+            if 0 < given.expires_us <= scope.now_us:
+                await take_back(core, scope, caller, Action.SHARE_REVOKE, share, given, "ended")
+                changes.delete(GIVEN, share)
+        count = len(changes)
+        if count:
+            await changes.write(draft)
+        return count
+
+    return await core.write(draft, work)
 
 
 async def move_items(scope: Scope, caller: Caller, keys: UserKeys, limit: int) -> int:
