@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 import pytest
 import typer
@@ -141,6 +142,16 @@ def test_shares_in_files_say_what_the_root_is(sh):
     assert "--share-file" in sh.error
     sh("list", *files[:2], "--share-file", "no/such", code=2, **made)
     assert "no/such" in sh.error
+
+
+def test_what_init_says_is_next_works_as_it_stands(sh):
+    """Also where store and root were named by options."""
+    bare = {"ADYTON_STORE": "", "ADYTON_ROOT": ""}
+    sh("init", "--store", "an other.db", "--root", "keyfile:its key", **bare)
+    steps = [line for line in sh.error.splitlines() if line.startswith("  adyton ")]
+    assert len(steps) == 3
+    for step in steps:
+        sh(*shlex.split(step)[1:], stdin="x", **bare)
 
 
 def test_counts_are_told_in_good_english(sh):

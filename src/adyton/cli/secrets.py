@@ -4,7 +4,9 @@ import base64
 import datetime as dt
 import json
 import re
+import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -141,10 +143,19 @@ def init(folder: SharesDir = None) -> None:
         )
     at.ui.note("the audit log's verifier key; keep it outside the store:")
     at.ui.line(vkey)
+    same = _same_store(at.flags)
     at.ui.note(
-        "next:\n  adyton set db/password --user 42\n  adyton get db/password --user 42\n"
-        "  adyton audit verify"
+        f"next:\n  adyton{same} set db/password --user 42\n"
+        f"  adyton{same} get db/password --user 42\n  adyton{same} audit verify"
     )
+
+
+def _same_store(flags: Mapping[str, object]) -> str:
+    """The options by which the next command finds the store that the flags named."""
+    named = {"--store": flags.get("store.url"), "--root": flags.get("store.root")}
+    if str(named["--root"]).startswith("shamir:"):
+        named["--root"] = "shamir:"
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in named.items() if value)
 
 
 def set_(
