@@ -72,6 +72,60 @@ def test_a_secret_id_is_used_as_often_as_it_may(server, approle, name):
         assert sorted(pool.map(login, range(16))) == [200] * 3 + [400] * 13
 
 
+@pytest.mark.parametrize(
+    ("role", "secret_id"),
+    [
+        ({"secret_id_bound_cidrs": ["127.0.0.2/32"]}, {}),
+        ({}, {"cidr_list": ["127.0.0.2/32"]}),
+        ({}, {"cidr_list": ["127.0.0.3/32", "127.0.0.2/31"]}),
+    ],
+)
+def test_a_secret_id_is_used_from_where_it_may(server, approle, name, role, secret_id):
+    """By the role's networks and its own; elsewhere it is refused, and not used up."""
+    role_id, _ = made(approle, name, secret_id_num_uses=1, **role)
+    path = f"/v1/auth/{name}"
+    text = server.root("POST", f"{path}/role/web/secret-id", secret_id)[2]["data"]["secret_id"]
+    body = {"role_id": role_id, "secret_id": text}
+    for source, expected in (("127.0.0.1", 400), ("127.0.0.4", 400), ("127.0.0.2", 200)):
+        assert server.raw("POST", f"{path}/login", body, source=source)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("role", "secret_id"), [({"secret_id_ttl": "1s"}, {}), ({}, {"ttl": "1s"})]
+)
+def test_a_secret_id_ends_with_its_time(server, approle, name, role, secret_id):
+    """The role's time, or its own."""
+    role_id, _ = made(approle, name, **role)
+    path = f"/v1/auth/{name}"
+    text = server.root("POST", f"{path}/role/web/secret-id", secret_id)[2]["data"]["secret_id"]
+    body = {"role_id": role_id, "secret_id": text}
+    assert server.raw("POST", f"{path}/login", body)[0] == 200
+    time.sleep(1.2)
+    status, _, answer = server.raw("POST", f"{path}/login", body)
+    assert (status, answer) == (400, {"errors": ["invalid role or secret ID"]})
+
+
+def test_tokens_of_logins_come_from_where_they_may(server, approle, name):
+    """By the role's bound of its tokens."""
+    role_id, secret = made(approle, name, token_bound_cidrs=["127.0.0.2/32"])
+    body = {"role_id": role_id, "secret_id": secret["secret_id"]}
+    auth = server.raw("POST", f"/v1/auth/{name}/login", body)[2]["auth"]
+    for source, expected in (("127.0.0.1", 403), ("127.0.0.2", 200), ("127.0.0.1", 403)):
+        asked = server.raw(
+            "GET", "/v1/auth/token/lookup-self", token=auth["client_token"], source=source
+        )
+        assert asked[0] == expected
+
+
+@pytest.mark.parametrize(
+    "bad", [{"num_uses": -1}, {"cidr_list": ["x"]}, {"ttl": -1}, {"metadata": "["}]
+)
+def test_bounds_of_secret_ids_that_bound_nothing_are_refused(server, approle, name, bad):
+    """None is made."""
+    made(approle, name)
+    assert server.root("POST", f"/v1/auth/{name}/role/web/secret-id", bad)[0] == 400
+
+
 def test_secret_ids_by_accessor(approle, name):
     """List, look up and end without the text."""
     _, secret = made(approle, name)

@@ -9,13 +9,13 @@ import threading
 import pytest
 
 from adyton import SecretStore
-from adyton.errors import AccessDenied, InvalidInput
+from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
 from adyton.model import Action, Caller
 from adyton.server.vault.service import Services
 from adyton.service.access.gate import Request
 from adyton.service.access.logins import Logins
 from adyton.service.access.policy import Capability
-from adyton.service.access.records import PASSWORD_USERS, Bounds, Mount, PasswordUser
+from adyton.service.access.records import CUBBYHOLE, PASSWORD_USERS, Bounds, Mount, PasswordUser
 from adyton.service.access.shelves import put_object
 from adyton.service.access.tokens import TokenRequest
 from adyton.service.access.tokentext import token_id
@@ -127,6 +127,46 @@ def test_memory_ends_with_the_commit(world, change):
     session = world.gate.known(world.text)
     assert session is None
     assert not world.may_read()
+
+
+def test_a_read_that_a_purge_overtakes_gives_nothing(world):
+    """It has read, and waits for its record behind the purge: then there is no user any more."""
+    item = Item("x", b"value", "text/plain")
+    world.run(world.services.secrets.set(world.caller, "alice", item))
+    purging = purge(world)
+    purging.send(None)
+    reading = world.services.secrets.get(world.caller, "alice", "x")
+    reading.send(None)
+    many = world.services.secrets.get_many(world.caller, "alice", ["x", "x2"])
+    many.send(None)
+    world.run(world.core.record(Draft(OPERATOR, Action.ACCESS_READ)))
+    for operation in (reading, many):
+        with pytest.raises(SecretNotFound):
+            operation.send(None)
+    with pytest.raises(StopIteration):
+        purging.send(None)
+
+
+def test_what_a_token_kept_goes_with_it(world):
+    """Values of its cubbyhole and of wrapped responses are not in the store any more."""
+    ident = token_id(world.text)
+    keys = world.run(world.core.keys("alice"))
+
+    async def kept(of):
+        async with world.core.storage.snapshot() as rows:
+            return await CUBBYHOLE.all(rows, keys, of)
+
+    write = world.services.cubbyhole.write
+    for path in ("a", "b/c"):
+        world.run(write(world.caller, "alice", ident, path, b"{}"))
+    assert len(world.run(kept(ident))) == 2
+    world.run(revoke(world))
+    assert not world.run(kept(ident))
+    wrapping = world.services.wrapping
+    issued = world.run(wrapping.wrap(world.caller, "alice", b"{}", 60, "x"))
+    assert len(world.run(kept(token_id(issued.text)))) == 1
+    assert world.run(wrapping.unwrap(issued.text, HERE)) == b"{}"
+    assert not world.run(kept(token_id(issued.text)))
 
 
 class Moving:
