@@ -1,5 +1,7 @@
 """Several roots of one store: each opens it alone, and none is left behind by a rotation."""
 
+import dataclasses
+
 import pytest
 
 from adyton import SecretStore
@@ -14,6 +16,7 @@ from adyton.errors import (
 from adyton.model import Caller
 from adyton.roots import DevRoot, KeyFileRoot, PassphraseRoot, open_root
 from adyton.roots.passphrase import TEST_PARAMS
+from adyton.service.upkeep import Upkeep
 
 
 def passphrase(text="correct horse battery"):
@@ -267,3 +270,18 @@ def test_only_an_operator_may(path, tmp_path):
             with pytest.raises((AccessDenied, SecretNotFound)):
                 refused()
         assert [each.slot for each in store.roots.list()] == [0, 1]
+
+
+def test_the_background_goes_on_where_the_master_key_can_not(path, tmp_path, caplog):
+    """Due, and a root is away: said once and not twice a minute; other work is done."""
+    with opened(path, f"keyfile:{tmp_path}/key") as store:
+        store._opened.upkeep.close()
+        core = store._opened.core
+        core.limits = dataclasses.replace(core.limits, master_key_days=1e-9)
+        store.keys.rotate("u")
+        upkeep = Upkeep(core, [])
+        for _ in range(5):
+            upkeep._due_jobs()
+        assert sum("slots 1 (passphrase)" in record.message for record in caplog.records) == 1
+        assert [record[:2] for record in records(store)].count(("master.rotate", False)) == 1
+        assert store.health().retired_users == 0

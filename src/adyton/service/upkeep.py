@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from adyton.errors import AdytonError, AuditError, IntegrityError
+from adyton.errors import AdytonError, AuditError, IntegrityError, RootError
 from adyton.model import Caller, from_us
 from adyton.ports import EntryRow, Rows, Sink, SinkEvent
 from adyton.service.core import LOG, Core
@@ -27,6 +27,7 @@ UPKEEP: Final = Caller("adyton:upkeep")
 _TICK: Final = 0.5
 _BATCH: Final = 1_000
 _RETRY_SECONDS: Final = 30.0
+_ROOT_RETRY_SECONDS: Final = 3_600.0
 _log = logging.getLogger("adyton.upkeep")
 
 
@@ -56,6 +57,7 @@ class Upkeep:
         self._reveal = reveal
         self._jobs = jobs
         self._stop = threading.Event()
+        self._master_at = 0.0
         self._retry_at: dict[int, float] = {}
         self._keys: dict[bytes, UserKeys | None] = {}
         self._thread = threading.Thread(target=self._run, name="adyton-upkeep", daemon=True)
@@ -96,8 +98,12 @@ class Upkeep:
     def _due_jobs(self) -> None:
         core = self._core
         admin = KeyAdmin(core)
-        if admin.master_due():
-            core.commit.run_sync(admin.rotate_master(UPKEEP, watch=self._watch))
+        if admin.master_due() and time.monotonic() >= self._master_at:
+            try:
+                core.commit.run_sync(admin.rotate_master(UPKEEP, watch=self._watch))
+            except RootError as error:  # all else goes on; each try is recorded
+                self._master_at = time.monotonic() + _ROOT_RETRY_SECONDS
+                _log.warning("the master key is due, and can't be rotated: %s", error.message)
         core.commit.run_sync(admin.finish_jobs(UPKEEP, watch=self._watch))
 
     def _watch(self, _: Progress) -> None:
