@@ -134,7 +134,13 @@ def placed(text, remote):
 
 @pytest.mark.parametrize("block", list(python_blocks()))
 def test_python_runs(block, remote, tmp_path, monkeypatch):
-    """Each block by itself, with the names that it leaves to its reader."""
+    """Each block by itself, with the names that it leaves to its reader.
+
+    Evidence needs a machine that gives some: ``tests/attest/test_client.py`` runs that.
+    """
+    if "attestation=" in block:
+        compile(block, "example", "exec")
+        return
     from adyton import Client
 
     monkeypatch.chdir(tmp_path)
