@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from adyton import SecretStore
 from adyton.errors import IdempotencyMismatch, InvalidInput, RequestPending
 from adyton.model import Caller
 from adyton.service.access.gate import Gate
@@ -380,8 +381,8 @@ def test_ended_answers_are_tidied_away(core, store):
     store.audit.verify()
 
 
-def test_an_operation_that_was_broken_off(core, store):
-    """Its key stays taken: whether it was done is for a person to see."""
+def test_an_operation_that_is_under_way(core, store):
+    """Its key is taken until it has ended, well or not."""
     one = once(core, "k")
     core.commit.run_sync(one.begin())
     for _ in range(2):
@@ -396,6 +397,84 @@ def test_an_operation_that_was_broken_off(core, store):
     core.commit.run_sync(other.give_up())
     core.commit.run_sync(once(core, "failed").begin())
     store.audit.verify()
+
+
+def test_an_operation_that_was_left_behind_is_gone_on_with(tmp_path):
+    """By one request after the store was opened again; of another request the key is not."""
+    place = Place(tmp_path)
+    with place.open() as store:
+        core = store._opened.core
+        store.set_secret("alice", "first", "x")
+        before = core.clock.now_us()
+        assert core.commit.run_sync(once(core, "k").begin(resume=True)) is None
+    for _ in range(2):  # also when it is left behind once more
+        with place.open() as store:
+            core = store._opened.core
+            with pytest.raises(IdempotencyMismatch):
+                core.commit.run_sync(once(core, "k", b"s" * 32).begin(resume=True))
+            with pytest.raises(RequestPending):
+                core.commit.run_sync(once(core, "k").begin())
+            begun = core.commit.run_sync(once(core, "k").begin(resume=True))
+            assert before <= begun <= core.clock.now_us()
+            with pytest.raises(RequestPending):
+                core.commit.run_sync(once(core, "k").begin(resume=True))
+    with place.open() as store:
+        core = store._opened.core
+        last = once(core, "k")
+        assert core.commit.run_sync(last.begin(resume=True)) == begun
+        core.commit.run_sync(last.finish(200, "", b"{}"))
+    with place.open() as store:
+        core = store._opened.core
+        with pytest.raises(Replayed):
+            core.commit.run_sync(once(core, "k").begin(resume=True))
+        store.audit.verify()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [{}, {"master": True}, pytest.param({"deep": True}, marks=pytest.mark.soak)],
+    ids=["users", "master", "deep"],
+)
+def test_kill_9_while_keys_rotate(tmp_path, what):
+    """The same request goes on: each key is rotated once, and the answer comes in the end."""
+    users = 150
+    path = str(tmp_path / "store.db")
+    adyton(path, "init")
+    token = json.loads(adyton(path, "token", "root"))["token"]
+    with SecretStore.open(path, root=f"keyfile:{path}.key", upkeep=False) as store:
+        for number in range(users):
+            store.set_secret(f"u{number}", "a", b"x")
+    route = "keys/rewrap" if "deep" in what else "keys/rotate"
+    told = []
+
+    def ask(server):
+        try:
+            told.append(call(server, "POST", route, what, token=token, headers=keyed("k")))
+        except (OSError, http.client.HTTPException):
+            told.append(None)
+
+    server = serve(path)
+    for delay in (0.03, 0.08):
+        asking = threading.Thread(target=ask, args=(server,))
+        asking.start()
+        time.sleep(delay)
+        server.process.kill()
+        server.process.communicate()
+        asking.join(30)
+        server = serve(path)
+    ask(server)
+    assert told[-1][0] == 200, told[-1]
+    keys = call(server, "GET", "keys", token=token)[2]["items"]
+    versions = {(key["user"] != "", key["version"]) for key in keys if key["user"] != "root"}
+    highest = {True: max(v for u, v in versions if u), False: max(v for u, v in versions if not u)}
+    assert highest == {True: 2 if not what else 1, False: 2 if "master" in what else 1}
+    if not what:
+        assert sum(key["version"] == 2 for key in keys if key["user"] != "root") == users
+        assert told[-1][2]["rotated"] == users + 1
+    ask(server)
+    assert told[-1][1]["idempotency-replayed"] == "true"
+    assert server.stop()[0] == 0
+    adyton(path, "audit", "verify")
 
 
 def test_an_operation_that_goes_on_over_midnight(core, store):

@@ -1,5 +1,6 @@
 """What every operation of the service shares: identity, keys, reading and recording."""
 
+import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import TracebackType
@@ -53,6 +54,7 @@ class Core:
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
         sinks: Where records are copied to: kind and place.
         own_quotas: Whether users have quotas of their own.
+        run: Tells this opening of the store from all others.
         on_purge: Called with a user's id once all of the user's is gone, before anybody is told.
         rotation: What rotations of secrets need beside the store.
     """
@@ -81,6 +83,7 @@ class Core:
         self.sink_floor: Callable[[], int | None] = _no_sinks
         self.sinks: tuple[tuple[str, str], ...] = ()
         self.own_quotas = OwnQuotasInUse()
+        self.run = os.urandom(16)
         self.on_purge: list[Callable[[str], None]] = []
         self.rotation = RotationRoom()
 

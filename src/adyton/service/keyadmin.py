@@ -121,9 +121,17 @@ class KeyAdmin:
     # -- rotation -------------------------------------------------------------------------------
 
     async def rotate(
-        self, caller: Caller, user: UserId | None = None, *, watch: Watcher = _ignore
+        self,
+        caller: Caller,
+        user: UserId | None = None,
+        *,
+        begun_us: int | None = None,
+        watch: Watcher = _ignore,
     ) -> int:
-        """Make a new current key for one user or all; returns for how many."""
+        """Make a new current key for one user or all; returns for how many.
+
+        Where it was begun at a time and broken off, keys that were made since stay.
+        """
         core = self._core
         draft = Draft(caller, Action.KEYS_ROTATE)
         async with core.guard(draft):
@@ -142,7 +150,7 @@ class KeyAdmin:
             async def work(scope: Scope, part: list[bytes] = part) -> None:
                 for index in part:
                     found = await self._keys_at(scope, index)
-                    if found is not None:
+                    if found is not None and (begun_us is None or found.created_us < begun_us):
                         await core.rotate_in(scope, caller, found, "on request")
 
             await core.write(draft, work)
@@ -173,6 +181,7 @@ class KeyAdmin:
         *,
         roots: Sequence[RootOfTrust] = (),
         drop_absent: bool = False,
+        begun_us: int | None = None,
         watch: Watcher = _ignore,
     ) -> int:
         """Make a new master key, re-wrap all user keys under it, destroy the older ones.
@@ -181,6 +190,7 @@ class KeyAdmin:
             caller: An operator.
             roots: Roots of the store that are at hand for this alone; the caller closes them.
             drop_absent: Whether roots that are not at hand cease to open the store.
+            begun_us: When it was begun, if it was broken off: a master key made since stays.
             watch: Told of progress.
 
         Returns:
@@ -200,6 +210,8 @@ class KeyAdmin:
 
         async def work(scope: Scope) -> int:
             ring, tx = core.ring, scope.tx
+            if begun_us is not None and ring.master_created_us >= begun_us:
+                return ring.master_current
             slots = {**present, **core.slots}
             absent = {row.slot: row.kind for row in await tx.master_keys() if row.slot not in slots}
             if absent and not drop_absent:

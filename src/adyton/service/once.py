@@ -37,6 +37,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
         request: SHA-256 of the request.
         expires_us: Until when it is given again.
         status: The status; 0 while the request is under way.
+        run: Of a request under way, which opening of the store works at it.
         etag: The entity tag, or empty.
         body: The body.
     """
@@ -46,6 +47,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
     status: int = 0
     etag: str = ""
     body: bytes = b""
+    run: bytes = b""
 
     def __repr__(self) -> str:
         return "<Answer>"
@@ -132,20 +134,28 @@ class Once:
 
         return await run(_OnceCore(self._core, around))
 
-    async def begin(self) -> None:
+    async def begin(self, *, resume: bool = False) -> int | None:
         """Keep the key before an operation of many units.
+
+        Args:
+            resume: Whether what was left behind by a former opening of the store is gone on with.
+
+        Returns:
+            When the same request was begun that a former opening of the store has left behind, in
+            microseconds: it is to be finished. None if it is to be done from its beginning.
 
         Raises:
             Replayed: It was done before.
             IdempotencyMismatch: The key was used for another request.
-            RequestPending: It is under way, or was broken off.
+            RequestPending: It is under way, or was left behind and can't be gone on with.
         """
 
-        async def work(scope: Scope) -> None:
-            await self._refuse_again(scope)
-            await self._keep(scope, 0, "", b"")
+        async def work(scope: Scope) -> int | None:
+            left = await self._refuse_again(scope, resume=resume)
+            await self._keep(scope, 0, "", b"", left)
+            return None if left is None else left.expires_us - KEPT_US
 
-        await self._core.write(self._draft(Action.ACCESS_WRITE), work)
+        return await self._core.write(self._draft(Action.ACCESS_WRITE), work)
 
     async def finish(self, status: int, etag: str, body: bytes) -> None:
         """Keep the answer of an operation of many units."""
@@ -171,20 +181,27 @@ class Once:
 
         await self._core.write(self._draft(Action.ACCESS_DELETE), work)
 
-    async def _refuse_again(self, scope: Scope) -> None:
+    async def _refuse_again(self, scope: Scope, *, resume: bool = False) -> Answer | None:
+        """Refuse what was done, or is under way; what was left behind is given, to go on with."""
         keys = await self._core.keys_in(scope, self._user)
         found = None if keys is None else await self._find(scope.tx, keys, scope.now_us)
         if found is None:
-            return
+            return None
         if found.request != self._request:
             raise IdempotencyMismatch(
                 "the idempotency key was used for another request",
                 hint="Make a new key for each request; send the same one only to try again.",
             )
         if not found.status:
+            if found.run != self._core.run:  # whoever worked at it is no more
+                if resume:
+                    return found
+                raise RequestPending(
+                    "the same request was broken off when the server ended",
+                    hint="Look at what it has done, and use a new idempotency key.",
+                )
             raise RequestPending(
-                "the same request is under way, or was broken off when the server ended",
-                hint="Look at what it has done, and use a new idempotency key.",
+                "the same request is under way", hint="Send it again until there is an answer."
             )
         raise Replayed(found)
 
@@ -196,12 +213,15 @@ class Once:
                 return found
         return None
 
-    async def _keep(self, scope: Scope, status: int, etag: str, body: bytes) -> None:
+    async def _keep(
+        self, scope: Scope, status: int, etag: str, body: bytes, left: Answer | None = None
+    ) -> None:
         keys = await self._core.keys_to_write(scope, self._caller, self._user, 0)
         changes = ObjectChanges(scope, keys)
         today = scope.now_us // DAY_US
-        expires_us = scope.now_us + KEPT_US
-        kept = Answer(self._request, expires_us, status, etag, body)
+        expires_us = scope.now_us + KEPT_US if left is None else left.expires_us
+        run = b"" if status else self._core.run
+        kept = Answer(self._request, expires_us, status, etag, body, run)
         # An operation of many units may end on another day than it began.
         yesterday = str(today - 1)
         if await ANSWERS.get(scope.tx, keys, self._key, yesterday) is not None:

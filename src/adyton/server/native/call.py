@@ -229,17 +229,31 @@ class Call:
         return made[-1]
 
     async def write_much(
-        self, run: Callable[[Core], Coroutine[Any, Any, T]], show: Callable[[T], Reply]
+        self,
+        run: Callable[[Core], Coroutine[Any, Any, T]],
+        show: Callable[[T], Reply],
+        *,
+        resume: Callable[[Core, int], Coroutine[Any, Any, T]] | None = None,
     ) -> Reply:
-        """Run an operation of many units beside the event loop; once, if that is asked for."""
+        """Run an operation of many units beside the event loop; once, if that is asked for.
+
+        Args:
+            run: Starts the operation over a store.
+            show: The answer for its result.
+            resume: Goes on with one that a server has left behind that ended, told when that was
+                begun, in microseconds; None to refuse it.
+        """
         once, core = self.once, self.core
 
         async def whole() -> Reply:
             if once is None:
                 return show(await run(core))
-            await once.begin()
+            begun_us = await once.begin(resume=resume is not None)
             try:
-                reply = show(await run(core))
+                if resume is None or begun_us is None:
+                    reply = show(await run(core))
+                else:
+                    reply = show(await resume(core, begun_us))
             except AdytonError:
                 await once.give_up()
                 raise

@@ -1,7 +1,8 @@
 """Routes of the store as a whole, for its operator, and those that everybody may ask."""
 
 import contextlib
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from adyton.errors import InvalidInput
 from adyton.model import Action
@@ -86,16 +87,22 @@ async def rotate_keys(call: Call) -> Reply:
     await call.checked(check)
     if body.master:
         return await call.write_much(
-            lambda core: _rotate_master(core, call, body),
+            lambda core: _rotate_master(core, call, body, None),
             lambda version: Reply(shapes.RotateShown(rotated=0, master_version=version)),
+            resume=lambda core, begun_us: _rotate_master(core, call, body, begun_us),
         )
     return await call.write_much(
         lambda core: KeyAdmin(core).rotate(call.caller, body.user),
         lambda count: Reply(shapes.RotateShown(rotated=count, master_version=None)),
+        resume=lambda core, begun_us: KeyAdmin(core).rotate(
+            call.caller, body.user, begun_us=begun_us
+        ),
     )
 
 
-async def _rotate_master(core: Core, call: Call, body: rootshapes.RotateBody) -> int:
+async def _rotate_master(
+    core: Core, call: Call, body: rootshapes.RotateBody, begun_us: int | None
+) -> int:
     with contextlib.ExitStack() as stack:
         found: list[RootOfTrust] = []
         async with core.guard(Draft(call.caller, Action.MASTER_ROTATE)):
@@ -104,7 +111,7 @@ async def _rotate_master(core: Core, call: Call, body: rootshapes.RotateBody) ->
                     found.append(open_root(named.uri, ask=asking(named.secret)))
                 stack.callback(found[-1].close)
         return await KeyAdmin(core).rotate_master(
-            call.caller, roots=found, drop_absent=body.drop_absent
+            call.caller, roots=found, drop_absent=body.drop_absent, begun_us=begun_us
         )
 
 
@@ -115,9 +122,11 @@ async def rewrap_keys(call: Call) -> Reply:
     def show(report: RewrapReport) -> Reply:
         return Reply(shapes.RewrapShown(**report._asdict()))
 
-    return await call.write_much(
-        lambda core: KeyAdmin(core).rewrap(call.caller, body.user, deep=body.deep), show
-    )
+    def run(core: Core) -> Coroutine[Any, Any, RewrapReport]:
+        return KeyAdmin(core).rewrap(call.caller, body.user, deep=body.deep)
+
+    # A job goes on where it was broken off; what was moved before is not counted again.
+    return await call.write_much(run, show, resume=lambda core, _: run(core))
 
 
 ROUTES: Final = [
