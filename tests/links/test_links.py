@@ -5,8 +5,11 @@ import datetime as dt
 import hashlib
 import hmac
 import json
+import os
+import statistics
 import struct
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -322,3 +325,34 @@ def test_vectors_by_a_second_reader(vector):
     assert (keys.ident, keys.proof, value.reveal().hex(), kind) == (
         ident, proof, vector["value"], vector["content_type"],
     )  # fmt: skip
+
+
+def test_refusals_take_the_same_work(store):
+    """By processor time, in turns; an index of nobody's, which writes nothing, shows as less."""
+    core = store._opened.core
+    run, door, index = core.commit.run_sync, Links(core), core.ring.user_index("alice")
+    times = {"unknown": [], "wrong": [], "used": [], "nobody": []}
+    for _ in range(25):
+        keys = [
+            links.link_keys(
+                links.parse_link(store.links.create("alice", CANARY, tries=10).text), None
+            )
+            for _ in range(2)
+        ]
+        run(door.open(store._caller, Asked(index, keys[0].ident, keys[0].proof)))
+        asked = {
+            "unknown": Asked(index, os.urandom(16), bytes(32)),
+            "wrong": Asked(index, keys[1].ident, bytes(32)),
+            "used": Asked(index, keys[0].ident, keys[0].proof),
+            "nobody": Asked(os.urandom(16), os.urandom(16), bytes(32)),
+        }
+        for _ in range(8):
+            for kind, one in asked.items():
+                start = time.process_time()
+                with pytest.raises(SecretNotFound):
+                    run(door.open(store._caller, one))
+                times[kind].append(time.process_time() - start)
+    middle = {kind: statistics.median(found) for kind, found in times.items()}
+    for kind in ("wrong", "used"):
+        assert 0.75 < middle[kind] / middle["unknown"] < 1.33, middle
+    assert middle["nobody"] / middle["unknown"] < 0.75, middle
