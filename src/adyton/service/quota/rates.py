@@ -51,7 +51,7 @@ class RequestLimits:
         self._token = _buckets(rates.token_per_second, rates.token_burst)
         self._network = _buckets(rates.network_per_second, rates.network_burst)
         self._wide = _buckets(rates.network_per_second, rates.network_burst, WIDE)
-        self.limited = any((self._all, self._user, self._token))
+        self.limited = any(each is not None for each in (self._all, self._user, self._token))
 
     def known(self, user: str, token: str, now: int) -> int:
         """Count a request that has a valid token.
