@@ -82,3 +82,17 @@ def test_a_body_of_another_kind_is_no_crash(server, shape):
         for path in ("secret/data/x", "sys/mounts", "auth/token/lookup-self", "cubbyhole/x"):
             status = server.root(method, f"/v1/{path}", data=shape.encode())[0]
             assert status in {200, 204, 400, 404, 405, 415}, (method, path)
+
+
+@pytest.mark.parametrize("kind", ["[", '{"a":'])
+def test_depth_has_one_limit_whatever_the_size(server, name, kind):
+    """64 levels and no more, in small bodies and in those that are looked at in parts."""
+    end = {"[": "]", '{"a":': "}"}[kind]
+    for padding in ("", " " * 300_000):
+        for depth, expected in ((60, 200), (65, 400), (500, 400), (20_000, 400)):
+            value = kind * depth + "1" + end * depth
+            text = '{"data":{"v":%s}%s}' % (value, padding)
+            status = server.raw(
+                "POST", f"/v1/secret/data/{name}", token=server.token, data=text.encode()
+            )[0]
+            assert status == expected, (kind, depth, len(padding))

@@ -169,6 +169,21 @@ def test_what_a_token_kept_goes_with_it(world):
     assert not world.run(kept(token_id(issued.text)))
 
 
+def test_a_token_whose_end_is_committed_first_makes_no_child(world):
+    """It was let in before; both wait for one commit."""
+    parent = world.run(world.gate.enter(world.text, HERE))
+    caller = world.gate.caller(parent, "alice", HERE)
+    revoking = world.services.tokens.revoke(world.caller, "alice", token_id(world.text))
+    revoking.send(None)
+    making = world.services.tokens.create(caller, parent, TokenRequest(ttl=60))
+    making.send(None)
+    world.run(world.core.record(Draft(OPERATOR, Action.ACCESS_READ)))
+    with pytest.raises(AccessDenied):
+        making.send(None)
+    with pytest.raises(StopIteration):
+        revoking.send(None)
+
+
 class Moving:
     """The store's own clock, and more."""
 
