@@ -215,3 +215,20 @@ def test_an_identity_that_is_bound_cannot_widen_itself(store):
     with pytest.raises(SecretNotFound):
         bob.user("alice").get_secret("db")
     assert bob.user("bob").get_secret("db").text() == "bob's own"
+
+
+def test_the_whole_store_is_no_namespaces():
+    """Whatever its policies say there: a caller for all of the store is the operator's alone."""
+
+    class Here:
+        address, request_id = "127.0.0.1", "request"
+
+    def session(user):
+        return Session(
+            "id", Token("accessor", policies=["root"]), Space(user, MountTable([], []), {})
+        )
+
+    assert Gate.operator(session("root"), Here(), "root").user is None
+    for user in ("alice", "Root", "root ", ""):
+        with pytest.raises(AccessDenied):
+            Gate.operator(session(user), Here(), "root")

@@ -153,6 +153,7 @@ BODIES = {
     "create_link": {"id": "{link}", "proof_hash": b64(bytes(32)), "box": b64(bytes(64))},
     "rotate_keys": {"user": "{user}"},
     "rewrap_keys": {"user": "{user}", "deep": True},
+    "set_rotation": {},
     "add_root": {"uri": "keyfile:"},
     "migrate_root": {"uri": "keyfile:"},
     "test_roots": {"uri": "keyfile:"},

@@ -91,7 +91,7 @@ def test_depth_has_one_limit_whatever_the_size(server, name, kind):
     for padding in ("", " " * 300_000):
         for depth, expected in ((60, 200), (65, 400), (500, 400), (20_000, 400)):
             value = kind * depth + "1" + end * depth
-            text = '{"data":{"v":%s}%s}' % (value, padding)
+            text = f'{{"data":{{"v":{value}}}{padding}}}'
             status = server.raw(
                 "POST", f"/v1/secret/data/{name}", token=server.token, data=text.encode()
             )[0]
