@@ -120,3 +120,36 @@ def test_quotas_outlive_the_server_and_block_as_long_as_told(tmp_path):
         assert quotas.wait("ann", "other", 61 * SECOND_NS) == 0
         assert quotas.wait("annother", "x", 5) == 0
         store.audit.verify()
+
+
+def test_no_way_to_write_the_namespace_passes_by_a_quota(server, name):
+    """By header, by path and by the native API: one mount of a namespace, one count."""
+    url = f"/v1/sys/quotas/rate-limit/{name}"
+    space = {"X-Vault-Namespace": name}
+    made = server.root("POST", "/v1/auth/token/create", {"policies": ["root"]}, headers=space)
+    token = made[2]["auth"]["client_token"]
+    ways = [
+        (f"/v1/{name}/secret/data/x", {}),
+        ("/v1/secret/data/x", space),
+        ("/v1/secret/data/x", {"X-Vault-Namespace": f"/{name}/"}),
+    ]
+    for path, headers in ways:  # the token is known from here on
+        assert server.raw("GET", path, token=token, headers=headers)[0] == 404
+    body = {"rate": 4, "interval": "1h", "path": f"{name}/secret"}
+    assert server.root("POST", url, body)[0] == 204
+    try:
+        answers = [
+            server.raw("GET", path, token=token, headers=headers)[0]
+            for path, headers in ways + ways
+        ]
+        assert answers == [404] * 4 + [429] * 2
+    finally:
+        server.root("DELETE", url)
+    assert server.root("POST", url, {"rate": 2, "interval": "1h", "path": name})[0] == 204
+    try:
+        native = [
+            server.raw("GET", "/v1/adyton/users/me/secrets", token=token)[0] for _ in range(3)
+        ]
+        assert native == [200, 200, 429]
+    finally:
+        server.root("DELETE", url)

@@ -140,8 +140,12 @@ class Admission:
         cost = _COSTS.get(method, _WRITE_COST)
         if self._quotas is not None and self._quotas.any and path not in FREE:
             namespace = headers.get("x-vault-namespace", "").strip("/")
-            namespace = namespace or (session.space.user if session else OPERATOR_SPACE)
-            wait = self._quotas.wait(namespace, path.removeprefix("v1/"), time.monotonic_ns())
+            asked = path.removeprefix("v1/")
+            if not namespace:
+                # A path of Vault's API names the namespace itself; the native one has one's own.
+                own = session.space.user if session and asked.startswith("adyton/") else ""
+                namespace = own or OPERATOR_SPACE
+            wait = self._quotas.wait(namespace, asked, time.monotonic_ns())
             if wait:
                 return _seconds(wait)
         if session is not None:
