@@ -178,6 +178,18 @@ def test_create_and_update(server, name):
     assert put(server, name, "a//b", token=create)[0] == 403
 
 
+def test_what_lies_in_other_mounts_is_there_as_well(server, name):
+    """Who may only create overwrites nothing of them."""
+    server.root("POST", f"/v1/sys/mounts/{name}", {"type": "kv", "options": {"version": "2"}})
+    server.root("POST", f"/v1/{name}/data/x", {"data": {"a": "1"}})
+    accessor = server.root("GET", f"/v1/sys/mounts/{name}")[2]["data"]["accessor"]
+    create = server.token_with(rule("adyton/secrets/*", "create"))
+    for end, expected in (("x", 403), ("y", 200), ("y", 403)):
+        url = f"users/me/secrets/.mounts/{accessor}/{end}"
+        assert call(server, "PUT", url, {"value": text("v")}, token=create)[0] == expected
+    assert server.root("GET", f"/v1/{name}/data/x")[2]["data"]["data"] == {"a": "1"}
+
+
 def test_a_repeated_creation_needs_no_other_right(server, name):
     """What may create may ask again what it was told; a new request is judged anew."""
     token = server.token_with(rule(f"adyton/secrets/{name}", "create"))

@@ -13,7 +13,7 @@ from adyton.server.native.shapes import (
     ListQuery,
 )
 from adyton.service.access.policy import Capability
-from adyton.service.kv import KeyValue, KvMount
+from adyton.service.kv import MOUNTS_FOLDER, KeyValue, KvMount
 
 SECRETS = "secrets/"
 
@@ -120,6 +120,9 @@ async def _to_write(call: Call, name: str, members: Mapping[str, Any]) -> None:
 
 async def _is_there(call: Call, name: str) -> bool:
     try:
-        return await KeyValue(call.core).exists(call.user, KvMount(), name)
+        # By the whole name: here the folders of other mounts are folders like any.
+        mount = KvMount(MOUNTS_FOLDER if name.startswith(MOUNTS_FOLDER) else "")
+        path = name.removeprefix(mount.prefix)
+        return await KeyValue(call.core).exists(call.user, mount, path)
     except InvalidInput:
         return False  # it is no name, which the service will say
