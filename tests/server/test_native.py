@@ -281,7 +281,9 @@ def test_the_audit_log(server, name):
     vkey = call(server, "GET", "audit/vkey")[2]["vkey"]
     checked = check_proof(json.dumps(proof).encode(), vkey=vkey)
     assert checked.index == seen[0]["index"]
-    foreign = call(server, "GET", "audit?name=none&limit=1")[2]["items"][0]["index"]
+    other, _ = user_with(server, ALL)
+    put(server, name, "x", user=other)
+    foreign = call(server, "GET", f"users/{other}/audit?limit=1")[2]["items"][0]["index"]
     assert call(server, "GET", f"{path}/{foreign}/proof")[0] == 400
     assert call(server, "GET", f"audit/{foreign}/proof")[0] == 200
     assert call(server, "GET", f"{path}/x/proof")[0] == 400
@@ -391,7 +393,8 @@ def test_health_tells_nothing(server):
 # -- refusals -----------------------------------------------------------------------------------
 
 PLACES = {
-    "user": "me", "name": "t/absent", "index": "0",
+    "user": "me", "name": "t/absent", "index": "0", "slot": "0", "accessor": "a" * 32,
+    "share": "b" * 32,
 }  # fmt: skip
 ROUTES = {route.operation: route for route in TABLE.routes}
 

@@ -18,7 +18,6 @@ from adyton.errors import (
     LimitExceeded,
     RequestPending,
     RootLocked,
-    RootUnavailable,
     SecretNotFound,
     ServerUnavailable,
     StoreError,
@@ -168,7 +167,6 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "root-locked": RootLocked,
     "sealed": RootLocked,
     "storage-unavailable": StoreError,
-    "root-unavailable": RootUnavailable,
     "payload-too-large": ValueTooLarge,
     # Servers and clients of versions that don't fit, and what passes.
     "no-such-route": ServerUnavailable,

@@ -19,6 +19,7 @@ from adyton.errors import (
     RequestPending,
     RootError,
     RootLocked,
+    RootUnavailable,
     RotationError,
     SecretNotFound,
     ServerUnavailable,
@@ -70,7 +71,8 @@ PROBLEMS: Final[tuple[tuple[type[AdytonError], Problem], ...]] = (
     (ServerUnavailable, Problem(503, "evidence-unavailable", "Evidence unavailable")),
     (StoreError, Problem(503, "storage-unavailable", "Storage unavailable")),
     (RootLocked, Problem(503, "root-locked", "Root of trust refuses")),
-    (RootError, Problem(503, "root-unavailable", "Root of trust unavailable")),
+    (RootUnavailable, Problem(503, "root-unavailable", "Root of trust unavailable")),
+    (RootError, Problem(503, "root-error", "Root of trust fails")),
     (IntegrityError, Problem(500, "integrity-error", "Integrity error")),
 )
 
