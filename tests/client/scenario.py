@@ -165,8 +165,8 @@ def steps(at, user, other):
     yield lambda: at.list_secrets(other)
     # records, keys, the end
     yield lambda: _records(at.get_audit_log(user, limit=20, success=True))
-    yield lambda: _records(at.get_audit_log(user, limit=3, action="secret.set"))
-    yield lambda: _records(at.get_audit_log(user, name="v"))
+    yield lambda: _records(at.get_audit_log(user, limit=3, action="secret.set", success=True))
+    yield lambda: _records(at.get_audit_log(user, name="v", success=True))
     yield lambda: _paged(at, user)
     yield lambda: at.get_audit_log(user, limit=0)
     yield lambda: at.keys.rotate(user)

@@ -57,6 +57,7 @@ class Ledger:
 
     def take(self, events):
         begun = None
+        self.pending = None  # later writes may have changed what an earlier one left open
         for event in events:
             if event["event"] == "begin":
                 begun = event
