@@ -23,7 +23,6 @@ class House(NamedTuple):
         folder: Where it is.
         face: The asynchronous class that is written by hand, in ``aio.py``.
         view: Its view of one user.
-        twins: Modules beside ``aio.py`` and ``aio_user.py`` that have a synchronous twin.
         init: The view's constructor.
         doc: What the view says of itself.
     """
@@ -31,9 +30,20 @@ class House(NamedTuple):
     folder: Path
     face: str
     view: str
-    twins: dict[str, str]
     init: str
     doc: str
+
+    @property
+    def twins(self) -> dict[str, str]:
+        """Modules beside ``aio.py`` and ``aio_user.py``, and the names of their twins."""
+        found = {path.stem for path in self.folder.glob("aio_*.py")} - {"aio_user"}
+        return {stem: _TWINS.get(stem, stem.replace("aio_", "sync_")) for stem in sorted(found)}
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """Classes with a synchronous twin, and the twin's name."""
+        text = "".join(path.read_text("utf-8") for path in self.folder.glob("aio*.py"))
+        return {name: name[5:] for name in re.findall(r"(?m)^class (Async\w+)", text)}
 
 
 HOUSES: Final = (
@@ -41,16 +51,6 @@ HOUSES: Final = (
         SOURCE / "library",
         "AsyncSecretStore",
         "AsyncUserStore",
-        {
-            "aio_areas": "sync_areas",
-            "aio_base": "sync_base",
-            "aio_links": "sync_links",
-            "aio_quotas": "sync_quotas",
-            "aio_rooms": "sync_rooms",
-            "aio_roots": "sync_roots",
-            "aio_shares": "sync_shares",
-            "aio_rotation": "sync_rotation",
-        },
         """
     def __init__(self, store: AsyncSecretStore, user: UserId) -> None:
         self._user = user_id(user)
@@ -67,19 +67,6 @@ HOUSES: Final = (
         SOURCE / "client",
         "AsyncClient",
         "AsyncUserClient",
-        {
-            "aio_access": "sync_access",
-            "aio_areas": "sync_areas",
-            "aio_attesting": "attesting",
-            "aio_base": "sync_base",
-            "aio_connection": "connection",
-            "aio_links": "sync_links",
-            "aio_shares": "sync_shares",
-            "aio_quotas": "sync_quotas",
-            "aio_roots": "sync_roots",
-            "aio_rotation": "sync_rotation",
-            "aio_seal": "sync_seal",
-        },
         """
     def __init__(self, store: AsyncClient, user: UserId) -> None:
         self._user = user_id(user)
@@ -89,28 +76,9 @@ HOUSES: Final = (
     ),
 )
 
+_TWINS: Final = {"aio_attesting": "attesting", "aio_connection": "connection"}
 _NAMES: Final = {
-    "AsyncSecretStore": "SecretStore",
-    "AsyncUserStore": "UserStore",
-    "AsyncFace": "Face",
-    "AsyncRooms": "Rooms",
-    "AsyncKeys": "Keys",
-    "AsyncAudit": "Audit",
-    "AsyncLinks": "Links",
-    "AsyncQuotas": "Quotas",
-    "AsyncShares": "Shares",
-    "AsyncRotation": "Rotation",
-    "AsyncClient": "Client",
-    "AsyncUserClient": "UserClient",
-    "AsyncClientFace": "ClientFace",
-    "AsyncAttesting": "Attesting",
-    "AsyncConnection": "Connection",
     "AsyncLock": "Lock",
-    "AsyncSessions": "Sessions",
-    "AsyncTokens": "Tokens",
-    "AsyncPolicies": "Policies",
-    "AsyncSealing": "Sealing",
-    "AsyncRoots": "Roots",
     "AsyncHTTPTransport": "HTTPTransport",
     "handle_async_request": "handle_request",
     "aiter_raw": "iter_raw",
@@ -153,7 +121,7 @@ def make_sync(source: str, house: House) -> str:
     """The synchronous twin of a module."""
     tree = _Sync().visit(ast.parse(source))
     text = ast.unparse(ast.fix_missing_locations(tree))
-    for old, new in (house.twins | _NAMES).items():
+    for old, new in (house.twins | house.classes | _NAMES).items():
         text = re.sub(rf"\b{old}\b", new, text)
     text = text.replace("async with", "with").replace("async for", "for")
     text = text.replace("any number of tasks", "any thread")

@@ -79,7 +79,7 @@ def judge(what):
 SCRIPT = (
     COMMON
     + """
-from adyton.storage.sqlite_rows import SqliteTransaction
+from adyton.storage.sqlite_writing import SqliteTransaction
 
 what = sys.argv[1]
 operation = {"migrate": migrate, "rotate": rotate}[what]

@@ -15,7 +15,7 @@ from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
 from adyton.server.seal.making import InitRequest, make
 from adyton.service.rekey import Rekey
-from adyton.storage.sqlite_rows import SqliteTransaction
+from adyton.storage.sqlite_writing import SqliteTransaction
 from adyton.wiring import Options, look, open_store
 
 what, folder = sys.argv[1], Path(sys.argv[2])

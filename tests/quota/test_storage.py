@@ -12,7 +12,7 @@ from adyton.errors import (
     QuotaExceeded,
     VersionConflict,
 )
-from adyton.ports import UsageRow
+from adyton.rows import UsageRow
 from adyton.service.limits import Limits
 from adyton.service.quota.storage import Quotas
 from quota.counting import assert_exact

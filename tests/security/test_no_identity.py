@@ -8,10 +8,11 @@ import inspect
 import pytest
 
 from adyton import Caller
+from adyton.actions import Action
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import Share
 from adyton.errors import AccessDenied, SecretNotFound
-from adyton.model import Action, State
+from adyton.model import State
 from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
 from adyton.rotationpolicy import RotationPolicy

@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from adyton import SecretStore
+from adyton.actions import Action
 from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.server.vault.service import Services
 from adyton.service.access.gate import Request
 from adyton.service.access.logins import Logins

@@ -18,7 +18,7 @@ from Crypto.Cipher import AES
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
-from adyton.ports import MetaRow
+from adyton.rows import MetaRow
 from adyton.service import secretmeta
 from support import Place
 
@@ -366,7 +366,7 @@ def test_adyton_reads_records_of_both_formats():
 
 def test_a_store_with_records_of_format_1_goes_on(tmp_path, monkeypatch):
     """Records of both formats in one log: read, verified, proved and copied to a sink."""
-    from adyton.ports import EntryRow
+    from adyton.rows import EntryRow
     from adyton.service.journal import Journal
     from adyton.sinks.file import FileSink
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from adyton.ports import EntryRow
+from adyton.rows import EntryRow
 from adyton.service.ticket import run_now
 from adyton.storage import sqlite
 from adyton.storage.sqlite import SqliteStorage

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
 from adyton.library.aio_rooms import AsyncRooms
 from adyton.library.aio_user import AsyncUserStore
-from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
+from adyton.model import AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
 from adyton.service.keyadmin import KeyAdmin
 from adyton.values import (

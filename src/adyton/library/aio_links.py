@@ -2,11 +2,12 @@
 
 import asyncio
 
+from adyton.actions import Action
 from adyton.crypto import links
 from adyton.exchange import LinkInfo, LinkValue
 from adyton.exchange import NewLink as MadeLink
 from adyton.library.aio_base import AsyncFace
-from adyton.model import Action, UserId, Value
+from adyton.model import UserId, Value
 from adyton.service.links import Asked, NewLink
 from adyton.service.links import Links as LinkService
 from adyton.values import encode_value

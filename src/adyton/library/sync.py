@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import AccessDenied, StoreClosed
 from adyton.library import arguments
 from adyton.library.sync_rooms import Rooms
 from adyton.library.sync_user import UserStore
-from adyton.model import Action, AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
+from adyton.model import AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
 from adyton.service.keyadmin import KeyAdmin
 from adyton.values import (

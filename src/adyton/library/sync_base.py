@@ -5,8 +5,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from adyton.actions import Action
 from adyton.errors import AdytonError
-from adyton.model import Action, Caller, UserId
+from adyton.model import Caller, UserId
 from adyton.ports import RootOfTrust, Sink
 from adyton.service.commit import CommitMode
 from adyton.service.directory import Directory

@@ -3,9 +3,10 @@
 
 import datetime as dt
 
+from adyton.actions import Action
 from adyton.exchange import SharedSecret, ShareInfo
 from adyton.library.sync_base import Face
-from adyton.model import Action, UserId, to_us
+from adyton.model import UserId, to_us
 from adyton.service.sharing.shares import Shares as SharesService
 
 ShareInfos = list[ShareInfo]

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adyton.model import (
-    AuditEntry,
-    Caller,
-    OnConflict,
-    SecretMetadata,
-    UserId,
-    Value,
-    user_id,
-)
+from adyton.model import AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value, user_id
 from adyton.values import (
     Format,
     ImportReport,

@@ -9,7 +9,8 @@ from typing import Final
 
 from adyton import durable
 from adyton.errors import AuditError, InvalidDocument, StorageFull, StoreError
-from adyton.ports import EntryRow, Rows
+from adyton.ports import Rows
+from adyton.rows import EntryRow
 from adyton.translog import decode_bundle, encode_bundle, entries_path, tile_path
 
 BUNDLE: Final = 256

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from adyton.actions import Action
 from adyton.errors import AuditError, IntegrityError, InvalidDocument, InvalidInput
-from adyton.model import Action, AuditEntry, Caller, UserId
-from adyton.ports import EntryRow, Rows
+from adyton.model import AuditEntry, Caller, UserId
+from adyton.ports import Rows
+from adyton.rows import EntryRow
 from adyton.service import archive
 from adyton.service.commit import Scope
 from adyton.service.core import LOG, Core

@@ -6,6 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, TypeVar
 
+from adyton.actions import Action
 from adyton.errors import (
     AccessDenied,
     AdytonError,
@@ -13,8 +14,9 @@ from adyton.errors import (
     QuotaExceeded,
     StoreClosed,
 )
-from adyton.model import Action, Caller, UserId, user_id
-from adyton.ports import Clock, RootOfTrust, Storage, UsageRow
+from adyton.model import Caller, UserId, user_id
+from adyton.ports import Clock, RootOfTrust, Storage
+from adyton.rows import UsageRow
 from adyton.service import keychange
 from adyton.service.commit import GroupCommit, Scope
 from adyton.service.journal import Draft, Journal

@@ -4,9 +4,10 @@ from typing import Final
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import IntegrityError
-from adyton.model import Action, Caller
-from adyton.ports import MetaRow, ObjectRow, SecretRow, VersionRow
+from adyton.model import Caller
+from adyton.rows import MetaRow, ObjectRow, SecretRow, VersionRow
 from adyton.service import keychange, secretmeta, writing
 from adyton.service.commit import Scope
 from adyton.service.core import Core

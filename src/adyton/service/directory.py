@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput
 from adyton.model import (
-    Action,
     Caller,
     SecretMetadata,
     State,
@@ -20,7 +20,7 @@ from adyton.model import (
     secret_name,
     tag_list,
 )
-from adyton.ports import MetaRow
+from adyton.rows import MetaRow
 from adyton.service import secretmeta
 from adyton.service.commit import Scope
 from adyton.service.core import Core

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import NONCE_BYTES
 from adyton.errors import (
@@ -24,8 +25,8 @@ from adyton.errors import (
     UserNotFound,
     VersionConflict,
 )
-from adyton.model import Action, AuditEntry, Caller, from_us
-from adyton.ports import EntryRow
+from adyton.model import AuditEntry, Caller, from_us
+from adyton.rows import EntryRow
 from adyton.service.userkeys import EPOCH_BITS, UserKeys
 
 RECORD_V1: Final = 0x01

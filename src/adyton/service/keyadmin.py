@@ -12,8 +12,9 @@ from typing import Final
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import IntegrityError, RootUnavailable, UserNotFound
-from adyton.model import Action, Caller, UserId, from_us
+from adyton.model import Caller, UserId, from_us
 from adyton.ports import RootOfTrust, Rows
 from adyton.service import keychange
 from adyton.service.commit import Scope

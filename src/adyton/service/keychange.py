@@ -9,7 +9,8 @@ from typing import Final
 from adyton.crypto.aead import AeadKey, new_key
 from adyton.crypto.kdf import IndexKey
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.ports import SubkeyRow, Transaction, UserKeyRow, UserRow
+from adyton.ports import Transaction
+from adyton.rows import SubkeyRow, UserKeyRow, UserRow
 from adyton.service.keyring import MASTER_WRAPS, Keyring
 from adyton.service.userkeys import AuditKey, Purpose, UserKeys
 

@@ -15,18 +15,8 @@ from adyton.crypto.aead import AeadKey, new_key
 from adyton.crypto.kdf import IndexKey
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import IntegrityError, RootLocked
-from adyton.ports import (
-    MasterKeyRow,
-    RootOfTrust,
-    Rows,
-    SettlingRoot,
-    SlotChooser,
-    StoreKeyRow,
-    SubkeyRow,
-    Transaction,
-    UserKeyRow,
-    UserRow,
-)
+from adyton.ports import RootOfTrust, Rows, SettlingRoot, SlotChooser, Transaction
+from adyton.rows import MasterKeyRow, StoreKeyRow, SubkeyRow, UserKeyRow, UserRow
 from adyton.service.userkeys import AuditKey, Purpose, UserKeys, unknown_key
 
 SYSTEM_USER: Final = bytes(16)

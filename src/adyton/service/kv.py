@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import AdytonError, InvalidInput, SecretNotFound, ValueTooLarge
 from adyton.model import (
     CONTENT_JSON,
-    Action,
     Caller,
     SecretMetadata,
     State,
@@ -22,7 +22,7 @@ from adyton.model import (
     attribute_map,
     secret_name,
 )
-from adyton.ports import SecretRow
+from adyton.rows import SecretRow
 from adyton.service import secretmeta, writing
 from adyton.service.commit import Scope
 from adyton.service.core import Core

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.crypto.aead import OVERHEAD
 from adyton.crypto.links import ID_BYTES, PROOF_BYTES, is_proof
 from adyton.errors import (
@@ -19,7 +20,7 @@ from adyton.errors import (
     VersionConflict,
 )
 from adyton.exchange import LinkInfo
-from adyton.model import MAX_CONTENT_TYPE_CHARS, Action, Caller, UserId, from_us
+from adyton.model import MAX_CONTENT_TYPE_CHARS, Caller, UserId, from_us
 from adyton.service.access.records import TokenRef
 from adyton.service.access.tokens import new_accessor
 from adyton.service.commit import Scope

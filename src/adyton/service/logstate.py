@@ -7,7 +7,8 @@ import time
 from typing import Final
 
 from adyton.errors import AuditError, InvalidDocument
-from adyton.ports import CheckpointRow, EntryRow, Rows, Transaction
+from adyton.ports import Rows, Transaction
+from adyton.rows import CheckpointRow, EntryRow
 from adyton.service.journal import Draft
 from adyton.translog import (
     Checkpoint,

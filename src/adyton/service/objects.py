@@ -11,7 +11,8 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from adyton.errors import IntegrityError
-from adyton.ports import ObjectRow, Rows
+from adyton.ports import Rows
+from adyton.rows import ObjectRow
 from adyton.service.commit import Scope
 from adyton.service.journal import Draft
 from adyton.service.userkeys import UserKeys

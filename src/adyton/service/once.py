@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import IdempotencyMismatch, RequestPending
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.commit import Scope
 from adyton.service.core import Core

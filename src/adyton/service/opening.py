@@ -4,9 +4,11 @@ import hmac
 import os
 from typing import Final
 
+from adyton.actions import Action
 from adyton.errors import AuditError, IntegrityError, StoreExists, StoreNotFound
-from adyton.model import Action, Caller
-from adyton.ports import Clock, MasterKeyRow, RootOfTrust, Rows, Storage
+from adyton.model import Caller
+from adyton.ports import Clock, RootOfTrust, Rows, Storage
+from adyton.rows import MasterKeyRow
 from adyton.service.commit import CommitMode, GroupCommit, Scope
 from adyton.service.core import LOG, Core
 from adyton.service.journal import Draft, Journal

@@ -3,16 +3,11 @@
 from collections.abc import Callable, Collection
 from typing import Final
 
+from adyton.actions import Action
 from adyton.errors import ImportConflict, IntegrityError, InvalidInput, ValueTooLarge
-from adyton.model import (
-    Action,
-    Caller,
-    OnConflict,
-    State,
-    UserId,
-    secret_name,
-)
-from adyton.ports import MetaRow, Rows
+from adyton.model import Caller, OnConflict, State, UserId, secret_name
+from adyton.ports import Rows
+from adyton.rows import MetaRow
 from adyton.service import secretmeta, writing
 from adyton.service.commit import Scope
 from adyton.service.core import Core

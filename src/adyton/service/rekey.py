@@ -10,12 +10,13 @@ import uuid
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
+from adyton.actions import Action
 from adyton.crypto import shares
 from adyton.crypto.gathering import Gathering
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import SET_BYTES, Share, ShareSet
 from adyton.errors import AdytonError, InvalidInput
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.ports import RootOfTrust, Rows
 from adyton.service.aside import Threads
 from adyton.service.commit import Scope

@@ -7,6 +7,7 @@ removed only after another one was opened as it is stored (``docs/adr/0015``).
 import time
 from typing import Final
 
+from adyton.actions import Action
 from adyton.crypto.aead import AeadKey
 from adyton.errors import (
     AdytonError,
@@ -16,9 +17,10 @@ from adyton.errors import (
     RootUnavailable,
     VersionConflict,
 )
-from adyton.model import Action, Caller, from_us
-from adyton.ports import MasterKeyRow, RootOfTrust
+from adyton.model import Caller, from_us
+from adyton.ports import RootOfTrust
 from adyton.rootvalues import RootInfo, RootTested
+from adyton.rows import MasterKeyRow
 from adyton.service.aside import Threads
 from adyton.service.commit import Scope
 from adyton.service.core import Core

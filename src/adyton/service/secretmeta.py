@@ -13,7 +13,7 @@ import msgspec
 
 from adyton.errors import IntegrityError, SecretNotFound
 from adyton.model import SecretMetadata, State, VersionInfo
-from adyton.ports import MetaRow, SecretRow
+from adyton.rows import MetaRow, SecretRow
 from adyton.service.userkeys import UserKeys
 
 FORMAT: Final = 2

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from adyton.actions import Action
 from adyton.errors import AdytonError, IntegrityError, InvalidInput, LimitExceeded
-from adyton.model import Action, Caller, SecretMetadata, UserId, check_cas, secret_name
-from adyton.ports import SecretRow
+from adyton.model import Caller, SecretMetadata, UserId, check_cas, secret_name
+from adyton.rows import SecretRow
 from adyton.service import secretmeta, writing
 from adyton.service.commit import Scope
 from adyton.service.core import Core

@@ -14,7 +14,8 @@ import msgspec
 
 from adyton.errors import AdytonError, AuditError, IntegrityError, RootError
 from adyton.model import Caller, from_us
-from adyton.ports import EntryRow, Rows, Sink, SinkEvent
+from adyton.ports import Rows, Sink, SinkEvent
+from adyton.rows import EntryRow
 from adyton.service.core import LOG, Core
 from adyton.service.journal import Body
 from adyton.service.keyadmin import KeyAdmin

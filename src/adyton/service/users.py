@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from adyton.model import Action, Caller, from_us
+from adyton.actions import Action
+from adyton.model import Caller, from_us
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.keyadmin import KeyAdmin

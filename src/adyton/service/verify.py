@@ -11,9 +11,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NoReturn
 
+from adyton.actions import Action
 from adyton.errors import AuditError, IntegrityError, InvalidDocument
-from adyton.model import Action, State
-from adyton.ports import CheckpointRow, EntryRow, Rows, SecretRow
+from adyton.model import State
+from adyton.ports import Rows
+from adyton.rows import CheckpointRow, EntryRow, SecretRow
 from adyton.service import archive, secretmeta
 from adyton.service.core import LOG, Core
 from adyton.service.keyring import SYSTEM_USER

@@ -3,10 +3,11 @@
 import hmac
 from operator import attrgetter
 
+from adyton.actions import Action
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import IntegrityError, InvalidInput, ValueTooLarge, VersionConflict
-from adyton.model import Action, Caller, State
-from adyton.ports import SecretRow, VersionRow
+from adyton.model import Caller, State
+from adyton.rows import SecretRow, VersionRow
 from adyton.service import secretmeta
 from adyton.service.commit import Scope
 from adyton.service.core import Core

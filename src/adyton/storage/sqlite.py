@@ -24,12 +24,14 @@ from adyton.errors import (
     StoreLocked,
     StoreNotFound,
 )
-from adyton.ports import Rows, SecretRow, Transaction
+from adyton.ports import Rows, Transaction
+from adyton.rows import SecretRow
 from adyton.storage.migrate import migrate
 from adyton.storage.sqlite_folding import Folding
 from adyton.storage.sqlite_readers import ReaderPool
-from adyton.storage.sqlite_rows import FAILURES, SqliteTransaction, translate
+from adyton.storage.sqlite_rows import FAILURES, translate
 from adyton.storage.sqlite_usage import keep_usage
+from adyton.storage.sqlite_writing import SqliteTransaction
 
 _OPEN_FLAGS: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _WAL_PAGES: Final = 8_000

@@ -4,9 +4,9 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput
 from adyton.evidence import MAX_NONCE_BYTES, MIN_NONCE_BYTES
-from adyton.model import Action
 from adyton.server.attestation import Attestation
 from adyton.server.http import Request
 from adyton.server.native import bodies, rights

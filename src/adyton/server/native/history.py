@@ -4,9 +4,9 @@ from typing import Final
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput
 from adyton.library import arguments
-from adyton.model import Action
 from adyton.server.native import shapes
 from adyton.server.native.call import Call
 from adyton.server.native.rights import right

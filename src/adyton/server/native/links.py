@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from adyton.actions import Action
 from adyton.exchange import LinkInfo
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.server.native import linkshapes as shapes
 from adyton.server.native import rights
 from adyton.server.native.call import Call

@@ -5,7 +5,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from adyton.model import Action
+from adyton.actions import Action
 from adyton.server.native.call import ME, Call
 from adyton.server.native.rights import right
 from adyton.server.native.routes import Reply, Route

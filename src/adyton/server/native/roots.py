@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from adyton.actions import Action
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import ConfigurationError, InvalidInput
-from adyton.model import Action
 from adyton.roots import open_root
 from adyton.server.native import rootshapes
 from adyton.server.native.call import Call

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from adyton.model import Action
+from adyton.actions import Action
 from adyton.server.native import rights
 from adyton.server.native import rotationshapes as shapes
 from adyton.server.native.call import Call

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from adyton.model import Action
+from adyton.actions import Action
 from adyton.server.native.shapes import Answer, NoQuery, Shape
 
 if TYPE_CHECKING:

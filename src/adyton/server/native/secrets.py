@@ -4,8 +4,9 @@ from typing import Final
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.library import arguments
-from adyton.model import Action, SecretMetadata
+from adyton.model import SecretMetadata
 from adyton.server.native import rights, shapes
 from adyton.server.native.call import Call
 from adyton.server.native.rights import SECRETS, folder_of, right

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from adyton.actions import Action
 from adyton.exchange import SharedSecret, ShareInfo
-from adyton.model import Action, to_us
+from adyton.model import to_us
 from adyton.server.native import shareshapes as shapes
 from adyton.server.native.call import Call
 from adyton.server.native.rights import SECRETS, right

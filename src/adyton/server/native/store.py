@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput
-from adyton.model import Action
 from adyton.ports import RootOfTrust
 from adyton.roots import open_root
 from adyton.server.native import rights, rootshapes, shapes

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Final
 
-from adyton.model import Action
+from adyton.actions import Action
 from adyton.server.native import (
     attesting,
     history,

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from adyton.actions import Action
 from adyton.library import arguments
-from adyton.model import Action
 from adyton.server.native import shapes
 from adyton.server.native.call import Call
 from adyton.server.native.rights import SECRETS, right, to_import_names, to_read_names

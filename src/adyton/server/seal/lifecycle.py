@@ -10,10 +10,11 @@ import logging
 from dataclasses import replace
 from typing import Final
 
+from adyton.actions import Action
 from adyton.config import Configuration
 from adyton.crypto.shares import ShareSet
 from adyton.errors import AdytonError, InvalidInput, RootUnavailable, StoreNotFound
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.roots import ShamirRoot
 from adyton.server.admission import Admission
 from adyton.server.app import Application

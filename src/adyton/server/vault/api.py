@@ -2,8 +2,8 @@
 
 from typing import Final, TypeAlias
 
+from adyton.actions import Action
 from adyton.errors import AccessDenied, AdytonError, SecretNotFound
-from adyton.model import Action
 from adyton.server.errors import status_of
 from adyton.server.http import Request, Response
 from adyton.server.jsonbody import LARGE, check_large

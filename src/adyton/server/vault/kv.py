@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from adyton.actions import Action
 from adyton.errors import AdytonError, InvalidInput, SecretNotFound, VersionConflict
-from adyton.model import CONTENT_JSON, Action, SecretMetadata, State, VersionInfo
+from adyton.model import CONTENT_JSON, SecretMetadata, State, VersionInfo
 from adyton.server.http import Request, Response
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context

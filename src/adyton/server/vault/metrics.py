@@ -1,6 +1,6 @@
 """``sys/metrics``: what the server has counted, for a token that may read it, or for all."""
 
-from adyton.model import Action
+from adyton.actions import Action
 from adyton.server.http import Response
 from adyton.server.telemetry.serving import MOST_TO_REWRAP, PATH, metrics_answer
 from adyton.server.vault.context import Context

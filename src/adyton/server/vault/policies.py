@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from adyton.actions import Action
 from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
-from adyton.model import Action
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
 from adyton.server.vault.reply import Reply, both

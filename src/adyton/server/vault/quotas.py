@@ -1,7 +1,7 @@
 """``sys/quotas/*``: rates that an operator sets by name."""
 
+from adyton.actions import Action
 from adyton.errors import AdytonError, InvalidInput, SecretNotFound
-from adyton.model import Action
 from adyton.server.admission import FREE
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context

@@ -2,11 +2,12 @@
 
 from typing import Any, Final
 
+from adyton.actions import Action
 from adyton.crypto import shares
 from adyton.crypto.shares import Share
 from adyton.crypto.wiping import wipe_bytes
 from adyton.errors import InvalidInput
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.server.http import Response
 from adyton.server.seal.scrub import encode_secret, wipe_when_sent
 from adyton.server.seal.status import health_answer, leader, seal_status, status_of_open

@@ -4,8 +4,8 @@ import secrets as random
 import uuid
 from typing import Any, Final
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
-from adyton.model import Action
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
 from adyton.server.vault.reply import Reply, both, errors

@@ -1,7 +1,7 @@
 """``sys/wrapping/*`` and ``cubbyhole/*``."""
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
-from adyton.model import Action
 from adyton.server.http import Response
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context

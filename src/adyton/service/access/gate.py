@@ -8,8 +8,9 @@ import threading
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from adyton.actions import Action
 from adyton.errors import AccessDenied
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.identity import template_values
 from adyton.service.access.policy import Capability

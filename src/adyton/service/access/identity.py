@@ -9,8 +9,9 @@ import secrets
 import uuid
 from collections.abc import Mapping
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
-from adyton.model import Action, Caller, attribute_map
+from adyton.model import Caller, attribute_map
 from adyton.ports import Rows
 from adyton.service.access.records import (
     ENTITIES,

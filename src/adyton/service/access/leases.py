@@ -6,8 +6,9 @@ one namespace, and only tokens that end have one.
 
 from typing import Final
 
+from adyton.actions import Action
 from adyton.errors import AdytonError, InvalidInput
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.service.access.records import TOKENS, Token
 from adyton.service.access.shelves import record_path
 from adyton.service.access.tokens import Tokens

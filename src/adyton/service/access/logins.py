@@ -8,8 +8,9 @@ import uuid
 
 from msgspec.structs import replace
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.identity import entity_of_login
 from adyton.service.access.passwords import Hasher, check_length

@@ -2,8 +2,9 @@
 
 from typing import Any, TypeVar
 
+from adyton.actions import Action
 from adyton.errors import SecretNotFound
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from adyton.actions import Action
 from adyton.errors import InvalidDocument, InvalidInput
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.acl import Acl
 from adyton.service.access.parsing import parsed, parsed_aside

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from adyton.model import Action, Caller
+from adyton.actions import Action
+from adyton.model import Caller
 from adyton.service.access.records import (
     APPROLES,
     SECRET_ACCESSORS,

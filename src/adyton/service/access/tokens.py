@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import AccessDenied, InvalidInput
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.gate import Gate, Session, denied
 from adyton.service.access.givenpolicies import given_policies

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.service.access.gate import Request
 from adyton.service.access.records import CUBBYHOLE, TOKENS, CubbyholeEntry, Token
 from adyton.service.access.spaces import OPERATOR_SPACE

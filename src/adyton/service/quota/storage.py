@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from adyton.errors import ConfigurationError, QuotaExceeded
-from adyton.ports import UsageRow
+from adyton.rows import UsageRow
 
 _SLACK_BYTES: Final = 64
 """How much larger a changed object may be that is no new one, such as a token that is renewed."""

@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from adyton.actions import Action
 from adyton.errors import InvalidInput
-from adyton.model import Action, Caller, UserId
-from adyton.ports import UsageRow
+from adyton.model import Caller, UserId
 from adyton.quotavalues import QuotaInfo, StorageAmounts
+from adyton.rows import UsageRow
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from adyton.actions import Action
 from adyton.dueports import DueRow
 from adyton.errors import AdytonError, ConfigurationError, InvalidInput, RotationError
-from adyton.model import Action, Caller, UserId, secret_name
+from adyton.model import Caller, UserId, secret_name
 from adyton.rotationpolicy import RotationEvent, RotationInfo, RotationPolicy, RotationReport
 from adyton.service.commit import Scope
 from adyton.service.core import Core

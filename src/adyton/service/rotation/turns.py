@@ -11,9 +11,10 @@ import secrets
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from adyton.actions import Action
 from adyton.dueports import DueRow
 from adyton.errors import AdytonError, RotationError, SecretNotFound
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.rotating import Generated, Rotator, Turn
 from adyton.rotationpolicy import RotationEvent
 from adyton.service import secretmeta, writing

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
+from adyton.actions import Action
 from adyton.errors import LimitExceeded, RootError
-from adyton.model import Action, Caller
+from adyton.model import Caller
 from adyton.ports import Transaction
 from adyton.service import secretmeta
 from adyton.service.commit import Scope

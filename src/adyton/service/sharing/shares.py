@@ -5,9 +5,10 @@ from collections.abc import Callable, Coroutine
 from hashlib import sha256
 from typing import Any, Final
 
+from adyton.actions import Action
 from adyton.errors import AdytonError, IntegrityError, InvalidInput, LimitExceeded
 from adyton.exchange import SharedSecret, ShareInfo
-from adyton.model import Action, Caller, UserId, from_us, secret_name, user_id
+from adyton.model import Caller, UserId, from_us, secret_name, user_id
 from adyton.ports import Rows, Transaction
 from adyton.service.access.tokens import new_accessor
 from adyton.service.commit import Scope
