@@ -27,7 +27,7 @@ from adyton.service.commit import CommitMode
 from adyton.service.core import Core
 from adyton.service.limits import Limits
 from adyton.service.rotation.room import RotationOptions, RotationRoom
-from adyton.service.rotation.rotations import Background
+from adyton.service.rotation.rotations import background as rotation_background
 from adyton.service.ticket import run_now
 from adyton.service.upkeep import Upkeep
 from adyton.sinks import open_sink
@@ -93,9 +93,9 @@ class Opened:
         self.upkeep = upkeep
         self.caller = caller
         self._folder = folder
-        self._rotating = Background(core) if options.rotation.by_itself else None
-        if self._rotating is not None:
-            self._rotating.start()
+        self._background = [rotation_background(core)] if options.rotation.by_itself else []
+        for each in self._background:
+            each.start()
         self.options = options
         self.closed = False
         _open_stores.add(self)
@@ -106,8 +106,8 @@ class Opened:
             return
         self.closed = True
         try:
-            if self._rotating is not None:
-                self._rotating.close()
+            for each in self._background:
+                each.close()
             self.core.rotation.close()
             self.upkeep.close()
         finally:

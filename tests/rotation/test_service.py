@@ -9,6 +9,7 @@ from adyton import Caller
 from adyton.errors import AccessDenied, InvalidInput, RotationError, SecretNotFound
 from adyton.rotating import Bounds, Generated
 from adyton.rotationpolicy import RotationPolicy
+from adyton.service import due
 from adyton.service.rotation.room import CONCURRENT, RotationOptions
 from support import Place
 
@@ -321,3 +322,16 @@ def test_the_background_rotates_by_itself(place):
             time.sleep(0.1)
         else:
             pytest.fail("nothing was rotated")
+
+
+def test_work_of_another_kind_is_left_alone(place):
+    """A rotation's pass takes its own rows: one of another kind is neither taken nor erased."""
+    with place.open() as store:
+        store.rotation.set_policy("u", "s", RotationPolicy(every=24 * HOUR))
+        tag = due.tag(store._opened.core, "other")
+        assert tag != due.tag(store._opened.core, "others")
+    place.sql("UPDATE due SET ready_us = 1, kind = x'" + tag.hex() + "'")
+    with place.open() as store:
+        assert store.rotation.run_due() == (0, 0, 0)
+        assert due.tag(store._opened.core, "other") == tag
+    assert place.sql("SELECT ready_us, kind FROM due") == [(1, tag)]

@@ -19,20 +19,20 @@ class DueReading:
         """The saved position of a resumable job."""
         return self._value("SELECT state FROM jobs WHERE key=?", (key,))  # type: ignore[no-any-return]
 
-    async def due(self, now_us: int, limit: int) -> list[DueRow]:
-        """What is ready, in order of its time."""
+    async def due(self, now_us: int, limit: int, kind: bytes = b"") -> list[DueRow]:
+        """What is ready of one kind, in order of its time."""
         return self._rows(
             DueRow,
-            "SELECT user,bucket,object,ready_us,lease FROM due WHERE ready_us<=?"
+            "SELECT user,bucket,object,ready_us,lease,kind FROM due WHERE kind=? AND ready_us<=?"
             " ORDER BY ready_us LIMIT ?",
-            (now_us, limit),
+            (kind, now_us, limit),
         )
 
     async def due_of(self, user: bytes, bucket: bytes, ident: bytes) -> DueRow | None:
         """When one object is ready."""
         found = self._rows(
             DueRow,
-            "SELECT user,bucket,object,ready_us,lease FROM due"
+            "SELECT user,bucket,object,ready_us,lease,kind FROM due"
             " WHERE user=? AND bucket=? AND object=?",
             (user, bucket, ident),
         )
@@ -55,6 +55,6 @@ class DueWriting:
     async def put_due(self, row: DueRow) -> None:
         """Insert or replace a time; 0 for never."""
         if row.ready_us:
-            self._run("INSERT OR REPLACE INTO due VALUES (?,?,?,?,?)", row)
+            self._run("INSERT OR REPLACE INTO due VALUES (?,?,?,?,?,?)", row)
         else:
             self._run("DELETE FROM due WHERE user=? AND bucket=? AND object=?", row[:3])

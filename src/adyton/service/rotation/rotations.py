@@ -1,8 +1,5 @@
 """Policies of rotation, and running what is due (``docs/spec/rotation.md``)."""
 
-import logging
-import secrets as randomness
-import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +8,7 @@ from adyton.dueports import DueRow
 from adyton.errors import AdytonError, ConfigurationError, InvalidInput, RotationError
 from adyton.model import Caller, UserId, secret_name
 from adyton.rotationpolicy import RotationEvent, RotationInfo, RotationPolicy, RotationReport
+from adyton.service import due
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
@@ -21,12 +19,6 @@ from adyton.service.rotation.turns import Lost, TurnOf, gone
 from adyton.service.userkeys import UserKeys
 
 ROTATION: Final = Caller("adyton:rotation")
-_PASS: Final = 64
-"""What one pass takes at the most; the next one follows at once."""
-_ASIDE_US: Final = 3600 * 1_000_000
-_TICK: Final = 1.0
-_log = logging.getLogger("adyton.rotation")
-_random: Final = randomness.SystemRandom()
 
 
 def _never() -> bool:
@@ -259,12 +251,10 @@ class Rotations:
         draft = Draft(caller, Action.ROTATION_RUN, reason="due")
         async with core.guard(draft):
             core.authorise_operator(caller)
-        async with core.storage.snapshot() as rows:
-            due = await rows.due(core.clock.now_us(), _PASS)
-        if not due:
+        found = await due.find(core, ROTATIONS)
+        if not found:
             return RotationReport(0, 0, 0)
         await core.record(draft)
-        found = [each for each in [await self._named(row) for row in due] if each is not None]
         turns = [
             core.rotation.turn(
                 lambda user=user, name=name: core.commit.run_sync(  # type: ignore[misc]
@@ -283,64 +273,11 @@ class Rotations:
                 failed += 1
         return RotationReport(len(found), len(found) - failed, failed)
 
-    async def _named(self, row: DueRow) -> tuple[str, str] | None:
-        """Whose secret a row is about; a row that leads nowhere is put aside."""
-        core = self._core
-        try:
-            async with core.storage.snapshot() as rows:
-                keys = await core.ring.load_index(rows, row.user)
-                found = None
-                if keys is not None and row.bucket == ROTATIONS.bucket(keys):
-                    found = await ROTATIONS.at(rows, keys, row.ident)
-        except AdytonError as error:
-            _log.error("a rotation can't be read: %s", error.message)
-            await self._put_aside(row, core.clock.now_us() + _ASIDE_US)
-            return None
-        if keys is None or found is None:
-            await self._put_aside(row, 0)
-            return None
-        return keys.user_id, found[0]
 
-    async def _put_aside(self, row: DueRow, until_us: int) -> None:
-        async def work(scope: Scope) -> None:
-            await scope.tx.put_due(row._replace(ready_us=until_us, lease=b""))
+def background(core: Core) -> due.Background:
+    """Rotates what is due, on a thread of its own."""
 
-        await self._core.commit.submit(work)
+    async def run(stopped: Callable[[], bool]) -> int:
+        return (await Rotations(core).run_due(ROTATION, stopped=stopped)).taken
 
-
-class Background:
-    """Rotates what is due, on a thread of its own.
-
-    Args:
-        core: The open store.
-    """
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="adyton-rotation", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End after the steps at hand."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        wait = 0.0
-        while not self._stop.wait(wait):
-            # Several nodes over one database don't all come at the same moment.
-            wait = _TICK * _random.uniform(0.8, 1.2)
-            try:
-                report = self._core.commit.run_sync(
-                    Rotations(self._core).run_due(ROTATION, stopped=self._stop.is_set)
-                )
-            except AdytonError as error:
-                _log.warning("rotation in the background failed: %s", error.message)
-                continue
-            if report.taken == _PASS:
-                wait = 0.0
+    return due.Background(core, "rotation", run)
