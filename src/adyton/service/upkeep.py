@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from adyton.actions import Action
 from adyton.errors import AdytonError, AuditError, IntegrityError, RootError
 from adyton.model import Caller, from_us
 from adyton.ports import Rows, Sink, SinkEvent
@@ -21,6 +22,7 @@ from adyton.service.journal import Body
 from adyton.service.keyadmin import KeyAdmin
 from adyton.service.keyring import SYSTEM_USER
 from adyton.service.logstate import CHECKPOINT_SECONDS
+from adyton.service.notices.outbox import told_in
 from adyton.service.userkeys import UserKeys
 from adyton.values import Progress
 
@@ -181,6 +183,7 @@ class Upkeep:
         if not self._reveal:
             user = f"hmac:{self._core.ring.user_index(user).hex()}" if user else ""
             name = f"hmac:{keys.index(name).hex()}" if name else ""
+        told = {"notice": told_in(body.reason)} if body.action == Action.NOTICE_PUT else {}
         return {
             "time": from_us(body.time_us).isoformat(),
             "actor": body.actor,
@@ -196,6 +199,7 @@ class Upkeep:
             "accessor": body.accessor,
             "decision": body.decision,
             "outcome": body.outcome,
+            **told,
         }
 
 

@@ -56,8 +56,12 @@ class Plan(msgspec.Struct):
             self.version,
             self.attempts,
             self.error,
-            0 < self.due_us < now_us - _LATE_US,
+            self.overdue(now_us),
         )
+
+    def overdue(self, now_us: int) -> bool:
+        """Whether the time for something has passed by more than an hour."""
+        return 0 < self.due_us < now_us - _LATE_US
 
 
 class Values(msgspec.Struct):

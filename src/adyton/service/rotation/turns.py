@@ -14,13 +14,14 @@ from typing import Final, TypeVar
 from adyton.actions import Action
 from adyton.dueports import DueRow
 from adyton.errors import AdytonError, RotationError, SecretNotFound
-from adyton.model import Caller
+from adyton.model import Caller, from_us
 from adyton.rotating import Generated, Rotator, Turn
 from adyton.rotationpolicy import RotationEvent
 from adyton.service import secretmeta, writing
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
+from adyton.service.notices.outbox import put_notice
 from adyton.service.objects import ObjectChanges
 from adyton.service.rotation import generators, schedule
 from adyton.service.rotation.records import ROTATIONS, VALUES, Plan, Values
@@ -138,6 +139,9 @@ class TurnOf:
             elif by_hand:
                 waits = False
             elif not waits and not plan.step:
+                if plan.overdue(scope.now_us):
+                    due_at = from_us(plan.due_us).isoformat(timespec="seconds")
+                    await self._tell(scope, keys, "overdue", due_at=due_at)
                 waits = not schedule.may_begin(plan.policy, scope.now_us)
                 if waits:  # the window has closed meanwhile
                     plan.due_us = schedule.next_due(plan.policy, scope.now_us)
@@ -286,6 +290,7 @@ class TurnOf:
             plan.due_us = now + grace * schedule.SECOND_US
             plan.attempts, plan.error = 0, ""
             plan.tell(RotationEvent(now, "promote", "", new.current))
+            await self._tell(scope, keys, "succeeded", version=str(new.current))
             await self._put_due(scope, keys, plan, leased=not grace)
             await self._write(scope, keys, plan, "promote")
             return plan
@@ -353,6 +358,10 @@ class TurnOf:
             plan.error = f"{step}: {error.message}"[:500]
             plan.tell(RotationEvent(now, step, error.message[:500]))
             hopeless = plan.attempts > plan.policy.retries or isinstance(error, _Overtaken)
+            if hopeless and (plan.attempts <= plan.policy.retries + 1):
+                await self._tell(scope, keys, "failed", step=step, error=error.message)
+            elif plan.attempts == 1:
+                await self._tell(scope, keys, "failing", step=step, error=error.message)
             if hopeless and step == "create":
                 # Nothing was done yet, and nothing is to be undone.
                 plan.attempts = 0
@@ -368,6 +377,10 @@ class TurnOf:
         # Neither the name nor the user: the audit log has them.
         _log.warning("a rotation failed in the step %s: %s", step, error.message)
         await self._core.write(self._draft(step), work)
+
+    async def _tell(self, scope: Scope, keys: UserKeys, what: str, **details: str) -> None:
+        kind = f"rotation.{what}"
+        await put_notice(self._core, scope, self._caller, keys, kind, self._name, details)
 
     def _draft(self, step: str, keys: UserKeys | None = None) -> Draft:
         return Draft(self._caller, Action.ROTATION_STEP, keys, self._user, self._name, reason=step)
