@@ -108,6 +108,20 @@ class WebhookAnswer(NamedTuple):
     error: str
 
 
+class DeliveryReport(NamedTuple):
+    """What a pass over all webhooks with something to do has done.
+
+    Attributes:
+        taken: How many webhooks had something to do.
+        delivered: How many notices were taken.
+        failed: How often a webhook failed; it is tried again later.
+    """
+
+    taken: int
+    delivered: int
+    failed: int
+
+
 def check_kind(kind: str) -> str:
     """A kind of notice, such as ``rotation.failed``.
 

@@ -4,14 +4,23 @@ httpx's exceptions hold the request, and that holds the token: they are dropped 
 and what is told of them is made here.
 """
 
+import ipaddress
+import socket
 import ssl
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
 import httpx
 
-from adyton.errors import ConfigurationError, InvalidInput
+from adyton.errors import ConfigurationError, InvalidInput, ServerUnavailable
 
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_CARRIERS: Final = tuple(
+    ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
+)
+"""NAT64 (RFC 6052, 8215) and 6to4 (RFC 3056): an IPv4 address that may be a private one."""
 _LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
@@ -104,3 +113,53 @@ def why_unreachable(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror and cause.errno is not None:
             return cause.strerror.lower()
     return ""
+
+
+def place_outside(host: str, port: int, allowed: Sequence[Network]) -> tuple[Address, bool]:
+    """An address to connect to for a host that somebody else has named.
+
+    All that the name stands for now is looked at, and the caller connects to what was looked at:
+    a name that stands for another address a moment later gains nothing (DNS rebinding).
+
+    Args:
+        host: Name or address.
+        port: The port.
+        allowed: Networks that may be connected to besides the internet.
+
+    Returns:
+        The address, and whether it is in one of the networks.
+
+    Raises:
+        ServerUnavailable: The name is not known.
+        InvalidInput: One of the addresses is neither of the internet nor allowed.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ServerUnavailable("the host's name is not known") from None
+    addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    inside = [_is_in(address, allowed) for address in addresses]
+    if not addresses or not all(
+        within or _of_internet(address) for address, within in zip(addresses, inside, strict=True)
+    ):
+        raise InvalidInput(
+            "the host is not one of the internet",
+            hint="The operator may allow networks in the setting notices.networks.",
+        )
+    return addresses[0], all(inside)
+
+
+def _plain(address: Address) -> Address:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _is_in(address: Address, allowed: Sequence[Network]) -> bool:
+    return any(_plain(address) in network for network in allowed)
+
+
+def _of_internet(address: Address) -> bool:
+    plain = _plain(address)
+    if any(plain in network for network in _CARRIERS):
+        return False
+    return plain.is_global and not plain.is_multicast

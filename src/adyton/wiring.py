@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import Share, ShareSet
 from adyton.errors import ConfigurationError, StoreExists, StoreNotFound
 from adyton.model import Caller
+from adyton.noticeports import Sender
 from adyton.ports import RootOfTrust, Sink, Storage
 from adyton.roots import ShamirRoot, open_root
 from adyton.roots.shamir import numbers_of, set_of
@@ -26,6 +28,8 @@ from adyton.service import opening
 from adyton.service.commit import CommitMode
 from adyton.service.core import Core
 from adyton.service.limits import Limits
+from adyton.service.notices.delivery import background as notice_background
+from adyton.service.notices.room import NoticeOptions, NoticeRoom
 from adyton.service.rotation.room import RotationOptions, RotationRoom
 from adyton.service.rotation.rotations import background as rotation_background
 from adyton.service.ticket import run_now
@@ -65,6 +69,7 @@ class Options:
         ask: Asks a person for a secret.
         pending: Whether a store that is made does not count yet; see :func:`make_store`.
         rotation: How secrets are rotated.
+        notices: How notices are delivered to webhooks.
     """
 
     url: str
@@ -81,6 +86,7 @@ class Options:
     ask: Ask | None = None
     pending: bool = False
     rotation: RotationOptions = field(default_factory=RotationOptions)
+    notices: NoticeOptions = field(default_factory=NoticeOptions)
 
 
 class Opened:
@@ -93,7 +99,10 @@ class Opened:
         self.upkeep = upkeep
         self.caller = caller
         self._folder = folder
-        self._background = [rotation_background(core)] if options.rotation.by_itself else []
+        self._background = [
+            *([rotation_background(core)] if options.rotation.by_itself else []),
+            *([notice_background(core)] if options.notices.by_itself else []),
+        ]
         for each in self._background:
             each.start()
         self.options = options
@@ -109,6 +118,7 @@ class Opened:
             for each in self._background:
                 each.close()
             self.core.rotation.close()
+            self.core.notices.close()
             self.upkeep.close()
         finally:
             try:
@@ -307,6 +317,12 @@ def _check_place(options: Options, *, missing: bool, create: bool) -> None:
         )
 
 
+def _open_sender(options: NoticeOptions) -> Sender:
+    from adyton.sinks.webhook import WebhookSender  # noqa: PLC0415 - few stores post anything
+
+    return WebhookSender(options.seconds, options.networks, options.ca_file)
+
+
 def _open_in(
     storage: Storage,
     options: Options,
@@ -337,6 +353,7 @@ def _open_in(
     upkeep = Upkeep(core, sinks, reveal=options.reveal_to_sinks, jobs=options.upkeep)
     core.sink_floor = upkeep.floor
     core.rotation = RotationRoom(options.rotation, open_rotator)
+    core.notices = NoticeRoom(options.notices, partial(_open_sender, options.notices))
     core.sinks = tuple(
         (kind, place)
         for sink in options.sinks

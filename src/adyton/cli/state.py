@@ -120,6 +120,7 @@ class State:
             upkeep=upkeep,
             ask=self.ask,
             rotation=at.rotation.options(by_itself=face == "server" and at.rotation.background),
+            notices=at.notices.options(by_itself=face == "server" and at.notices.background),
         )
 
     def open(self) -> "Store":

@@ -23,6 +23,7 @@ from adyton.config.fields import setting
 from adyton.config.limits import HttpLimits, QuotaSettings, RateSettings, TurnSettings
 from adyton.rotating import Bounds
 from adyton.service.limits import Limits
+from adyton.service.notices.room import NoticeOptions
 from adyton.service.rotation.room import RotationOptions
 
 _LIMITS: Final = Limits()
@@ -255,6 +256,51 @@ class RotationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeSettings:
+    """Notices, and the webhooks that they are sent to."""
+
+    background: bool = setting(True, "Whether the server delivers notices by itself.")
+    networks: tuple[str, ...] = setting(
+        (), "Networks that webhooks may be in besides the internet, such as 10.1.0.0/16. None by "
+        "default.",
+    )  # fmt: skip
+    ca_file: str = setting(
+        "", "Certificates that webhooks are trusted by instead of the system's, PEM."
+    )
+    seconds: float = setting(
+        10.0, "Longest time for one message to a webhook.", unit="seconds", at_least=1, at_most=300
+    )
+    lease_seconds: float = setting(
+        60.0, "Time after which delivery that was broken off goes on; more than a message may "
+        "take.", unit="seconds", at_least=2, at_most=3_600,
+    )  # fmt: skip
+    retry_seconds: float = setting(
+        5.0, "Wait after the first failure; doubled with each one more, up to an hour.",
+        unit="seconds", at_least=0.1, at_most=3_600,
+    )  # fmt: skip
+    give_up_hours: float = setting(
+        72.0, "Time for which a notice is tried before it is given up.", unit="hours",
+        at_least=0.001, at_most=10_000,
+    )  # fmt: skip
+
+    def options(self, *, by_itself: bool) -> NoticeOptions:
+        """How notices are delivered.
+
+        Raises:
+            ConfigurationError: The times don't fit each other.
+        """
+        return NoticeOptions(
+            self.networks,
+            self.ca_file,
+            self.seconds,
+            self.lease_seconds,
+            self.retry_seconds,
+            self.give_up_hours,
+            by_itself,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """Metrics, logs and traces."""
 
@@ -291,6 +337,7 @@ class Configuration:
     attestation: AttestationSettings = AttestationSettings()
     audit: AuditSettings = AuditSettings()
     rotation: RotationSettings = RotationSettings()
+    notices: NoticeSettings = NoticeSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     def store_limits(self) -> Limits:

@@ -12,6 +12,7 @@ from adyton.ports import RootOfTrust, Sink
 from adyton.service.commit import CommitMode
 from adyton.service.directory import Directory
 from adyton.service.limits import Limits
+from adyton.service.notices.room import NoticeOptions
 from adyton.service.portability import Portability
 from adyton.service.rotation.room import RotationOptions
 from adyton.service.secrets import Secrets
@@ -53,6 +54,7 @@ class AsyncFace:
         reveal_to_sinks: bool = False,
         upkeep: bool = True,
         rotation: RotationOptions | None = None,
+        notices: NoticeOptions | None = None,
     ) -> Self:
         """Open a store.
 
@@ -71,6 +73,8 @@ class AsyncFace:
                 background.
             rotation: How secrets are rotated: what rotators may touch, and whether what is due
                 is rotated in the background.
+            notices: How notices are delivered to webhooks, and whether that is done in the
+                background.
 
         Raises:
             StoreError: The store can't be opened; its subclasses say why.
@@ -90,6 +94,7 @@ class AsyncFace:
             reveal_to_sinks=reveal_to_sinks,
             upkeep=upkeep,
             rotation=rotation or RotationOptions(),
+            notices=notices or NoticeOptions(),
         )
         return cls(await asyncio.to_thread(open_store, options))
 

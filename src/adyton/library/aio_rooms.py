@@ -3,6 +3,7 @@
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace
 from adyton.library.aio_links import AsyncLinks
+from adyton.library.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.library.aio_quotas import AsyncQuotas
 from adyton.library.aio_roots import AsyncRoots
 from adyton.library.aio_rotation import AsyncRotation
@@ -22,6 +23,8 @@ class AsyncRooms(AsyncFace):
         quotas: What each user may store.
         shares: Sharing with other users.
         rotation: Rotation of secrets by policies.
+        notices: What users are told of.
+        webhooks: Where that is sent to.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -33,3 +36,5 @@ class AsyncRooms(AsyncFace):
         self.quotas = AsyncQuotas(self)
         self.shares = AsyncShares(self)
         self.rotation = AsyncRotation(self)
+        self.notices = AsyncNotices(self)
+        self.webhooks = AsyncWebhooks(self)

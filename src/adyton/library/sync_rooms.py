@@ -4,6 +4,7 @@
 from adyton.library.sync_areas import Audit, Keys
 from adyton.library.sync_base import Face
 from adyton.library.sync_links import Links
+from adyton.library.sync_notices import Notices, Webhooks
 from adyton.library.sync_quotas import Quotas
 from adyton.library.sync_roots import Roots
 from adyton.library.sync_rotation import Rotation
@@ -23,6 +24,8 @@ class Rooms(Face):
         quotas: What each user may store.
         shares: Sharing with other users.
         rotation: Rotation of secrets by policies.
+        notices: What users are told of.
+        webhooks: Where that is sent to.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -34,3 +37,5 @@ class Rooms(Face):
         self.quotas = Quotas(self)
         self.shares = Shares(self)
         self.rotation = Rotation(self)
+        self.notices = Notices(self)
+        self.webhooks = Webhooks(self)

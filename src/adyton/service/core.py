@@ -23,6 +23,7 @@ from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import Keyring
 from adyton.service.limits import DAY_US, Limits
 from adyton.service.namelists import NameLists
+from adyton.service.notices.room import NoticeRoom
 from adyton.service.quota.own import OwnQuotasInUse, quotas_of
 from adyton.service.rotation.room import RotationRoom
 from adyton.service.secretmeta import OpenedCache, not_found
@@ -59,6 +60,7 @@ class Core:
         run: Tells this opening of the store from all others.
         on_purge: Called with a user's id once all of the user's is gone, before anybody is told.
         rotation: What rotations of secrets need beside the store.
+        notices: What delivering notices needs beside the store.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Core:
         self.run = os.urandom(16)
         self.on_purge: list[Callable[[str], None]] = []
         self.rotation = RotationRoom()
+        self.notices = NoticeRoom()
 
     @property
     def roots(self) -> list[RootOfTrust]:

@@ -26,6 +26,7 @@ from adyton.service.notices.records import (
     WEBHOOKS,
     Notice,
     Outbox,
+    Webhook,
     at_number,
 )
 from adyton.service.objects import ObjectChanges
@@ -72,17 +73,32 @@ async def put_notice(
     changes.put(NOTICES, at_number(number), notice)
     box.next = number + 1
     oldest = max(box.first, min(box.next - MAX_KEPT, box.first + _EVICTED))
+    hooks = await WEBHOOKS.all(scope.tx, keys)
     for gone in range(box.first, oldest):
-        changes.delete(NOTICES, at_number(gone))
+        await _evict(scope, changes, gone, hooks)
     box.first = oldest
     changes.put(OUTBOX, ALL, box)
     await changes.write(
         Draft(caller, Action.NOTICE_PUT, None, keys.user_id, subject, reason=_reason(notice))
     )
-    for name, hook in (await WEBHOOKS.all(scope.tx, keys)).items():
+    for name, hook in hooks.items():
         if wanted(kind, hook.kinds):
             await wake(core, scope, keys, name)
     return ident
+
+
+async def _evict(
+    scope: Scope, changes: ObjectChanges, number: int, hooks: Mapping[str, Webhook]
+) -> None:
+    """Erase an old notice; webhooks that have not had it never will, and count that."""
+    notice = await NOTICES.get(scope.tx, changes.keys, at_number(number))
+    for name, hook in hooks.items():
+        if hook.position <= number:
+            hook.position = number + 1
+            hook.given_up += notice is not None and wanted(notice.kind, hook.kinds)
+            changes.put(WEBHOOKS, name, hook)
+    if notice is not None:
+        changes.delete(NOTICES, at_number(number))
 
 
 async def wake(core: Core, scope: Scope, keys: UserKeys, webhook: str) -> None:

@@ -8,7 +8,7 @@ from adyton.model import from_us
 from adyton.noticevalues import NoticeInfo, WebhookInfo
 from adyton.service.objects import Shelf
 
-MAX_KEPT: Final = 1_000
+MAX_KEPT: Final = 800
 """Notices of one user; the oldest make room for newer ones."""
 
 

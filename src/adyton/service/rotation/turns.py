@@ -376,7 +376,8 @@ class TurnOf:
 
         # Neither the name nor the user: the audit log has them.
         _log.warning("a rotation failed in the step %s: %s", step, error.message)
-        await self._core.write(self._draft(step), work)
+        # A quota that is full must not keep a failure from being told, or from being undone.
+        await self._core.write(self._draft(step), work, free=True)
 
     async def _tell(self, scope: Scope, keys: UserKeys, what: str, **details: str) -> None:
         kind = f"rotation.{what}"
