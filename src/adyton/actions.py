@@ -72,6 +72,8 @@ class Action(enum.StrEnum):
     NOTICE_PUT = "notice.put"
     NOTICE_LIST = "notice.list"
     NOTICE_ACK = "notice.ack"
+    REPORT_READ = "report.read"
+    REPORT_COUNT = "report.count"
     WEBHOOK_READ = "webhook.read"
     WEBHOOK_WRITE = "webhook.write"
     WEBHOOK_DELETE = "webhook.delete"

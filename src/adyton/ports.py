@@ -110,6 +110,12 @@ class Rows(DueReading, Protocol):
     async def entries_of(self, log: int, user: bytes, below: int, limit: int) -> list[EntryRow]:
         """A user's entries with an index below ``below``, newest first."""
 
+    async def entries_from(self, log: int, user: bytes, start: int, limit: int) -> list[EntryRow]:
+        """A user's entries from ``start`` on, in order."""
+
+    async def users_in(self, log: int, start: int, end: int) -> dict[bytes, int]:
+        """Whose the entries from ``start`` up to ``end`` are, and how many of each."""
+
     async def tile(self, log: int, level: int, index: int) -> bytes | None:
         """A full tile of hashes."""
 

@@ -280,6 +280,24 @@ class SqliteRows(DueReading):
             (log, log, user, below, limit),
         )
 
+    async def entries_from(self, log: int, user: bytes, start: int, limit: int) -> list[EntryRow]:
+        return self._rows(
+            EntryRow,
+            "SELECT e.leaf,e.user,e.record FROM audit_entries AS e WHERE e.log=? AND e.leaf IN"
+            " (SELECT leaf FROM audit_entries WHERE log=? AND user=? AND leaf>=?"
+            "  ORDER BY leaf LIMIT ?) ORDER BY e.leaf",
+            (log, log, user, start, limit),
+        )
+
+    async def users_in(self, log: int, start: int, end: int) -> dict[bytes, int]:
+        return dict(
+            self._all(
+                "SELECT user,count(*) FROM audit_entries WHERE log=? AND leaf>=? AND leaf<?"
+                " GROUP BY user",
+                (log, start, end),
+            )
+        )
+
     async def tile(self, log: int, level: int, index: int) -> bytes | None:
         return self._value(  # type: ignore[no-any-return]
             "SELECT hashes FROM audit_tiles WHERE log=? AND level=? AND tile=?",
