@@ -5,7 +5,6 @@ import datetime as dt
 import json
 import re
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -19,19 +18,17 @@ from adyton.cli.state import (
     OutFile,
     Versions,
     Yes,
-    read_private,
-    read_stdin,
     state,
     write_private,
 )
 from adyton.cli.ui import ago, moment
+from adyton.cli.values import AsJson, Cas, ContentType, KeepNewline, ValueFile, given_value
 from adyton.errors import InvalidInput
 from adyton.model import SecretMetadata
 from adyton.values import Secret
 
 _SPAN: Final = re.compile(r"(\d+)([smhdw])", re.ASCII)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_MAX_STDIN: Final = 64 * 1024 * 1024
 
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
 Attributes = Annotated[
@@ -160,85 +157,40 @@ def _same_store(flags: Mapping[str, object]) -> str:
 
 def set_(
     name: Name,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="Read the value from this file, exactly.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The value is a JSON object.")] = False,
-    keep_newline: Annotated[
-        bool, typer.Option("--keep-newline", help="Keep one newline at the end of standard input.")
-    ] = False,
+    file: ValueFile = None,
+    as_json: AsJson = False,
+    keep_newline: KeepNewline = False,
     tag: Tags = None,
     attribute: Attributes = None,
     expires: Expires = None,
     max_versions: Annotated[
         int | None, typer.Option("--max-versions", help="How many versions to keep.")
     ] = None,
-    content_type: Annotated[
-        str | None, typer.Option("--content-type", help="Media type of the value.")
-    ] = None,
-    cas: Annotated[
-        int | None,
-        typer.Option("--cas", help="Write only if this is the current version; 0: if none is."),
-    ] = None,
+    content_type: ContentType = None,
+    cas: Cas = None,
 ) -> None:
     """Write a secret: the value comes from a prompt, standard input or a file, never from here."""
     at = state()
     user = at.who()
-    data, prompted = _value(file, keep_newline=keep_newline)
-    value: Any = data
-    if as_json:
-        value = _json_object(data)
-    elif file is None and (prompted or content_type is None):
-        value = _text_if_text(data)
-    try:
-        with at.open() as store:
-            found = store.set_secret(
-                user,
-                name,
-                value,
-                tags=tag,
-                attributes=parse_pairs(attribute),
-                expires_at=parse_expiry(expires),
-                max_versions=max_versions,
-                content_type=content_type,
-                cas=cas,
-            )
-    finally:
-        data[:] = bytes(len(data))
+    with (
+        given_value(file, content_type, as_json=as_json, keep_newline=keep_newline) as value,
+        at.open() as store,
+    ):
+        found = store.set_secret(
+            user,
+            name,
+            value,
+            tags=tag,
+            attributes=parse_pairs(attribute),
+            expires_at=parse_expiry(expires),
+            max_versions=max_versions,
+            content_type=content_type,
+            cas=cas,
+        )
     if at.ui.json:
         at.ui.document(describe(found))
     else:
         at.ui.done(f"version {found.version}")
-
-
-def _value(file: Path | None, *, keep_newline: bool) -> tuple[bytearray, bool]:
-    if file is not None and str(file) != "-":
-        return read_private(file), False
-    if file is None and sys.stdin.isatty():
-        with state().ui.ask_secret_twice("value") as typed:
-            return bytearray(typed.writable()), True
-    data = read_stdin(_MAX_STDIN)
-    if data.endswith(b"\n") and not keep_newline:
-        del data[-1:]
-        if data.endswith(b"\r"):
-            del data[-1:]
-    return data, False
-
-
-def _json_object(data: bytearray) -> dict[str, Any]:
-    from adyton.canonical import parse_exact  # noqa: PLC0415 - loaded on use
-
-    found = parse_exact(bytes(data))
-    if not isinstance(found, dict):
-        raise InvalidInput("the value is not a JSON object", hint="Leave --json out to store text.")
-    return found
-
-
-def _text_if_text(data: bytearray) -> "str | bytearray":
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data
 
 
 def get(
