@@ -62,6 +62,8 @@ class Action(enum.StrEnum):
     SHARE_REVOKE = "share.revoke"
     SHARE_UPDATE = "share.update"
     SHARE_READ = "share.read"
+    SHARE_WRITE = "share.write"
+    SHARE_DELETE = "share.delete"
     SHARE_LIST = "share.list"
     LINK_CREATE = "link.create"
     LINK_OPEN = "link.open"

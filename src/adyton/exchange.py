@@ -107,7 +107,14 @@ class ShareInfo(NamedTuple):
         version: The version that is shared; 0 for the current one, as it changes.
         created_at: When it was offered.
         expires_at: When it ends; None for never.
-        answer: ``offered``, ``accepted`` or ``refused``.
+        answer: ``offered``, ``accepted`` or ``refused``; ``revoked`` while a receiver who keeps the
+            keys away still has what can't be opened any more.
+        write: Whether the receiver may write new versions, and new secrets in a folder.
+        delete: Whether the receiver may delete current versions too.
+        reshare: Over how many hands it may be passed on.
+        reshares: How many shares may come of it.
+        parent: The share that it comes of, where whoever asks may know; otherwise empty.
+        by: Who passed it on; empty where its owner made it.
     """
 
     id: str
@@ -119,6 +126,12 @@ class ShareInfo(NamedTuple):
     created_at: dt.datetime
     expires_at: dt.datetime | None
     answer: str
+    write: bool = False
+    delete: bool = False
+    reshare: int = 0
+    reshares: int = 0
+    parent: str = ""
+    by: str = ""
 
     def __repr__(self) -> str:
         return "<ShareInfo>"

@@ -46,6 +46,26 @@ NEEDED = {
     ),
     "list_given_shares": ("adyton/shares/given", "list", "users/me/shares/given", None),
     "revoke_share": ("adyton/shares/given/x", "delete", "users/me/shares/given/x", None),
+    "list_passed_shares": ("adyton/shares/passed", "list", "users/me/shares/passed", None),
+    "pass_share_on": (
+        "adyton/shares/received/x/shares", "update", "users/me/shares/received/x/shares",
+        {"receiver": "r"},
+    ),
+    "set_shared_secret": (
+        "adyton/shares/received/x/secret", "update", "users/me/shares/received/x/secret",
+        {"value": text("x")},
+    ),
+    "set_secret_of_share": (
+        "adyton/shares/received/x/secrets/n", "update", "users/me/shares/received/x/secrets/n",
+        {"value": text("x")},
+    ),
+    "delete_shared_secret": (
+        "adyton/shares/received/x/secret", "delete", "users/me/shares/received/x/secret", None,
+    ),
+    "delete_secret_of_share": (
+        "adyton/shares/received/x/secrets/n", "delete", "users/me/shares/received/x/secrets/n",
+        None,
+    ),
     "list_received_shares": ("adyton/shares/received", "list", "users/me/shares/received", None),
     "refuse_share": ("adyton/shares/received/x", "delete", "users/me/shares/received/x", None),
     "accept_share": (

@@ -106,6 +106,7 @@ misfit = loaded(PUBLIC, "negative")
 # differ, records that are there, roots, cron expressions.
 BEYOND_SCHEMAS = {
     "create_share",
+    "pass_share_on",
     "set_rotation",
     "add_root",
     "migrate_root",

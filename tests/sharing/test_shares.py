@@ -1,73 +1,10 @@
 """Sharing between users: who reads, until when, by whose keys, and what the logs tell."""
 
-import datetime as dt
-
 import pytest
 
 from adyton import Caller
-from adyton.errors import (
-    IntegrityError,
-    InvalidInput,
-    LimitExceeded,
-    RootUnavailable,
-    SecretNotFound,
-)
-from adyton.service.access.gate import Gate
-from adyton.service.access.spaces import Spaces
-from adyton.service.access.tidy import Tidy
-from adyton.service.access.tokens import Tokens
-from support import Place
-
-VALUE = "a-value-that-is-shared"
-
-
-@pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path)
-
-
-@pytest.fixture
-def store(place):
-    with place.open() as opened:
-        opened.set_secret("alice", "db/password", "one")
-        opened.set_secret("alice", "db/password", VALUE)
-        opened.set_secret("alice", "db/user", "admin")
-        opened.set_secret("alice", "other", "own")
-        opened.set_secret("carol", "own", "x")
-        yield opened
-        opened.audit.verify()
-
-
-def share(store, name="db/password", *, receiver="bob", **more):
-    made = store.shares.create("alice", receiver, name, **more)
-    store.shares.accept(receiver, made.id)
-    return made.id
-
-
-def read(store, found, name=None, user="bob"):
-    with store.shares.get(user, found, name) as secret:
-        return secret.text()
-
-
-def refused(store, found, name=None, user="bob"):
-    with pytest.raises(SecretNotFound) as caught:
-        store.shares.get(user, found, name)
-    return str(caught.value), caught.value.hint
-
-
-def later(store, seconds):
-    core = store._opened.core
-    real = core.clock
-
-    class Later:
-        def now_us(self):
-            return real.now_us() + seconds * 1_000_000
-
-    core.clock = core.commit._clock = Later()
-
-
-def soon(seconds):
-    return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
+from adyton.errors import IntegrityError, InvalidInput, LimitExceeded, SecretNotFound
+from sharing.helpers import VALUE, away, later, read, refused, share, soon, tidy
 
 
 def test_a_secret_as_it_evolves(store):
@@ -177,12 +114,9 @@ def test_expiry(store):
 
 def test_what_is_over_is_removed_on_both_sides(store):
     over, kept = share(store, expires_at=soon(60)), share(store, "db/", expires_at=soon(600))
-    core = store._opened.core
-    spaces = Spaces(core)
-    tidy = Tidy(core, spaces, Tokens(core, Gate(core, spaces)))
-    assert core.commit.run_sync(tidy.run(store._caller)) == 0
+    assert tidy(store) == 0
     later(store, 61)
-    assert core.commit.run_sync(tidy.run(store._caller)) == 1
+    assert tidy(store) == 1
     assert [info.id for info in store.shares.given("alice")] == [kept]
     assert [info.id for info in store.shares.received("bob")] == [kept]
     refused(store, over)
@@ -191,20 +125,9 @@ def test_what_is_over_is_removed_on_both_sides(store):
 
 def test_a_receiver_whose_root_is_away_does_not_hold_up_the_owner(store, monkeypatch):
     found = share(store)
-    ring = store._opened.core.ring
-    whole = ring.load_user
-
-    async def away(rows, user):
-        if user == "bob":
-            raise RootUnavailable("the user's root is away")
-        return await whole(rows, user)
-
-    ring.forget()
-    with monkeypatch.context() as patch:
-        patch.setattr(ring, "load_user", away)
+    with away(monkeypatch, store, "bob"):
         store.set_secret("alice", "db/password", "three")
-    with pytest.raises(IntegrityError):  # what bob has is of the version before
-        store.shares.get("bob", found)
+    assert read(store, found) == "three"
     store.set_secret("alice", "db/password", "four")
     assert read(store, found) == "four"
 
@@ -326,7 +249,7 @@ def test_bounds(store, monkeypatch):
             store.shares.create("alice", "bob", absent)
     with pytest.raises(SecretNotFound):
         store.shares.create("alice", "bob", "other", version=7)
-    monkeypatch.setattr("adyton.service.sharing.shares.MAX_RECEIVERS", 2)
+    monkeypatch.setattr("adyton.service.sharing.offers.MAX_RECEIVERS", 2)
     share(store, "db/", receiver="bob")
     share(store, "db/user", receiver="carol")
     with pytest.raises(LimitExceeded):

@@ -195,6 +195,12 @@ class WireShare(msgspec.Struct):
     created_at: Time
     expires_at: Time | None
     answer: str
+    write: bool
+    delete: bool
+    reshare: int
+    reshares: int
+    parent: str
+    by: str
 
     def public(self) -> ShareInfo:
         """The public value."""
@@ -384,6 +390,12 @@ def secret_of(answer: Answer) -> Secret:
         return _decoded(answer, WireSecret).open()
     finally:
         answer.wipe()
+
+
+class WireChanged(msgspec.Struct):
+    """The version that was written or deleted."""
+
+    version: int
 
 
 class WireShared(msgspec.Struct):

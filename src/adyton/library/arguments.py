@@ -58,6 +58,20 @@ def item(
     )
 
 
+def value_item(
+    limits: Limits, name: str | None, value: Value, *, content_type: str | None, cas: int | None
+) -> Item:
+    """A value alone, checked; its name is checked where there is one.
+
+    Raises:
+        InvalidInput: Something breaks a rule; the text says what.
+    """
+    if name is not None:
+        secret_name(name)
+    data, kind = encode_value(value, content_type, limits.max_value_bytes)
+    return Item(name or "", data, kind, cas=check_cas(cas))
+
+
 def items(limits: Limits, values: Mapping[str, Value], tags: Iterable[str] | None) -> list[Item]:
     """Several secrets to write, checked.
 

@@ -297,21 +297,35 @@ class Core:
         async def bounded(scope: Scope) -> T:
             user = draft.user_id
             old = await self.keys_in(scope, user)
-            before = _NOTHING if old is None else await scope.tx.usage(old.user)
+            before = await self.stored(scope, old)
             result = await work(scope)
             keys = await self.keys_in(scope, user)
             if keys is not None:
-                quotas = self.limits.quotas
-                if self.own_quotas.any:
-                    quotas = await quotas_of(scope.tx, keys, quotas)
                 try:
-                    quotas.check(before, await scope.tx.usage(keys.user))
+                    await self.check_stored(scope, keys, before)
                 except QuotaExceeded:
                     draft.keys = old  # the refusal is told in the user's own log
                     raise
             return result
 
         return bounded
+
+    async def stored(self, scope: Scope, keys: UserKeys | None) -> UsageRow:
+        """What a user stores, where quotas are kept; nothing for one who has no keys."""
+        kept = self.own_quotas.any or self.limits.quotas.any
+        return _NOTHING if keys is None or not kept else await scope.tx.usage(keys.user)
+
+    async def check_stored(self, scope: Scope, keys: UserKeys, before: UsageRow) -> None:
+        """Hold what a user stores now, beside what it was, against the user's quotas.
+
+        Raises:
+            QuotaExceeded: It is more than they allow, and more than it was.
+        """
+        quotas = self.limits.quotas
+        if self.own_quotas.any:
+            quotas = await quotas_of(scope.tx, keys, quotas)
+        if quotas.any:
+            quotas.check(before, await scope.tx.usage(keys.user))
 
     async def record(self, *drafts: Draft) -> None:
         """Make records durable."""

@@ -336,39 +336,56 @@ class Directory:
 
         async def work(scope: Scope) -> SecretMetadata:
             keys = await core.keys_in(scope, draft.user_id)
-            index = b"" if keys is None else keys.index(name)
-            row = None if keys is None else await scope.tx.metadata(keys.user, index)
-            if keys is None or row is None:
+            if keys is None:
                 raise not_found()
-            meta = secretmeta.open_meta(keys, row)
-            if cas is not None and cas != meta.current:
-                raise conflict()
-            before = {version.version for version in meta.versions if version.state != 2}
-            change(meta, scope.now_us)
-            await _erase(scope, keys, index, meta, before)
-            meta.revision += 1
-            meta.updated_us = scope.now_us
-            sealed, digest = secretmeta.seal(keys, index, meta)
-            await scope.tx.put_metadata(
-                keys.user, [row._replace(meta_version=keys.meta_current, meta=sealed)]
-            )
-            await follow(core, scope, caller, keys, [name])
-            scope.record(
-                Draft(
-                    caller,
-                    action,
-                    keys,
-                    draft.user_id,
-                    name,
-                    meta.current,
-                    reason=_version_list(versions),
-                    name_index=index,
-                    digest=digest,
-                )
-            )
-            return meta.public(core.accessed(keys.user, index, row.accessed_us))
+            done = Draft(caller, action, keys, draft.user_id, name)
+            done.reason = _version_list(versions)
+            return await change_in(core, scope, done, change, cas)
 
         return await core.write(draft, work)
+
+
+async def change_in(
+    core: Core,
+    scope: Scope,
+    draft: Draft,
+    change: Callable[[Meta, int], None],
+    cas: int | None,
+) -> SecretMetadata:
+    """Change what is known of a secret inside a group.
+
+    Args:
+        core: The open store.
+        scope: The group.
+        draft: Its record, with the keys of the secret's owner and its name.
+        change: Changes the metadata, told the time.
+        cas: The version that has to be the current one; None for any.
+
+    Raises:
+        SecretNotFound: There is none.
+        VersionConflict: The check-and-set version is not the current one.
+    """
+    keys, name = draft.keys, draft.name
+    index = b"" if keys is None else keys.index(name)
+    row = None if keys is None else await scope.tx.metadata(keys.user, index)
+    if keys is None or row is None:
+        raise not_found()
+    meta = secretmeta.open_meta(keys, row)
+    if cas is not None and cas != meta.current:
+        raise conflict()
+    before = {version.version for version in meta.versions if version.state != 2}
+    change(meta, scope.now_us)
+    await _erase(scope, keys, index, meta, before)
+    meta.revision += 1
+    meta.updated_us = scope.now_us
+    sealed, digest = secretmeta.seal(keys, index, meta)
+    await scope.tx.put_metadata(
+        keys.user, [row._replace(meta_version=keys.meta_current, meta=sealed)]
+    )
+    await follow(core, scope, draft.caller, keys, [name])
+    draft.version, draft.name_index, draft.digest = meta.current, index, digest
+    scope.record(draft)
+    return meta.public(core.accessed(keys.user, index, row.accessed_us))
 
 
 def _merged(old: Mapping[str, str], patch: Mapping[str, str | None]) -> dict[str, str]:

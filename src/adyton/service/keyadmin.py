@@ -24,7 +24,8 @@ from adyton.service.journal import Draft
 from adyton.service.keyring import MASTER_WRAPS
 from adyton.service.limits import DAY_US
 from adyton.service.rootslots import drop_slot, move_notes
-from adyton.service.sharing.follow import leave, move_items
+from adyton.service.sharing.ending import leave
+from adyton.service.sharing.follow import move_items
 from adyton.service.ticket import Work
 from adyton.service.userkeys import Purpose, UserKeys
 from adyton.values import KeyInfo, Progress, RewrapReport

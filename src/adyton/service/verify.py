@@ -42,6 +42,8 @@ _CHANGES: Final = frozenset(
         Action.SECRET_UPDATE.value,
         Action.SECRET_REENCRYPT.value,
         Action.SECRET_IMPORT.value,
+        Action.SHARE_WRITE.value,
+        Action.SHARE_DELETE.value,
     }
 )
 

@@ -4,44 +4,110 @@ from typing import Final
 
 from adyton.actions import Action
 from adyton.exchange import SharedSecret, ShareInfo
+from adyton.library import arguments
 from adyton.model import to_us
 from adyton.server.native import shareshapes as shapes
 from adyton.server.native.call import Call
 from adyton.server.native.rights import SECRETS, right
 from adyton.server.native.routes import Reply, Route
-from adyton.server.native.showing import shown_value
+from adyton.server.native.showing import shown_value, value_of
 from adyton.service.access.policy import Capability
+from adyton.service.sharing.offers import Offer, Offers
+from adyton.service.sharing.reading import SharedReads
 from adyton.service.sharing.shares import Shares
+from adyton.service.sharing.through import SharedWrites
 
 _GIVEN: Final = "users/{user}/shares/given"
 _RECEIVED: Final = "users/{user}/shares/received"
+_PASSED: Final = "users/{user}/shares/passed"
 
 
 async def create(call: Call) -> Reply:
-    """An offer of what the token may read itself."""
+    """An offer of what the token may do itself."""
     body = call.body(shapes.CreateShareBody)
-    caller, user = call.caller, call.user
-    ends = 0 if body.expires_at is None else await call.checked(lambda: _us(body))
+    offer = await call.checked(lambda: _offer(body))
+    rights = {Capability.READ}
+    if body.write:
+        rights.add(Capability.UPDATE)
+    if body.delete:
+        rights.add(Capability.DELETE)
+    # What is not there yet has no name to judge: the folder's own stands for it.
+    folder = body.write and body.name.endswith("/")
+    may_create = not folder or call.may(SECRETS + body.name, Capability.CREATE)
 
-    def readable(name: str) -> bool:
-        return call.may(SECRETS + name, Capability.READ)
+    def allowed(name: str) -> bool:
+        return may_create and all(call.may(SECRETS + name, right) for right in rights)
 
     return await call.write(
-        lambda core: Shares(core).create(
-            caller,
-            user,
-            body.receiver,
-            body.name,
-            version=body.version,
-            expires_us=ends,
-            readable=readable,
-        ),
+        lambda core: Offers(core).create(call.caller, call.user, offer, allowed=allowed),
         lambda info: Reply(_shown(info)),
     )
 
 
-def _us(body: shapes.CreateShareBody) -> int:
-    return 0 if body.expires_at is None else to_us(body.expires_at)
+async def pass_on(call: Call) -> Reply:
+    """An offer of what the token may read of a share."""
+    body = call.body(shapes.PassOnBody)
+    offer = await call.checked(lambda: _offer(body))
+    share = call.args["share"]
+
+    def allowed(name: str) -> bool:
+        at = f"shares/received/{share}"
+        names = (f"{at}/secret", f"{at}/secrets/{name}")
+        return any(call.may(path, Capability.READ) for path in names)
+
+    return await call.write(
+        lambda core: Offers(core).pass_on(call.caller, call.user, share, offer, allowed=allowed),
+        lambda info: Reply(_shown(info)),
+    )
+
+
+def _offer(body: "shapes.CreateShareBody | shapes.PassOnBody") -> Offer:
+    return Offer(
+        body.receiver,
+        body.name or "",
+        body.version,
+        0 if body.expires_at is None else to_us(body.expires_at),
+        body.write,
+        body.delete,
+        body.reshare,
+        body.reshares,
+    )
+
+
+async def passed(call: Call) -> Reply:
+    """What a user has passed on."""
+    found = await Shares(call.core).passed(call.caller, call.user)
+    return Reply(shapes.ShareList(items=[_shown(info) for info in found]))
+
+
+async def put(call: Call) -> Reply:
+    """A new version of a shared secret."""
+    value = call.body(shapes.SharedWriteBody).value
+    share, name = call.args["share"], call.args.get("name")
+    item = await call.checked(
+        lambda: arguments.value_item(
+            call.core.limits, name, value_of(value), content_type=value.content_type,
+            cas=call.expected(),
+        )
+    )  # fmt: skip
+    return await call.write(
+        lambda core: SharedWrites(core).set(call.caller, call.user, share, item, name=name),
+        _changed,
+    )
+
+
+async def delete(call: Call) -> Reply:
+    """The current version of a shared secret, marked deleted."""
+    share, name = call.args["share"], call.args.get("name")
+    cas = await call.checked(call.expected)
+    return await call.write(
+        lambda core: SharedWrites(core).delete(call.caller, call.user, share, name=name, cas=cas),
+        _changed,
+    )
+
+
+def _changed(version: int) -> Reply:
+    return Reply(shapes.Changed(version=version), version=version)
 
 
 async def given(call: Call) -> Reply:
@@ -86,14 +152,14 @@ async def refuse(call: Call) -> Reply:
 
 async def names(call: Call) -> Reply:
     """What is in a share."""
-    found = await Shares(call.core).names(call.caller, call.user, call.args["share"])
+    found = await SharedReads(call.core).names(call.caller, call.user, call.args["share"])
     return Reply(shapes.SharedNames(items=found))
 
 
 async def get(call: Call) -> Reply:
     """A shared secret's value."""
     share, name = call.args["share"], call.args.get("name")
-    secret = await Shares(call.core).get(call.caller, call.user, share, name)
+    secret = await SharedReads(call.core).get(call.caller, call.user, share, name)
     return Reply(_opened(secret, call))
 
 
@@ -114,8 +180,8 @@ def _shown(info: ShareInfo) -> shapes.ShareShown:
 
 ROUTES: Final = [
     Route(
-        "POST", "users/{user}/shares", "create_share", "Offer another user to read something.",
-        create, right(Capability.UPDATE), "update, and read of what is shared", "user",
+        "POST", "users/{user}/shares", "create_share", "Offer another user something.",
+        create, right(Capability.UPDATE), "update, and what is offered of what is shared", "user",
         Action.SHARE_CREATE, shapes.ShareShown, body=shapes.CreateShareBody, once=True,
         errors=(404,),
     ),
@@ -125,7 +191,8 @@ ROUTES: Final = [
         Action.SHARE_LIST, shapes.ShareList,
     ),
     Route(
-        "DELETE", _GIVEN + "/{share}", "revoke_share", "End a share at once.",
+        "DELETE", _GIVEN + "/{share}", "revoke_share",
+        "End a share that the user has given or passed on, and all that came of it, at once.",
         revoke, right(Capability.DELETE), "delete", "user",
         Action.SHARE_REVOKE, shapes.Revoked, query=shapes.RevokeQuery, once=True, errors=(404,),
     ),
@@ -159,5 +226,44 @@ ROUTES: Final = [
         "Open one secret of a share.",
         get, right(Capability.READ), "read", "user",
         Action.SHARE_READ, shapes.SharedShown, query=shapes.SharedQuery, errors=(404,),
+    ),
+    Route(
+        "PUT", _RECEIVED + "/{share}/secret", "set_shared_secret",
+        "Write a new version of the secret of a share.",
+        put, right(Capability.UPDATE), "update", "user",
+        Action.SHARE_WRITE, shapes.Changed, body=shapes.SharedWriteBody, once=True,
+        conditional=True, tagged=True, errors=(404, 412),
+    ),
+    Route(
+        "PUT", _RECEIVED + "/{share}/secrets/{name*}", "set_secret_of_share",
+        "Write a new version of one secret of a share, or a new one.",
+        put, right(Capability.UPDATE), "update", "user",
+        Action.SHARE_WRITE, shapes.Changed, body=shapes.SharedWriteBody, once=True,
+        conditional=True, tagged=True, errors=(404, 412),
+    ),
+    Route(
+        "DELETE", _RECEIVED + "/{share}/secret", "delete_shared_secret",
+        "Mark the current version of the secret of a share deleted.",
+        delete, right(Capability.DELETE), "delete", "user",
+        Action.SHARE_DELETE, shapes.Changed, once=True, conditional=True, tagged=True,
+        errors=(404, 412),
+    ),
+    Route(
+        "DELETE", _RECEIVED + "/{share}/secrets/{name*}", "delete_secret_of_share",
+        "Mark the current version of one secret of a share deleted.",
+        delete, right(Capability.DELETE), "delete", "user",
+        Action.SHARE_DELETE, shapes.Changed, once=True, conditional=True, tagged=True,
+        errors=(404, 412),
+    ),
+    Route(
+        "POST", _RECEIVED + "/{share}/shares", "pass_share_on",
+        "Offer somebody else what a share gives, or a part of it.",
+        pass_on, right(Capability.UPDATE), "update, and read of what is passed on", "user",
+        Action.SHARE_CREATE, shapes.ShareShown, body=shapes.PassOnBody, once=True, errors=(404,),
+    ),
+    Route(
+        "GET", _PASSED, "list_passed_shares", "What a user has passed on of what others share.",
+        passed, right(Capability.LIST), "list", "user",
+        Action.SHARE_LIST, shapes.ShareList,
     ),
 ]  # fmt: skip

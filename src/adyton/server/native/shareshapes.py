@@ -6,20 +6,46 @@ from msgspec import Meta
 
 from adyton.model import MAX_NAME_CHARS
 from adyton.server.native.shapes import Answer, Encoding, Shape, Time, User, ValueShape, Version
+from adyton.service.sharing.ending import MAX_DEPTH
+from adyton.service.sharing.offers import MAX_RECEIVERS
 
 _NAME: Final = {"format": "secret-name"}
 ShareName: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=MAX_NAME_CHARS + 1, extra_json_schema=_NAME)
 ]
 
+Reshare: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_DEPTH)]
+Reshares: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_RECEIVERS)]
 
-class CreateShareBody(Shape, kw_only=True):
-    """What is offered to whom; a folder's name has a slash at its end."""
+
+class _Allowed(Shape, kw_only=True):
+    """What a new share allows."""
 
     receiver: User
-    name: ShareName
     version: Version | None = None
     expires_at: Time | None = None
+    write: bool = False
+    delete: bool = False
+    reshare: Reshare = 0
+    reshares: Reshares = 10
+
+
+class CreateShareBody(_Allowed, kw_only=True):
+    """What is offered to whom; a folder's name has a slash at its end."""
+
+    name: ShareName
+
+
+class PassOnBody(_Allowed, kw_only=True):
+    """What of a share is offered to whom; all of it where no name is given."""
+
+    name: ShareName | None = None
+
+
+class SharedWriteBody(Shape, kw_only=True):
+    """A new version of somebody else's secret."""
+
+    value: ValueShape
 
 
 class RevokeQuery(Shape, kw_only=True):
@@ -45,7 +71,13 @@ class ShareShown(Answer, kw_only=True):
     version: int
     created_at: Time
     expires_at: Time | None
-    answer: Literal["offered", "accepted", "refused"]
+    answer: Literal["offered", "accepted", "refused", "revoked"]
+    write: bool
+    delete: bool
+    reshare: int
+    reshares: int
+    parent: str
+    by: str
 
 
 class ShareList(Answer, kw_only=True):
@@ -64,6 +96,12 @@ class Revoked(Answer, kw_only=True):
     """How many versions were re-encrypted."""
 
     reencrypted: int
+
+
+class Changed(Answer, kw_only=True):
+    """The version that was written or deleted."""
+
+    version: int
 
 
 class SharedShown(Answer, kw_only=True):

@@ -18,7 +18,7 @@ from adyton.service.journal import Draft
 from adyton.service.links import forget_links
 from adyton.service.objects import ObjectChanges
 from adyton.service.once import forget_answers
-from adyton.service.sharing.follow import forget_shares
+from adyton.service.sharing.tidying import forget_shares
 from adyton.service.userkeys import UserKeys
 
 _PAGE: Final = 200

@@ -25,6 +25,7 @@ from adyton.service.userkeys import UserKeys
 PATH: Final = "shares/"
 MAX_ITEMS: Final = 2_000
 """Secrets in one share."""
+_PAGE: Final = 500
 
 
 class Changes:
@@ -115,6 +116,9 @@ async def follow(
 ) -> None:
     """Bring all shares of secrets that have changed up to date; quick where there are none.
 
+    Nobody's absence holds up an owner's writing: what a receiver has whose keys can't be opened
+    no longer fits, and is refused until it is brought up to date (:func:`catch_up`).
+
     Raises:
         IntegrityError: What is stored of a secret was changed.
     """
@@ -124,36 +128,87 @@ async def follow(
         covered = [name for name in names if given.covers(name)]
         if not covered or not given.open_at(scope.now_us):
             continue
-        receiver = await _receiver(core, scope, given)
+        try:
+            receiver = await core.keys_in(scope, given.receiver)
+        except RootError:
+            if not given.behind:
+                given.behind = True
+                await put_given(scope, caller, owner, share, given, "the receiver's keys are away")
+            continue
         if receiver is None or await RECEIVED.get(scope.tx, receiver, share) is None:
             continue
-        receiver = await core.keys_to_write(scope, caller, given.receiver, len(covered))
-        draft = Draft(caller, Action.SHARE_UPDATE, receiver, receiver.user_id, PATH + share)
-        changes = Changes(scope, draft, receiver)
-        is_new = False
-        for name in covered:
-            known = await ITEMS.get(scope.tx, receiver, name, share) is not None
-            item = await make_item(scope.tx, owner, receiver, share, given, owner.index(name))
-            if item is not None:
-                await changes.put(item)
-                is_new |= not known
-            elif known:
-                await changes.delete(share, name)
-        await changes.write()
-        if is_new:
-            check_size(len(await ITEMS.all(scope.tx, receiver, share)))
+        if given.behind:
+            await catch_up(core, scope, caller, owner, share, given)
+        else:
+            await _bring(core, scope, caller, owner, share, given, covered)
 
 
-async def _receiver(core: Core, scope: Scope, given: Given) -> UserKeys | None:
-    """A receiver's keys; None where there are none, or where what opens them is kept away.
+async def _bring(
+    core: Core,
+    scope: Scope,
+    caller: Caller,
+    owner: UserKeys,
+    share: str,
+    given: Given,
+    names: list[str],
+) -> None:
+    """Make what a receiver has of some secrets what they are now."""
+    receiver = await core.keys_to_write(scope, caller, given.receiver, len(names))
+    draft = Draft(caller, Action.SHARE_UPDATE, receiver, receiver.user_id, PATH + share)
+    changes = Changes(scope, draft, receiver)
+    is_new = False
+    for name in names:
+        known = await ITEMS.get(scope.tx, receiver, name, share) is not None
+        item = await make_item(scope.tx, owner, receiver, share, given, owner.index(name))
+        if item is not None:
+            await changes.put(item)
+            is_new |= not known
+        elif known:
+            await changes.delete(share, name)
+    await changes.write()
+    if is_new:
+        check_size(len(await ITEMS.all(scope.tx, receiver, share)))
 
-    Nobody's absence holds up an owner's writing: what the receiver has no longer fits, and is
-    refused until the secret is written again.
+
+async def catch_up(
+    core: Core, scope: Scope, caller: Caller, owner: UserKeys, share: str, given: Given
+) -> None:
+    """Bring a whole share up to date that had to be left behind.
+
+    Raises:
+        RootError: The receiver's keys still can't be opened.
     """
-    try:
-        return await core.keys_in(scope, given.receiver)
-    except RootError:
-        return None
+    receiver = await core.keys_in(scope, given.receiver)
+    if receiver is None:
+        return
+    names = set(await covered_names(scope.tx, owner, given))
+    names.update(await ITEMS.all(scope.tx, receiver, share))
+    await _bring(core, scope, caller, owner, share, given, sorted(names))
+    given.behind = False
+    await put_given(scope, caller, owner, share, given, "brought up to date")
+
+
+async def covered_names(tx: Transaction, owner: UserKeys, given: Given) -> list[str]:
+    """Names of an owner's secrets that are in a share, whatever their state."""
+    if given.kind != "folder":
+        return [given.name]
+    found: list[str] = []
+    after = b""
+    while page := await tx.metadata_page(owner.user, after, _PAGE):
+        names = [secretmeta.open_meta(owner, row).name for row in page]
+        found += [name for name in names if given.covers(name)]
+        after = page[-1].name
+    return found
+
+
+async def put_given(
+    scope: Scope, caller: Caller, owner: UserKeys, share: str, given: Given, why: str
+) -> None:
+    """Write down on the owner's side how a share stands."""
+    changes = ObjectChanges(scope, owner)
+    changes.put(GIVEN, share, given)
+    draft = Draft(caller, Action.SHARE_UPDATE, owner, owner.user_id, PATH + share, reason=why)
+    await changes.write(draft)
 
 
 def check_size(count: int) -> None:
@@ -166,65 +221,6 @@ def check_size(count: int) -> None:
         raise LimitExceeded(
             f"a shared folder has at most {MAX_ITEMS} secrets", hint="Share smaller folders."
         )
-
-
-async def take_back(
-    core: Core, scope: Scope, caller: Caller, action: Action, share: str, given: Given, why: str
-) -> None:
-    """Erase all that a receiver has of a share."""
-    receiver = await core.keys_in(scope, given.receiver)
-    if receiver is None:
-        return
-    draft = Draft(caller, action, receiver, receiver.user_id, PATH + share, reason=why)
-    changes = Changes(scope, draft, receiver)
-    if await RECEIVED.get(scope.tx, receiver, share) is not None:
-        changes.objects.delete(RECEIVED, share)
-    for name in await ITEMS.all(scope.tx, receiver, share):
-        await changes.delete(share, name)
-    await changes.write()
-
-
-async def leave(core: Core, scope: Scope, caller: Caller, keys: UserKeys) -> None:
-    """Before a user is purged: erase what others have of the user's, and what tells of the user."""
-    for share, given in (await GIVEN.all(scope.tx, keys)).items():
-        await take_back(core, scope, caller, Action.SHARE_REVOKE, share, given, "purge")
-    for share, received in (await RECEIVED.all(scope.tx, keys)).items():
-        owner = await core.keys_in(scope, received.owner)
-        if owner is not None and await GIVEN.get(scope.tx, owner, share) is not None:
-            changes = ObjectChanges(scope, owner)
-            changes.delete(GIVEN, share)
-            draft = Draft(caller, Action.SHARE_REFUSE, owner, owner.user_id, PATH + share)
-            draft.reason = "purge"
-            await changes.write(draft)
-
-
-async def forget_shares(core: Core, caller: Caller, user: str) -> int:
-    """Remove the shares of a namespace that are over, on both sides; how many there were."""
-    own = await core.keys(user)
-    if own is None:
-        return 0
-    async with core.storage.snapshot() as rows:
-        found = await GIVEN.all(rows, own)
-    now = core.clock.now_us()
-    if not any(0 < given.expires_us <= now for given in found.values()):
-        return 0
-    draft = Draft(caller, Action.SHARE_REVOKE, user_id=user, name=PATH, reason="ended")
-
-    async def work(scope: Scope) -> int:
-        keys = await core.keys_in(scope, user)
-        if keys is None:
-            return 0
-        changes = ObjectChanges(scope, keys)
-        for share, given in (await GIVEN.all(scope.tx, keys)).items():
-            if 0 < given.expires_us <= scope.now_us:
-                await take_back(core, scope, caller, Action.SHARE_REVOKE, share, given, "ended")
-                changes.delete(GIVEN, share)
-        count = len(changes)
-        if count:
-            await changes.write(draft)
-        return count
-
-    return await core.write(draft, work)
 
 
 async def move_items(scope: Scope, caller: Caller, keys: UserKeys, limit: int) -> int:

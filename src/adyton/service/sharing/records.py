@@ -7,67 +7,102 @@ import msgspec
 from adyton.service.objects import Shelf
 
 Kind: TypeAlias = Literal["version", "secret", "folder"]
-Answer: TypeAlias = Literal["offered", "accepted", "refused"]
+Answer: TypeAlias = Literal["offered", "accepted", "refused", "revoked"]
+
+OWN: Final = ""
+"""Stands for the owner where a share tells who has made it, or from which other one it comes."""
 
 
-class Given(msgspec.Struct, omit_defaults=True):
-    """A share, as its owner has it.
+class Terms(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a share is of, and what it allows; the same on all sides.
 
     Attributes:
-        receiver: The receiver's user id.
         kind: One version, a secret as it evolves, or a folder with all that comes into it.
         name: Name of the secret, or of the folder with its slash.
         version: The version that is shared; 0 for the current one.
         created_us: When it was offered.
         expires_us: When it ends; 0 for never.
-        answer: What the receiver has said.
+        write: Whether the receiver may write new versions, and new secrets in a folder.
+        delete: Whether the receiver may delete current versions too.
+        reshare: Over how many hands it may be passed on; 0 for none.
+        reshares: How many shares may come of it in all.
     """
 
-    receiver: str
     kind: Kind
     name: str
     version: int = 0
     created_us: int = 0
     expires_us: int = 0
-    answer: Answer = "offered"
+    write: bool = False
+    delete: bool = False
+    reshare: int = 0
+    reshares: int = 0
 
     def __repr__(self) -> str:
-        return "<Given>"
+        return f"<{type(self).__name__}>"
 
     def covers(self, name: str) -> bool:
         """Whether a secret of the owner's is in it."""
         return name.startswith(self.name) if self.kind == "folder" else name == self.name
 
+    def over(self, now_us: int) -> bool:
+        """Whether its time is over."""
+        return 0 < self.expires_us <= now_us
+
+
+class Given(Terms, kw_only=True):
+    """A share, as its owner has it.
+
+    Attributes:
+        receiver: The receiver's user id.
+        answer: What the receiver has said; ``revoked`` while what the receiver had could not be
+            erased yet.
+        parent: The share that it was passed on from; empty where the owner made it.
+        by: Who passed it on; empty where the owner made it.
+        behind: Whether it changed while the receiver's keys could not be opened.
+    """
+
+    receiver: str
+    answer: Answer = "offered"
+    parent: str = OWN
+    by: str = OWN
+    behind: bool = False
+
     def open_at(self, now_us: int) -> bool:
         """Whether it is in force, or may come to be."""
-        return self.answer != "refused" and not 0 < self.expires_us <= now_us
+        return self.answer in {"offered", "accepted"} and not self.over(now_us)
 
 
-class Received(msgspec.Struct, omit_defaults=True):
+class Received(Terms, kw_only=True):
     """A share, as its receiver has it.
 
     Attributes:
         owner: The owner's user id.
         owner_index: Its keyed index.
-        kind: As the owner has it.
-        name: Idem.
-        version: Idem.
-        created_us: Idem.
-        expires_us: Idem.
         accepted: Whether the receiver took it.
+        by: Who passed it on; empty where the owner made it.
     """
 
     owner: str
     owner_index: bytes
-    kind: Kind
-    name: str
-    version: int = 0
-    created_us: int = 0
-    expires_us: int = 0
     accepted: bool = False
+    by: str = OWN
 
-    def __repr__(self) -> str:
-        return "<Received>"
+
+class Passed(Terms, kw_only=True):
+    """A share that was passed on, as whoever did so has it.
+
+    Attributes:
+        owner: The owner's user id.
+        receiver: The receiver's.
+        parent: The share that it comes of.
+        answer: What the receiver has said.
+    """
+
+    owner: str
+    receiver: str
+    parent: str
+    answer: Answer = "offered"
 
 
 class Item(msgspec.Struct, omit_defaults=True):
@@ -119,5 +154,6 @@ class Place(NamedTuple):
 
 GIVEN: Final = Shelf("share-given", Given)
 RECEIVED: Final = Shelf("share-received", Received)
+PASSED: Final = Shelf("share-passed", Passed)
 ITEMS: Final = Shelf("share-item", Item)
 """By the secret's name, in a folder for each share."""

@@ -1,0 +1,177 @@
+"""Reading what others share, by the receiver's keys alone (``docs/spec/sharing.md``)."""
+
+import hmac
+from hashlib import sha256
+
+from adyton.actions import Action
+from adyton.errors import AdytonError, IntegrityError, InvalidInput, RootError
+from adyton.exchange import SharedSecret
+from adyton.model import Caller, UserId
+from adyton.ports import Rows
+from adyton.service.commit import Scope
+from adyton.service.core import Core
+from adyton.service.journal import Draft
+from adyton.service.secretmeta import not_found
+from adyton.service.sharing.follow import PATH, catch_up
+from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Received
+from adyton.service.sharing.standing import SHOWN, accepted
+from adyton.service.sharing.wraps import changed, open_shared
+from adyton.service.userkeys import UserKeys
+
+
+class SharedReads:
+    """Operations on secrets that others share.
+
+    Args:
+        core: The open store.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def names(self, caller: Caller, user: UserId, share: str) -> list[str]:
+        """Names of the secrets in a share that was accepted.
+
+        Raises:
+            SecretNotFound: There is no such share.
+        """
+        core = self._core
+        draft = Draft(caller, Action.SHARE_LIST, name=PATH + share[:SHOWN])
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.keys = keys = await core.keys(draft.user_id)
+            if keys is None:
+                raise not_found()
+            async with core.storage.snapshot() as rows:
+                received = await accepted(rows, keys, share, core.clock.now_us())
+                await self._check_given(rows, received, share)
+                items = await ITEMS.all(rows, keys, share)
+        await core.record(draft)
+        now = core.clock.now_us()
+        return [name for name, item in items.items() if not 0 < item.ends_us <= now]
+
+    async def _check_given(self, rows: Rows, received: Received, share: str) -> None:
+        """Refuse what its owner does not give any more, where the owner's keys can be had.
+
+        Values need no such check: what was revoked does not fit the owner's rows.
+
+        Raises:
+            SecretNotFound: The owner doesn't.
+        """
+        ring = self._core.ring
+        try:
+            owner = ring.cached(received.owner) or await ring.load_user(rows, received.owner)
+        except RootError:
+            return
+        given = None if owner is None else await GIVEN.get(rows, owner, share)
+        if given is None or not given.open_at(self._core.clock.now_us()):
+            raise not_found()
+
+    async def get(
+        self, caller: Caller, user: UserId, share: str, name: str | None = None
+    ) -> SharedSecret:
+        """Open a shared secret by the receiver's keys alone; recorded on both sides.
+
+        Args:
+            caller: Who asks.
+            user: The receiver.
+            share: The share's id.
+            name: Which secret of a folder; not needed for a single one.
+
+        Raises:
+            SecretNotFound: There is no such share, or nothing of that name can be read by it.
+            IntegrityError: What is stored was changed.
+        """
+        core = self._core
+        draft = Draft(caller, Action.SHARE_READ, name=PATH + share[:SHOWN])
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.keys = keys = await core.keys(draft.user_id)
+            try:
+                secret = await self._open(keys, draft, share, name)
+            except IntegrityError:
+                # A rotation may have come between reading the keys and reading the share.
+                secret = await self._open_again(draft, share, name)
+        try:
+            await core.commit.submit(drafts=[draft, *await self._for_owner(draft, secret)])
+        except BaseException:
+            secret.value.wipe()
+            raise
+        return secret
+
+    async def _open_again(self, draft: Draft, share: str, name: str | None) -> SharedSecret:
+        """Open with fresh keys; or once more, if the share was behind and no longer is."""
+        core = self._core
+        draft.keys = keys = await core.keys(draft.user_id, fresh=True)
+        try:
+            return await self._open(keys, draft, share, name)
+        except IntegrityError:
+            if keys is None or not await self._caught_up(draft.caller, keys, share):
+                raise
+        draft.keys = keys = await core.keys(draft.user_id)
+        return await self._open(keys, draft, share, name)
+
+    async def _caught_up(self, caller: Caller, keys: UserKeys, share: str) -> bool:
+        """Bring a share up to date that changed while its receiver's keys were away.
+
+        Raises:
+            SecretNotFound: It was revoked meanwhile.
+        """
+        core = self._core
+
+        async def work(scope: Scope) -> bool:
+            received = await RECEIVED.get(scope.tx, keys, share)
+            owner = None if received is None else await core.keys_in(scope, received.owner)
+            given = None if owner is None else await GIVEN.get(scope.tx, owner, share)
+            if owner is None or given is None:
+                return False
+            if given.answer == "revoked":
+                raise not_found()
+            if given.behind:
+                await catch_up(core, scope, caller, owner, share, given)
+                return True
+            return False
+
+        try:
+            return await core.commit.submit(work)
+        except RootError:
+            return False
+
+    async def _for_owner(self, draft: Draft, secret: SharedSecret) -> list[Draft]:
+        """The same record for the owner's log, where the owner's keys can be had."""
+        try:
+            keys = await self._core.keys(secret.owner)
+        except AdytonError:
+            return []
+        if keys is None:
+            return []
+        told = Draft(
+            draft.caller, Action.SHARE_READ, keys, secret.owner, secret.name, secret.version
+        )
+        told.reason = f"{draft.name} by {draft.user_id}"
+        return [told]
+
+    async def _open(
+        self, keys: UserKeys | None, draft: Draft, share: str, name: str | None
+    ) -> SharedSecret:
+        if keys is None:
+            raise not_found()
+        async with self._core.storage.snapshot() as rows:
+            received = await accepted(rows, keys, share, self._core.clock.now_us())
+            if name is None and received.kind == "folder":
+                raise InvalidInput("the share is a folder", hint="Name one of its secrets.")
+            item = await ITEMS.get(rows, keys, name or received.name, share)
+            if item is None or 0 < item.ends_us <= self._core.clock.now_us():
+                raise not_found()
+            row = await rows.secret(received.owner_index, item.index)
+            if row is None:
+                raise not_found()
+            box = row.value
+            if row.current != item.version:
+                older = await rows.version(received.owner_index, item.index, item.version)
+                box = None if older is None else older.value
+        if box is None or not hmac.compare_digest(sha256(row.meta).digest(), item.meta):
+            raise changed()
+        value = open_shared(keys, received.owner_index, item, box)
+        draft.keys, draft.version = keys, item.version
+        return SharedSecret(value, item.content_type, received.owner, item.name, item.version)

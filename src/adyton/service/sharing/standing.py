@@ -1,0 +1,87 @@
+"""How a share stands: whether it is in force, and what either side is shown of it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from adyton.exchange import ShareInfo
+from adyton.model import from_us
+from adyton.ports import Rows
+from adyton.service.secretmeta import not_found
+from adyton.service.sharing.ending import MAX_DEPTH
+from adyton.service.sharing.records import RECEIVED, Given, Passed, Received, Terms
+from adyton.service.userkeys import UserKeys
+
+SHOWN: Final = 64
+"""Characters of an id from outside that go into a record."""
+
+
+async def accepted(rows: Rows, keys: UserKeys, share: str, now_us: int) -> Received:
+    """A share that its receiver has accepted and whose time is not over.
+
+    Raises:
+        SecretNotFound: There is none.
+    """
+    received = await RECEIVED.get(rows, keys, share)
+    if received is None or not received.accepted or received.over(now_us):
+        raise not_found()
+    return received
+
+
+def chain_of(given: Mapping[str, Given], share: str, receiver: str, now_us: int) -> list[Given]:
+    """A share as its owner has it, and those that it comes of, up to the owner's own.
+
+    What a receiver's side says of rights is not enough: the owner's has to say the same, and so
+    has that of everybody in between.
+
+    Raises:
+        SecretNotFound: One of them is not in force.
+    """
+    chain: list[Given] = []
+    at, holder = share, receiver
+    while at:
+        one = given.get(at)
+        if (
+            one is None
+            or one.receiver != holder
+            or one.answer != "accepted"
+            or not one.open_at(now_us)
+            or len(chain) > MAX_DEPTH
+        ):
+            raise not_found()
+        chain.append(one)
+        at, holder = one.parent, one.by
+    return chain
+
+
+def shown(share: str, owner: str, one: Given | Passed, receiver: str = "") -> ShareInfo:
+    """What is shown of a share to whoever gives it, or has passed it on."""
+    by = one.by if isinstance(one, Given) else ""
+    return _info(share, owner, receiver or one.receiver, one, one.answer, one.parent, by)
+
+
+def shown_received(share: str, receiver: str, one: Received) -> ShareInfo:
+    """What is shown of a share to its receiver."""
+    answer = "accepted" if one.accepted else "offered"
+    return _info(share, one.owner, receiver, one, answer, "", one.by)
+
+
+def _info(
+    share: str, owner: str, receiver: str, one: Terms, answer: str, parent: str, by: str
+) -> ShareInfo:
+    return ShareInfo(
+        share,
+        owner,
+        receiver,
+        one.kind,
+        one.name,
+        one.version,
+        from_us(one.created_us),
+        from_us(one.expires_us) if one.expires_us else None,
+        answer,
+        one.write,
+        one.delete,
+        one.reshare,
+        one.reshares,
+        parent,
+        by,
+    )
