@@ -51,6 +51,20 @@ def test_a_busy_writer_has_a_log_that_stays_small(storage):
     assert largest < 32 * 2**20, f"{largest >> 20} MiB"
 
 
+def test_the_thread_folds_and_leaves_the_writer_little(storage):
+    """What was written is in the database's file before the writer commits again."""
+    write(storage, 0, 40)
+    run_now(storage.secret(b"u" * 16, b"n" * 16))  # an old view, which is kept and holds back
+    before = Path(storage.path).stat().st_size
+    at = 40
+    while storage._folding._thread is None:
+        write(storage, at, 40)
+        at += 40
+        assert at < 10_000
+    storage._folding._thread.join()
+    assert Path(storage.path).stat().st_size - before > 3_000 * at
+
+
 def test_the_writer_goes_on_while_the_log_is_folded(storage, monkeypatch):
     """The thread is held in the middle; commits are made, and nothing is lost by what follows."""
     held, go = threading.Event(), threading.Event()

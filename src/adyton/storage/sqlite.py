@@ -74,7 +74,8 @@ class SqliteStorage:
         self._readers = ReaderPool(self._connect, self.path)
         self._names: dict[bytes, int] = {}
         self._names_floor = 0
-        self._folding = Folding(self._connect_bare)  # while it lives, all its files exist
+        # While there is something to fold, all files exist: no umask is needed.
+        self._folding = Folding(self._connect_bare, self._readers.let_go)
         try:
             self._check_place(create=create)
             self._take_lock(lock_timeout)
