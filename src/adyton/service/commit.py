@@ -43,6 +43,8 @@ CommitMode = Literal["auto", "inline", "thread"]
 
 MAX_GROUP: Final = 1024
 """Units in one transaction."""
+_LARGE_GROUP: Final = 64
+"""Units from which on a group gains little by more."""
 INLINE_LIMIT: Final = 0.008
 """Seconds that a commit may take for an event loop to wait for it itself.
 
@@ -182,9 +184,13 @@ class GroupCommit:
         if loop not in self._scheduled:
             self._scheduled.add(loop)
             # Behind all that is ready now, so that its records join the group.
-            loop.call_soon(self._lead_soon, loop)
+            loop.call_soon(self._lead_soon, loop, 0)
 
-    def _lead_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _lead_soon(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
+        waiting = len(self._queue)
+        if before < waiting < _LARGE_GROUP:  # more comes: what is on its way shares the commit
+            loop.call_soon(self._lead_soon, loop, waiting)
+            return
         self._scheduled.discard(loop)
         slow = self._mode == "thread" or self.commit_seconds > INLINE_LIMIT
         if self._queue and not slow and self._leading.acquire(blocking=False):

@@ -29,6 +29,7 @@ from adyton.rows import SecretRow
 from adyton.storage.migrate import migrate
 from adyton.storage.sqlite_folding import Folding
 from adyton.storage.sqlite_readers import ReaderPool
+from adyton.storage.sqlite_recent import RecentRows
 from adyton.storage.sqlite_rows import FAILURES, translate
 from adyton.storage.sqlite_usage import keep_usage
 from adyton.storage.sqlite_writing import SqliteTransaction
@@ -72,6 +73,7 @@ class SqliteStorage:
         self._closed = False
         self._lock_fd = -1
         self._readers = ReaderPool(self._connect, self.path)
+        self._recent = RecentRows()
         self._names: dict[bytes, int] = {}
         self._names_floor = 0
         # While there is something to fold, all files exist: no umask is needed.
@@ -166,7 +168,11 @@ class SqliteStorage:
 
     async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
         """See ``ports.Storage``; written out flat because every read passes here."""
+        row = self._recent.get((user, name))
+        if row is not None:
+            return row
         readers = self._readers
+        commits = self._recent.commits
         try:
             reader = readers.take()
             try:
@@ -177,7 +183,11 @@ class SqliteStorage:
                 readers.give_back(reader)
         except FAILURES as error:
             raise translate(error) from None
-        return SecretRow(*found) if found else None
+        if not found:
+            return None
+        row = SecretRow(*found)
+        self._recent.keep(user, row, commits)
+        return row
 
     def snapshot(self) -> AbstractAsyncContextManager[Rows]:
         """See ``ports.Storage``."""
@@ -218,6 +228,8 @@ class SqliteStorage:
 
     def _committed(self) -> None:
         self._readers.commits += 1
+        self._recent.committed(self._writer.changed)
+        self._writer.changed.clear()
         renamed = self._writer.renamed
         if renamed:
             if len(self._names) > _MAX_COUNTED:
@@ -265,6 +277,7 @@ class SqliteStorage:
         self._closed = True
         self._folding.wait()
         self._readers.close()
+        self._recent.close()
         writer = getattr(self, "_writer", None)
         if writer is not None:
             with suppress(apsw.Error):

@@ -26,9 +26,7 @@ class Folding:
         let_go: Makes readers that are idle hold nothing back.
     """
 
-    def __init__(
-        self, connect: Callable[[], apsw.Connection], let_go: Callable[[], None]
-    ) -> None:
+    def __init__(self, connect: Callable[[], apsw.Connection], let_go: Callable[[], None]) -> None:
         self._connect = connect
         self._let_go = let_go
         self._thread: threading.Thread | None = None

@@ -42,6 +42,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
 
     Attributes:
         renamed: Users of whose secrets a name may have come or gone since the last commit.
+        changed: Secrets whose row may have changed since then: user and name, or a user alone.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
         super().__init__(connection, path)
         self._committed = committed
         self.renamed: set[bytes] = set()
+        self.changed: set[tuple[bytes, bytes] | bytes] = set()
 
     def _run(self, sql: str, args: Sequence[Any] = ()) -> None:
         try:
@@ -116,6 +118,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
 
     async def delete_user(self, user: bytes) -> int:
         self.renamed.add(user)
+        self.changed.add(user)
         count = await self.count_secrets(user)
         for table in (
             "versions",
@@ -134,15 +137,18 @@ class SqliteTransaction(SqliteRows, DueWriting):
     ) -> None:
         if new:
             self.renamed.add(user)
+        rows = list(rows)
+        self.changed.update([(user, row.name) for row in rows])
         self._many(
             "INSERT INTO secrets VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (user,name) DO UPDATE SET"
             " current=excluded.current, meta_version=excluded.meta_version, meta=excluded.meta,"
             " key_version=excluded.key_version, wrapped_key=excluded.wrapped_key,"
             " value=excluded.value",
-            ((user, *row) for row in rows),
+            [(user, *row) for row in rows],
         )
 
     async def put_metadata(self, user: bytes, rows: Iterable[MetaRow]) -> None:
+        self.changed.add(user)
         self._many(
             "UPDATE secrets SET meta_version=?, meta=? WHERE user=? AND name=? AND current=?",
             ((row.meta_version, row.meta, user, row.name, row.current) for row in rows),
@@ -163,6 +169,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
         )
 
     async def destroy_current(self, user: bytes, name: bytes) -> None:
+        self.changed.add((user, name))
         self._run(
             "UPDATE secrets SET wrapped_key=NULL, value=NULL WHERE user=? AND name=?", (user, name)
         )
@@ -175,6 +182,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
 
     async def delete_secret(self, user: bytes, name: bytes) -> None:
         self.renamed.add(user)
+        self.changed.add((user, name))
         self._run("DELETE FROM versions WHERE user=? AND name=?", (user, name))
         self._run("DELETE FROM secrets WHERE user=? AND name=?", (user, name))
 
@@ -193,6 +201,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
 
     async def put_wraps(self, user: bytes, rows: Iterable[WrapRow], *, older: bool) -> None:
         table, version = ("versions", "version") if older else ("secrets", "current")
+        self.changed.add(user)
         self._many(
             f"UPDATE {table} SET key_version=?, wrapped_key=?"  # noqa: S608 - own names
             f" WHERE user=? AND name=? AND {version}=?",
@@ -200,10 +209,9 @@ class SqliteTransaction(SqliteRows, DueWriting):
         )
 
     async def put_accessed(self, times: Iterable[tuple[bytes, bytes, int]]) -> None:
-        self._many(
-            "UPDATE secrets SET accessed_us=? WHERE user=? AND name=?",
-            ((time, user, name) for user, name, time in times),
-        )
+        rows = [(time, user, name) for user, name, time in times]
+        self.changed.update([(user, name) for _, user, name in rows])
+        self._many("UPDATE secrets SET accessed_us=? WHERE user=? AND name=?", rows)
 
     async def append_entries(self, log: int, rows: Sequence[EntryRow]) -> None:
         # Many rows in one statement: the interpreter is given up, and contended for, once for each.
