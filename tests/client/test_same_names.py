@@ -10,11 +10,13 @@ from adyton import AsyncClient, AsyncSecretStore, Client, SecretStore
 from adyton.client import AsyncUserClient, UserClient
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_links import AsyncLinks
+from adyton.client.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_shares import AsyncShares
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_links import Links
+from adyton.client.sync_notices import Notices, Webhooks
 from adyton.client.sync_quotas import Quotas
 from adyton.client.sync_rotation import Rotation
 from adyton.client.sync_shares import Shares
@@ -23,11 +25,13 @@ from adyton.library import (
     UserStore,
     aio_areas,
     aio_links,
+    aio_notices,
     aio_quotas,
     aio_rotation,
     aio_shares,
     sync_areas,
     sync_links,
+    sync_notices,
     sync_quotas,
     sync_rotation,
     sync_shares,
@@ -42,6 +46,8 @@ PAIRS = [
     (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
     (aio_quotas.AsyncQuotas, AsyncQuotas), (sync_quotas.Quotas, Quotas),
     (aio_rotation.AsyncRotation, AsyncRotation), (sync_rotation.Rotation, Rotation),
+    (aio_notices.AsyncNotices, AsyncNotices), (sync_notices.Notices, Notices),
+    (aio_notices.AsyncWebhooks, AsyncWebhooks), (sync_notices.Webhooks, Webhooks),
 ]  # fmt: skip
 
 

@@ -26,6 +26,8 @@ from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import TokenRequest, Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.directory import Changes
+from adyton.service.notices.notices import Notices
+from adyton.service.notices.webhooks import Webhooks
 from adyton.service.quota.own import OwnQuotas
 from adyton.service.quota.users import UserQuotas
 from adyton.service.rekey import Rekey
@@ -55,6 +57,8 @@ ROOMS = {
     "quotas": UserQuotas,
     "shares": Shares,
     "rotations": Rotations,
+    "notices": Notices,
+    "webhooks": Webhooks,
 }
 
 
@@ -129,6 +133,8 @@ def arguments(tmp_path):
         "verify": False,
         "nonce": "none",
         "policy": RotationPolicy(),
+        "url": "https://hooks.test/",
+        "idents": None,
         "share": Share(bytes(8), 2, 1, SecretBytes(bytes(32))),
     }
 

@@ -59,6 +59,8 @@ class User:
         self.index = 10**12 + secrets.randbelow(10**6)
         self.cursor = secrets.token_urlsafe(40)
         self.share = secrets.token_urlsafe(18)
+        self.notice = f"msg_000000000001_{secrets.token_hex(8)}"
+        self.webhook = f"whk_{secrets.token_hex(12)}"
         self.link = b64(secrets.token_bytes(16))
         if real:
             self.fill(server)
@@ -96,6 +98,9 @@ class User:
             made = call(server, "PUT", f"users/{self.user}/secrets/{name}", body)
             assert made[0] == 200
         put(server, self.named, self.value, token=self.token, **{"Idempotency-Key": self.named})
+        self.webhook = call(
+            server, "POST", f"users/{self.user}/webhooks", {"url": f"https://{self.named}.invalid/"}
+        )[2]["webhook"]["id"]
         records = call(server, "GET", f"users/{self.user}/audit?limit=1")[2]["items"]
         self.index = records[0]["index"]
         page = call(server, "GET", f"users/{self.user}/secrets?limit=1")[2]
@@ -157,6 +162,9 @@ BODIES = {
     "rotate_keys": {"user": "{user}"},
     "rewrap_keys": {"user": "{user}", "deep": True},
     "set_rotation": {},
+    "add_webhook": {"url": "https://bob.invalid/{named}"},
+    "acknowledge_notices": {"ids": None},
+    "rotate_webhook": {},
     "add_root": {"uri": "keyfile:"},
     "migrate_root": {"uri": "keyfile:"},
     "test_roots": {"uri": "keyfile:"},

@@ -48,6 +48,7 @@ def serve_dev(ui: Ui, configuration: Configuration, token: str, *, tls: bool) ->
                 rotation=configuration.rotation.options(
                     by_itself=configuration.rotation.background
                 ),
+                notices=configuration.notices.options(by_itself=configuration.notices.background),
             )
         )
         run(

@@ -36,6 +36,7 @@ from adyton.cli import (
     keys,
     links,
     login,
+    notices,
     policies,
     quotas,
     rotation,
@@ -48,6 +49,7 @@ from adyton.cli import (
     tokens,
     transfer,
     users,
+    webhooks,
 )
 from adyton.cli.state import State, flag, has_token, set_state
 from adyton.cli.ui import Ui
@@ -181,6 +183,8 @@ app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove,
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
 app.add_typer(sharing.app, name="share", help="Secrets that one user lets another read.")
 app.add_typer(links.app, name="link", help="One-time links, for people without an account.")
+app.add_typer(notices.app, name="notice", help="Notices: what a user was told of.")
+app.add_typer(webhooks.app, name="webhook", help="Where a user's notices are sent to.")
 app.add_typer(rotation.app, name="rotation", help="Rotation of secrets: policies and runs.")
 app.add_typer(tokens.app, name="token", help="Tokens of a server.")
 app.add_typer(policies.app, name="policy", help="Policies of a server.")

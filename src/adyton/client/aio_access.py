@@ -6,6 +6,7 @@ from urllib.parse import quote
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
 from adyton.client.aio_links import AsyncLinks
+from adyton.client.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_roots import AsyncRoots
 from adyton.client.aio_rotation import AsyncRotation
@@ -202,6 +203,16 @@ class AsyncSessions(AsyncClientFace):
     def rotation(self) -> AsyncRotation:
         """Rotation of secrets by policies."""
         return AsyncRotation(self)
+
+    @property
+    def notices(self) -> AsyncNotices:
+        """What users are told of."""
+        return AsyncNotices(self)
+
+    @property
+    def webhooks(self) -> AsyncWebhooks:
+        """Where that is sent to."""
+        return AsyncWebhooks(self)
 
     @property
     def audit(self) -> AsyncAudit:

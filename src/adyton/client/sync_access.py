@@ -12,6 +12,7 @@ from adyton.client.shapes import Page, WireHealth, WireUser
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
 from adyton.client.sync_links import Links
+from adyton.client.sync_notices import Notices, Webhooks
 from adyton.client.sync_quotas import Quotas
 from adyton.client.sync_roots import Roots
 from adyton.client.sync_rotation import Rotation
@@ -203,6 +204,16 @@ class Sessions(ClientFace):
     def rotation(self) -> Rotation:
         """Rotation of secrets by policies."""
         return Rotation(self)
+
+    @property
+    def notices(self) -> Notices:
+        """What users are told of."""
+        return Notices(self)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Where that is sent to."""
+        return Webhooks(self)
 
     @property
     def audit(self) -> Audit:

@@ -122,6 +122,8 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "name": ("A secret's name; its slashes may be written as %2F.", msgspec.json.schema(Name)),
         "share": ("A share's id.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "accessor": ("A link's accessor.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
+        "notice": ("A notice's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
+        "webhook": ("A webhook's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
         "index": (
             "The record's index in the log.",
             {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER},

@@ -8,6 +8,7 @@ from adyton.server.native import (
     attesting,
     history,
     links,
+    notices,
     quotas,
     rights,
     roots,
@@ -51,5 +52,6 @@ TABLE: Final = Table(
         *transfer.ROUTES,
         *links.ROUTES,
         *shares.ROUTES,
+        *notices.ROUTES,
     ]
 )  # fmt: skip
