@@ -7,8 +7,8 @@ import datetime as dt
 import enum
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -58,6 +58,9 @@ class Caller(msgspec.Struct, frozen=True):
         accessor: Accessor of the token that acts, or empty.
         decision: What decided that the caller may or may not do this (``docs/spec/audit.md``,
             section 2), or empty where no policy was asked.
+        member: A member of the user's namespace whom it acts for, with the rights that the member
+            was given, or empty for the owner.
+        spend: What is still to be done in the commit of what a grant has allowed.
     """
 
     actor: str
@@ -67,8 +70,12 @@ class Caller(msgspec.Struct, frozen=True):
     method: str = ""
     accessor: str = ""
     decision: str = ""
+    member: str = ""
+    spend: Callable[[Any], Coroutine[Any, Any, None]] | None = None
 
     def __post_init__(self) -> None:
+        if self.member and self.user is None:
+            raise InvalidInput("a member needs the user whose namespace it is of")
         if not self.actor:
             raise InvalidInput("a caller needs an actor", hint="Name who acts, as in 'cli:alice'.")
 

@@ -9,13 +9,17 @@ import pytest
 from adyton import AsyncClient, AsyncSecretStore, Client, SecretStore
 from adyton.client import AsyncUserClient, UserClient
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
+from adyton.client.aio_grants import AsyncAccess
 from adyton.client.aio_links import AsyncLinks
+from adyton.client.aio_members import AsyncMembers
 from adyton.client.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_shares import AsyncShares
 from adyton.client.sync_areas import Audit, Keys
+from adyton.client.sync_grants import Access
 from adyton.client.sync_links import Links
+from adyton.client.sync_members import Members
 from adyton.client.sync_notices import Notices, Webhooks
 from adyton.client.sync_quotas import Quotas
 from adyton.client.sync_rotation import Rotation
@@ -24,13 +28,17 @@ from adyton.library import (
     AsyncUserStore,
     UserStore,
     aio_areas,
+    aio_grants,
     aio_links,
+    aio_members,
     aio_notices,
     aio_quotas,
     aio_rotation,
     aio_shares,
     sync_areas,
+    sync_grants,
     sync_links,
+    sync_members,
     sync_notices,
     sync_quotas,
     sync_rotation,
@@ -45,6 +53,8 @@ PAIRS = [
     (aio_shares.AsyncShares, AsyncShares), (sync_shares.Shares, Shares),
     (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
     (aio_quotas.AsyncQuotas, AsyncQuotas), (sync_quotas.Quotas, Quotas),
+    (aio_grants.AsyncAccess, AsyncAccess), (sync_grants.Access, Access),
+    (aio_members.AsyncMembers, AsyncMembers), (sync_members.Members, Members),
     (aio_rotation.AsyncRotation, AsyncRotation), (sync_rotation.Rotation, Rotation),
     (aio_notices.AsyncNotices, AsyncNotices), (sync_notices.Notices, Notices),
     (aio_notices.AsyncWebhooks, AsyncWebhooks), (sync_notices.Webhooks, Webhooks),

@@ -12,6 +12,7 @@ from adyton.actions import Action
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import Share
 from adyton.errors import AccessDenied, SecretNotFound
+from adyton.grantvalues import NewGrant
 from adyton.model import State
 from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
@@ -26,6 +27,9 @@ from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import TokenRequest, Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.directory import Changes
+from adyton.service.grants.grants import Grants
+from adyton.service.grants.members import Members
+from adyton.service.grants.membertokens import MemberTokens
 from adyton.service.notices.notices import Notices
 from adyton.service.notices.webhooks import Webhooks
 from adyton.service.quota.own import OwnQuotas
@@ -59,6 +63,9 @@ ROOMS = {
     "rotations": Rotations,
     "notices": Notices,
     "webhooks": Webhooks,
+    "members": Members,
+    "grants": Grants,
+    "membertokens": MemberTokens,
 }
 
 
@@ -74,6 +81,7 @@ MAKERS = {
     "wrapping": lambda core: Wrapping(core, made_tokens(core)),
     "leases": lambda core: Leases(core, made_tokens(core)),
     "identity": lambda core: Identity(core, Spaces(core)),
+    "membertokens": lambda core: MemberTokens(core, made_tokens(core)),
     "rekey": lambda core: Rekey(core, ShamirRoot.of_key, read_set),
     "tidy": lambda core: Tidy(core, Spaces(core), made_tokens(core)),
 }
@@ -135,6 +143,7 @@ def arguments(tmp_path):
         "policy": RotationPolicy(),
         "url": "https://hooks.test/",
         "idents": None,
+        "rights": ("read",),
         "share": Share(bytes(8), 2, 1, SecretBytes(bytes(32))),
     }
 
@@ -147,6 +156,8 @@ def call(store, room, name, caller, given, **more):
     args = {**given, **more}
     if room == "shares":
         args["share"] = "none"
+    if room == "grants":
+        args["new"] = NewGrant("carol", "db", role="viewer")
     chosen = {
         key: args[key]
         for key, one in needed.items()

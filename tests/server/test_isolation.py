@@ -37,7 +37,7 @@ def test_the_tables_are_whole():
 WORDS = {
     "secret": "secret", "name": "named", "path": "path", "prefix": "path", "lease": "path",
     "role": "role", "id": "accessor", "kind": "named", "accessor": "accessor", "mount": "path",
-    "type": "named", "user": "user", "index": "index",
+    "type": "named", "user": "user", "index": "index", "member": "named",
 }  # fmt: skip
 
 
@@ -61,6 +61,7 @@ class User:
         self.share = secrets.token_urlsafe(18)
         self.notice = f"msg_000000000001_{secrets.token_hex(8)}"
         self.webhook = f"whk_{secrets.token_hex(12)}"
+        self.grant = secrets.token_urlsafe(18)
         self.link = b64(secrets.token_bytes(16))
         if real:
             self.fill(server)
@@ -101,6 +102,12 @@ class User:
         self.webhook = call(
             server, "POST", f"users/{self.user}/webhooks", {"url": f"https://{self.named}.invalid/"}
         )[2]["webhook"]["id"]
+        for path, body in (
+            (f"members/{self.named}", {}), (f"roles/{self.role}", {"rights": ["read"]}),
+        ):  # fmt: skip
+            assert call(server, "PUT", f"users/{self.user}/{path}", body)[0] == 200
+        body = {"member": self.named, "path": self.secret, "role": self.role}
+        self.grant = call(server, "POST", f"users/{self.user}/grants", body)[2]["id"]
         records = call(server, "GET", f"users/{self.user}/audit?limit=1")[2]["items"]
         self.index = records[0]["index"]
         page = call(server, "GET", f"users/{self.user}/secrets?limit=1")[2]
@@ -116,6 +123,7 @@ class User:
             for found in (
                 self.user, self.secret, self.named, self.role, self.path, self.accessor,
                 self.role_id, self.secret_accessor, self.index, self.cursor, self.tag,
+                self.grant,
                 self.secret.split("/")[0], self.secret.split("/")[1],
             )
         }  # fmt: skip
@@ -154,6 +162,10 @@ BODIES = {
     "import_secrets": {"format": "json", "data": b64(b'{"n":"bob"}'), "on_conflict": "replace"},
     "verify_log": {},
     "open_link": {"user": b64(bytes(16)), "id": b64(bytes(16)), "proof": b64(bytes(32))},
+    "add_member": {"kind": "user", "user": "{user}"},
+    "create_member_token": {},
+    "set_role": {"rights": ["list"]},
+    "create_grant": {"member": "{named}", "path": "{secret}", "role": "viewer"},
     "create_share": {"receiver": "{user}", "name": "{secret}"},
     "pass_share_on": {"receiver": "{user}"},
     "set_shared_secret": {"value": text("bob")},

@@ -395,6 +395,7 @@ def test_health_tells_nothing(server):
 PLACES = {
     "user": "me", "name": "t/absent", "index": "0", "slot": "0", "accessor": "a" * 32,
     "share": "b" * 32, "notice": "msg_x", "webhook": "whk_x",
+    "member": "nobody", "role": "nothing", "grant": "c" * 24,
 }  # fmt: skip
 ROUTES = {route.operation: route for route in TABLE.routes}
 

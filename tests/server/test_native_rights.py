@@ -80,6 +80,23 @@ NEEDED = {
     "get_secret_of_share": (
         "adyton/shares/received/x/secrets/n", "read", "users/me/shares/received/x/secrets/n", None,
     ),
+    "list_members": ("adyton/members", "list", "users/me/members", None),
+    "get_member": ("adyton/members/x", "read", "users/me/members/x", None),
+    "add_member": ("adyton/members/r-y", "update", "users/me/members/r-y", {}),
+    "remove_member": ("adyton/members/x", "delete", "users/me/members/x", None),
+    "create_member_token": (
+        "adyton/members/x/token", "update", "users/me/members/x/token", {},
+    ),
+    "list_roles": ("adyton/roles", "list", "users/me/roles", None),
+    "set_role": ("adyton/roles/r", "update", "users/me/roles/r", {"rights": ["list"]}),
+    "remove_role": ("adyton/roles/x", "delete", "users/me/roles/x", None),
+    "list_grants": ("adyton/grants", "list", "users/me/grants", None),
+    "create_grant": (
+        "adyton/grants", "update", "users/me/grants",
+        {"member": "nobody", "path": "r/x", "role": "viewer"},
+    ),
+    "get_grant": ("adyton/grants/x", "read", "users/me/grants/x", None),
+    "revoke_grant": ("adyton/grants/x", "delete", "users/me/grants/x", None),
     "list_rotations": ("adyton/rotation", "list", "users/me/rotation", None),
     "get_rotation": ("adyton/rotation/r/x", "read", "users/me/rotation/r/x", None),
     "set_rotation": ("adyton/+/r/z", "update", "users/me/rotation/r/z", {}),

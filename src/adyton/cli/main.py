@@ -33,9 +33,11 @@ from adyton.cli import (
     audit,
     config,
     doctor,
+    grants,
     keys,
     links,
     login,
+    members,
     notices,
     policies,
     quotas,
@@ -188,6 +190,9 @@ app.add_typer(webhooks.app, name="webhook", help="Where a user's notices are sen
 app.add_typer(rotation.app, name="rotation", help="Rotation of secrets: policies and runs.")
 app.add_typer(tokens.app, name="token", help="Tokens of a server.")
 app.add_typer(policies.app, name="policy", help="Policies of a server.")
+app.add_typer(members.app, name="member", help="Members of a namespace: people, machines, users.")
+app.add_typer(members.roles, name="role", help="Roles: rights that go together.")
+app.add_typer(grants.app, name="grant", help="Rights of members on folders and secrets.")
 app.add_typer(users.app, name="user", help="Users: list, purge.")
 app.add_typer(quotas.app, name="quota", help="What users may store: show, set, clear.")
 app.add_typer(config.app, name="config", help="The configuration: check, show.")

@@ -5,7 +5,9 @@ from urllib.parse import quote
 
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
+from adyton.client.aio_grants import AsyncAccess
 from adyton.client.aio_links import AsyncLinks
+from adyton.client.aio_members import AsyncMembers
 from adyton.client.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_roots import AsyncRoots
@@ -213,6 +215,16 @@ class AsyncSessions(AsyncClientFace):
     def webhooks(self) -> AsyncWebhooks:
         """Where that is sent to."""
         return AsyncWebhooks(self)
+
+    @property
+    def members(self) -> AsyncMembers:
+        """Members of a namespace, and roles."""
+        return AsyncMembers(self)
+
+    @property
+    def access(self) -> AsyncAccess:
+        """What members may do, and why."""
+        return AsyncAccess(self)
 
     @property
     def audit(self) -> AsyncAudit:

@@ -11,7 +11,9 @@ from adyton.client.settings import Token
 from adyton.client.shapes import Page, WireHealth, WireUser
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
+from adyton.client.sync_grants import Access
 from adyton.client.sync_links import Links
+from adyton.client.sync_members import Members
 from adyton.client.sync_notices import Notices, Webhooks
 from adyton.client.sync_quotas import Quotas
 from adyton.client.sync_roots import Roots
@@ -214,6 +216,16 @@ class Sessions(ClientFace):
     def webhooks(self) -> Webhooks:
         """Where that is sent to."""
         return Webhooks(self)
+
+    @property
+    def members(self) -> Members:
+        """Members of a namespace, and roles."""
+        return Members(self)
+
+    @property
+    def access(self) -> Access:
+        """What members may do, and why."""
+        return Access(self)
 
     @property
     def audit(self) -> Audit:

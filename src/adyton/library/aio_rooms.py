@@ -2,7 +2,9 @@
 
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace
+from adyton.library.aio_grants import AsyncAccess
 from adyton.library.aio_links import AsyncLinks
+from adyton.library.aio_members import AsyncMembers
 from adyton.library.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.library.aio_quotas import AsyncQuotas
 from adyton.library.aio_roots import AsyncRoots
@@ -25,6 +27,8 @@ class AsyncRooms(AsyncFace):
         rotation: Rotation of secrets by policies.
         notices: What users are told of.
         webhooks: Where that is sent to.
+        members: Members of a user's namespace, and roles.
+        access: What members may do, and why.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -38,3 +42,5 @@ class AsyncRooms(AsyncFace):
         self.rotation = AsyncRotation(self)
         self.notices = AsyncNotices(self)
         self.webhooks = AsyncWebhooks(self)
+        self.members = AsyncMembers(self)
+        self.access = AsyncAccess(self)

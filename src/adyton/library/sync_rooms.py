@@ -3,7 +3,9 @@
 
 from adyton.library.sync_areas import Audit, Keys
 from adyton.library.sync_base import Face
+from adyton.library.sync_grants import Access
 from adyton.library.sync_links import Links
+from adyton.library.sync_members import Members
 from adyton.library.sync_notices import Notices, Webhooks
 from adyton.library.sync_quotas import Quotas
 from adyton.library.sync_roots import Roots
@@ -26,6 +28,8 @@ class Rooms(Face):
         rotation: Rotation of secrets by policies.
         notices: What users are told of.
         webhooks: Where that is sent to.
+        members: Members of a user's namespace, and roles.
+        access: What members may do, and why.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -39,3 +43,5 @@ class Rooms(Face):
         self.rotation = Rotation(self)
         self.notices = Notices(self)
         self.webhooks = Webhooks(self)
+        self.members = Members(self)
+        self.access = Access(self)

@@ -19,6 +19,7 @@ from adyton.ports import Clock, RootOfTrust, Storage
 from adyton.rows import UsageRow
 from adyton.service import keychange
 from adyton.service.commit import GroupCommit, Scope
+from adyton.service.grants.books import Books
 from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import Keyring
 from adyton.service.limits import DAY_US, Limits
@@ -61,6 +62,7 @@ class Core:
         on_purge: Called with a user's id once all of the user's is gone, before anybody is told.
         rotation: What rotations of secrets need beside the store.
         notices: What delivering notices needs beside the store.
+        books: Members and grants of the namespaces that are in use.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class Core:
         self.on_purge: list[Callable[[str], None]] = []
         self.rotation = RotationRoom()
         self.notices = NoticeRoom()
+        self.books = Books(self)
+        self.on_purge.append(self.books.forget)
 
     @property
     def roots(self) -> list[RootOfTrust]:
@@ -141,6 +145,8 @@ class Core:
         """
         if caller is None:
             raise AccessDenied("an operation needs a caller")
+        if caller.member:  # it may do what the gate has let through, as another caller
+            raise not_found()
         canonical = user_id(user)
         if caller.user is not None and caller.user != canonical:
             raise not_found()
@@ -163,7 +169,12 @@ class Core:
 
         Keys are kept under canonical ids only, so an id that has some needs no check.
         """
-        if caller is None or caller.user not in (None, user) or not isinstance(user, str):
+        if (
+            caller is None
+            or caller.user not in (None, user)
+            or caller.member
+            or not isinstance(user, str)
+        ):
             return None
         return self.ring.cached(user)
 
@@ -288,6 +299,9 @@ class Core:
         """
         if not free and (self.own_quotas.any or self.limits.quotas.any):
             work = self._within_quotas(draft, work)
+        spend = draft.caller.spend
+        if spend is not None:
+            work = _after(spend, work)
         await self.own(draft)
         return await self.commit.submit(work, failure=draft)
 
@@ -329,11 +343,21 @@ class Core:
 
     async def record(self, *drafts: Draft) -> None:
         """Make records durable."""
-        await self.commit.submit(drafts=list(drafts))
+        await self.commit.submit(drafts[0].caller.spend, list(drafts), drafts[0])
 
     def accessed(self, user: bytes, name: bytes, stored_us: int | None) -> int | None:
         """Time of last access, also where it has not reached the row yet."""
         return self.commit.state.accessed.get((user, name), stored_us)
+
+
+def _after(spend: Work[None], work: Work[T]) -> Work[T]:
+    """Work of a unit in which first is done what a grant asks for."""
+
+    async def both(scope: Scope) -> T:
+        await spend(scope)
+        return await work(scope)
+
+    return both
 
 
 class Guard:

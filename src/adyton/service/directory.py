@@ -134,10 +134,16 @@ class Directory:
         )
         return SecretPage(items, cursor_behind(items[-1].name) if more else None)
 
-    async def folder(self, caller: Caller, user: UserId, prefix: str) -> list[str]:
+    async def folder(
+        self,
+        caller: Caller,
+        user: UserId,
+        prefix: str,
+        visible: Callable[[str], bool] | None = None,
+    ) -> list[str]:
         """What lies in a folder: names, and folders with a slash at their end; not to be changed.
 
-        Of all secrets, whatever the state of their versions; sorted.
+        Of all secrets that are ``visible``, whatever the state of their versions; sorted.
         """
         core = self._core
         draft = Draft(caller, Action.SECRET_LIST)
@@ -147,7 +153,8 @@ class Directory:
             draft.keys = keys = await core.keys(draft.user_id)
             if keys is not None:
                 names = core.names.find(keys) or await self._names(keys)
-                count, found = await names.folder(prefix)
+                look = names.folder(prefix) if visible is None else names.seen(prefix, visible)
+                count, found = await look
         draft.reason = f"{count} names"
         await core.record(draft)
         return found

@@ -6,7 +6,7 @@ A mount puts its prefix before a path to make the secret's name. What version 2 
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
@@ -336,7 +336,14 @@ class KeyValue:
 
         await core.write(draft, work)
 
-    async def names(self, caller: Caller, user: str, mount: KvMount, path: str) -> list[str]:
+    async def names(
+        self,
+        caller: Caller,
+        user: str,
+        mount: KvMount,
+        path: str,
+        visible: Callable[[str], bool] | None = None,
+    ) -> list[str]:
         """What lies in a folder: names, and folders with a slash at their end; sorted.
 
         Raises:
@@ -345,7 +352,7 @@ class KeyValue:
         """
         folder = path.rstrip("/")
         prefix = mount.place(folder) + "/" if folder else mount.prefix
-        found = await self._directory.folder(caller, user, prefix)
+        found = await self._directory.folder(caller, user, prefix, visible)
         if not prefix and MOUNTS_FOLDER in found:
             found = [name for name in found if name != MOUNTS_FOLDER]
         if not found:

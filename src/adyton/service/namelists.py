@@ -5,6 +5,7 @@ holds as long as no name has come or gone, which the storage counts (``Storage.n
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from typing import Final
 
 from adyton.ports import Storage
@@ -49,12 +50,19 @@ class NameList:
             self.size += len(found[1])
         return found
 
-    async def _look(self, prefix: str) -> tuple[int, list[str]]:
+    async def seen(self, prefix: str, visible: Callable[[str], bool]) -> tuple[int, list[str]]:
+        """The same of what is visible alone; not kept."""
+        return await self._look(prefix, visible)
+
+    async def _look(
+        self, prefix: str, visible: Callable[[str], bool] | None = None
+    ) -> tuple[int, list[str]]:
         names, heads = self.names, set()
         first = at = bisect_left(names, prefix)
         while at < len(names) and names[at].startswith(prefix):
-            head, slash, _ = names[at][len(prefix) :].partition("/")
-            heads.add(head + slash)
+            if visible is None or visible(names[at]):
+                head, slash, _ = names[at][len(prefix) :].partition("/")
+                heads.add(head + slash)
             at += 1
             if at % _STEP == 0:
                 await Pause()

@@ -27,6 +27,11 @@ _PAGE: Final = 1_000
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
+def body_of(ident: str, value: object) -> bytes:
+    """What is sealed of an object: the same bytes for the same id and value."""
+    return _encode((_FORMAT, ident, value))
+
+
 class Shelf(Generic[T]):
     """All objects of one kind.
 
@@ -135,7 +140,7 @@ class ObjectChanges:
         """Write an object."""
         keys = self.keys
         place = shelf.place(keys, ident, folder)
-        body = _encode((_FORMAT, ident, value))
+        body = body_of(ident, value)
         self._rows[place] = ObjectRow(*place, keys.meta_current, keys.seal_object(*place, body))
         self._digests[place] = sha256(body).digest()
 

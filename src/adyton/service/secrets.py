@@ -59,7 +59,7 @@ class Secrets:
         except AdytonError as error:
             raise await core.refuse(draft, error) from None
         try:
-            await core.commit.submit(drafts=[draft])
+            await core.commit.submit(caller.spend, [draft], draft)
         except BaseException:
             secret.wipe()
             raise

@@ -69,6 +69,8 @@ class NativeApi:
             session = await gate.enter(text, call.origin)
         call.request.session = session
         call.enter(session)
+        if call.user != session.space.user:
+            await gate.reach(session, call.user)
         failure = await _take(call)
         if failure is not None and route.judge in _JUDGED_BY_BODY:
             own = session.space.user

@@ -113,11 +113,26 @@ class Call:
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
 
-    def may(self, path: str, right: Capability, body: Mapping[str, Any] | None = None) -> bool:
-        """Whether policies allow something on a path below ``adyton/``."""
+    def may(
+        self,
+        path: str,
+        right: Capability,
+        body: Mapping[str, Any] | None = None,
+        *,
+        spend: bool = False,
+    ) -> bool:
+        """Whether policies or grants allow something on a path below ``adyton/``.
+
+        Args:
+            path: The path.
+            right: What is asked.
+            body: The body's members, for policies that name parameters.
+            spend: Whether it is the one thing that the route does.
+        """
         found = self.services.gate.decide(
-            self.session, self.user, f"adyton/{path}", right, body=body
-        )
+            self.session, self.user, f"adyton/{path}", right,
+            body=body, address=self.origin.address, spend=spend,
+        )  # fmt: skip
         self._decision = found
         return bool(found)
 
@@ -143,6 +158,12 @@ class Call:
         return self.services.core
 
     @property
+    def unbound(self) -> bool:
+        """Whether whoever asks may do everything in the namespace: its owner, or the operator."""
+        session = self.session
+        return session.acl.root and session.space.user in {self.user, OPERATOR_SPACE}
+
+    @property
     def name(self) -> str:
         """The secret's name in the path, or empty."""
         return self.args.get("name", "")
@@ -157,7 +178,7 @@ class Call:
 
     def members(self) -> dict[str, Any]:
         """The body's members, for policies that name parameters."""
-        return {} if self.session.acl.root else as_object(self.request.body)
+        return {} if self.unbound else as_object(self.request.body)
 
     def take(self, query: Shape, body: Shape | None) -> None:
         """Take on what came in."""

@@ -25,7 +25,7 @@ def right(capability: Capability) -> Judge:
         path = call.path
         if call.route.place == "store" and not call.may(path, Capability.SUDO):
             raise await call.refusal(path, Capability.SUDO)
-        if not call.may(path, capability, call.members()):
+        if not call.may(path, capability, call.members(), spend=True):
             raise await call.refusal(path, capability)
         call.allow()
 
@@ -46,7 +46,7 @@ async def to_list(call: Call) -> None:
 
 async def to_write(call: Call) -> None:
     """Needs ``create`` or ``update``, by whether there is a secret of the name."""
-    await _to_write(call, call.name, call.members())
+    await _to_write(call, call.name, call.members(), spend=True)
     call.allow()
 
 
@@ -102,10 +102,12 @@ def folder_of(name: str) -> str:
     return name[: name.rfind("/") + 1]
 
 
-async def _to_write(call: Call, name: str, members: Mapping[str, Any]) -> None:
+async def _to_write(
+    call: Call, name: str, members: Mapping[str, Any], *, spend: bool = False
+) -> None:
     path = SECRETS + name
-    create = call.may(path, Capability.CREATE, members)
-    update = call.may(path, Capability.UPDATE, members)
+    create = call.may(path, Capability.CREATE, members, spend=spend)
+    update = call.may(path, Capability.UPDATE, members, spend=spend)
     if create and update:
         return
     needed = Capability.UPDATE
@@ -114,7 +116,7 @@ async def _to_write(call: Call, name: str, members: Mapping[str, Any]) -> None:
             return  # whichever it was the first time, it is only told again
         if not await _is_there(call, name):
             needed = Capability.CREATE
-    if not call.may(path, needed, members):
+    if not call.may(path, needed, members, spend=spend):
         raise await call.refusal(path, needed)
 
 

@@ -27,9 +27,6 @@ async def list_secrets(call: Call) -> Reply:
     pages = Pages(call.core, "secrets", call.user, asked)
     position = await call.checked(lambda: pages.position(query.cursor or None))
 
-    def visible(name: str) -> bool:
-        return call.may(SECRETS + folder_of(name), Capability.LIST)
-
     page = await Directory(call.core).list_secrets(
         call.caller,
         call.user,
@@ -38,8 +35,11 @@ async def list_secrets(call: Call) -> Reply:
         limit=query.limit,
         cursor=position,
         include_deleted=query.include_deleted,
-        visible=None if call.session.acl.root else visible,
-    )
+        visible=call.services.gate.visible(
+            call.session, call.user, call.origin.address,
+            lambda name: f"adyton/{SECRETS}{folder_of(name)}",
+        ),
+    )  # fmt: skip
     items: list[shapes.MetadataShown] = []
     versions = 0
     for meta in page:

@@ -6,6 +6,7 @@ from typing import Final
 from adyton.actions import Action
 from adyton.server.native import (
     attesting,
+    grants,
     history,
     links,
     notices,
@@ -53,5 +54,6 @@ TABLE: Final = Table(
         *links.ROUTES,
         *shares.ROUTES,
         *notices.ROUTES,
+        *grants.ROUTES,
     ]
 )  # fmt: skip

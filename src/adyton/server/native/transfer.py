@@ -35,7 +35,7 @@ async def export(call: Call) -> Reply:
             names=body.names,
             all_versions=body.all_versions,
             format_name=body.format,
-            readable=None if call.session.acl.root else readable,
+            readable=None if call.unbound else readable,
             most_bytes=shapes.MAX_ANSWER_BYTES,
         )
     )
@@ -52,7 +52,7 @@ async def import_(call: Call) -> Reply:
         )
     )  # fmt: skip
     found = await call.beside(lambda: call.checked(parse))
-    if not call.session.acl.root:
+    if not call.unbound:
         names = [secret.name for secret in found]
         await to_import_names(call, names, replacing=body.on_conflict in {"replace", "new-version"})
 

@@ -134,6 +134,8 @@ class VaultApi:
         if session is None or session.token.num_uses or session.token.cidrs or session.token.wraps:
             session = await gate.enter(text, context.origin)
         context.session = context.request.session = session
+        if context.user != session.space.user:
+            await gate.reach(session, context.user)
         context.space = spaces.cached(context.user) or await spaces.get(context.user)
         if place is not None:
             prefix, context.mount = place
@@ -199,7 +201,7 @@ class VaultApi:
             operation = await self._create_or_update(context, exists)
         decision = gate.decide(
             session, context.user, context.path, operation,
-            body=body, wrap_ttl=context.wrap_seconds,
+            body=body, wrap_ttl=context.wrap_seconds, address=context.origin.address, spend=True,
         )  # fmt: skip
         if not decision or (sudo and operation & sudo and not context.is_sudo(gate)):
             raise await gate.refuse(session, context.user, context.path, operation, context.origin)

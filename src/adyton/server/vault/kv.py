@@ -222,7 +222,9 @@ class Kv:
         await self._kv.destroy(context.caller, context.user, mount, path, None)
 
     async def _list(self, context: Context, mount: KvMount, path: str) -> Reply:
-        return Reply({"keys": await self._kv.names(context.caller, context.user, mount, path)})
+        caller, user = context.caller, context.user
+        seen = self._services.gate.shown(context.session, user, context.origin.address, caller)
+        return Reply({"keys": await self._kv.names(caller, user, mount, path, seen)})
 
     # -- mount ----------------------------------------------------------------------------------
 
@@ -271,9 +273,7 @@ class Kv:
         await api.check(context, operation, exists=exists if operation == UPDATE else None)
         caller, user = context.caller, context.user
         if operation == LIST:
-            return await api.render(
-                context, Reply({"keys": await self._kv.names(caller, user, mount, path)})
-            )
+            return await api.render(context, await self._list(context, mount, path))
         if not path or path.endswith("/"):
             if operation is UPDATE or operation is PATCH:
                 raise InvalidInput("cannot write to a path ending in '/'")

@@ -73,6 +73,11 @@ class Acl:
         """Whether an operation may be done; see :meth:`decision`."""
         return bool(self.decision(path, operation, body=body, wrap_ttl=wrap_ttl))
 
+    def denies(self, path: str, operation: Capability) -> bool:
+        """Whether the rule that decides says deny, which is more than that none grants."""
+        rule = None if self.root else self._lookup(path, listing=Capability.LIST in operation)
+        return rule is not None and Capability.DENY in rule.capabilities
+
     def refusal(self, path: str, operation: Capability) -> str:
         """What refuses an operation: ``deny:`` and the policies that decide, or ``deny``."""
         rule = self._lookup(path, listing=Capability.LIST in operation)

@@ -5,11 +5,12 @@ one. A token that is absent, unknown, expired or used up, and a refusal by polic
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, Protocol
 
 from adyton.actions import Action
-from adyton.errors import AccessDenied
+from adyton.errors import AccessDenied, AdytonError, IntegrityError
 from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.identity import template_values
@@ -19,15 +20,19 @@ from adyton.service.access.spaces import OPERATOR_SPACE, Space, Spaces
 from adyton.service.access.tokentext import parse_token, token_id
 from adyton.service.commit import Scope
 from adyton.service.core import Core
+from adyton.service.grants.deciding import Deciding
+from adyton.service.grants.permits import Actor, Permit
 from adyton.service.journal import Draft, outcome_of
 from adyton.service.objects import ObjectChanges
 from adyton.service.quota.networks import is_within
+from adyton.service.secretmeta import not_found
 from adyton.service.userkeys import UserKeys
 
 _LIMIT: Final = 100_000
 """Sessions kept in memory."""
 _DECISIONS: Final = 4_096
 """Decisions kept for tokens of the same policies."""
+_ASKED: Final = [one for one in Capability if one not in {Capability.DENY, Capability.SUDO}]
 
 
 def denied() -> AccessDenied:
@@ -46,14 +51,23 @@ class Session:
         actor: How the audit log names it.
         method: The login method that its token came from.
         decisions: What was decided lately, by path and operation: as in records, or empty.
+        member: The member of the namespace that it is, or None.
         ends_us: When to look the token up anew, as it may have ended then; 0 for never.
     """
 
-    __slots__ = ("acl", "actor", "decisions", "ends_us", "ident", "method", "space", "token")
+    __slots__ = (
+        "acl", "actor", "decisions", "ends_us", "ident", "member", "method", "space", "token",
+    )  # fmt: skip
 
     def __init__(
-        self, ident: str, token: Token, space: Space, entity: Entity | None = None
+        self,
+        ident: str,
+        token: Token,
+        space: Space,
+        entity: Entity | None = None,
+        member: Actor | None = None,
     ) -> None:
+        self.member = member
         self.ends_us = token.expires_us
         self.ident = ident
         self.token = token
@@ -104,6 +118,7 @@ class Gate:
 
     Attributes:
         loads: How often a token was looked up in the store, for not being in memory.
+        grants: Decides what members of a namespace may do.
     """
 
     def __init__(self, core: Core, spaces: Spaces) -> None:
@@ -113,6 +128,7 @@ class Gate:
         self._owners: dict[bytes, str] = {}
         self._forgotten = 0
         self._lock = threading.Lock()
+        self.grants: Final = Deciding(core, spaces)
         self.loads = 0
 
     # -- letting in -----------------------------------------------------------------------------
@@ -216,7 +232,7 @@ class Gate:
         if keys is not None:
             async with core.storage.snapshot() as rows:
                 entity = await ENTITIES.get(rows, keys, token.entity)
-        return Session(ident, token, space, entity)
+        return Session(ident, token, space, entity, await self.grants.actor_of(user, token.entity))
 
     def forget(self, ident: str) -> None:
         """Look a token up anew when it comes next."""
@@ -263,11 +279,28 @@ class Gate:
         *,
         body: Mapping[str, object] | None = None,
         wrap_ttl: int | None = None,
+        address: str = "",
+        spend: bool = False,
     ) -> str:
-        """Which policies allow an operation on a path of a namespace; empty if none does."""
+        """Which policies or grants allow an operation on a path of a namespace; empty if none does.
+
+        Args:
+            session: Who asks.
+            user: The namespace.
+            path: The path.
+            operation: What is asked.
+            body: The request's parameters.
+            wrap_ttl: Seconds for which the response is to be wrapped; None if it is not.
+            address: Where the request comes from, for grants that are bound to networks.
+            spend: Whether the caller that is made of the decision does this one thing and no
+                other: then it may be one that is counted, or was approved.
+        """
         seen = self._path_seen(session, user, path)
-        if seen is None:
-            return ""
+        if seen is None or session.member is not None:
+            return self.grants.decide(
+                session, user, path, operation,
+                body=body, wrap_ttl=wrap_ttl, address=address, spend=spend,
+            )  # fmt: skip
         if body or wrap_ttl is not None:
             return session.acl.decision(seen, operation, body=body, wrap_ttl=wrap_ttl)
         key = (seen, int(operation))
@@ -290,7 +323,14 @@ class Gate:
     def capabilities(self, session: Session, user: str, path: str) -> list[str]:
         """What a session may do to a path, by name."""
         seen = self._path_seen(session, user, path)
-        return ["deny"] if seen is None else session.acl.capabilities(seen)
+        if seen is None or session.member is not None:
+            found = [
+                str(capability.name).lower()
+                for capability in _ASKED
+                if self.decide(session, user, path, capability)
+            ]
+            return sorted(found) or ["deny"]
+        return session.acl.capabilities(seen)
 
     @staticmethod
     def reaches(session: Session, user: str) -> bool:
@@ -300,7 +340,79 @@ class Gate:
     def any_under(self, session: Session, user: str, prefix: str) -> bool:
         """Whether a session may do anything below a path."""
         seen = self._path_seen(session, user, prefix)
-        return seen is not None and session.acl.any_under(seen)
+        return (seen is not None and session.acl.any_under(seen)) or self.grants.any_in(
+            session, user, prefix
+        )
+
+    def visible(
+        self, session: Session, user: str, address: str, folder: Callable[[str], str]
+    ) -> Callable[[str], bool] | None:
+        """Which secrets a session may see in lists; None for all.
+
+        Args:
+            session: Who asks.
+            user: The namespace.
+            address: Where the request comes from.
+            folder: The path on which policies give ``list`` for a secret.
+        """
+        own, acl = session.space.user, session.acl
+        if acl.root and own in {user, OPERATOR_SPACE}:
+            return None
+
+        def listed(name: str) -> bool:
+            if session.member is None:
+                return bool(self.decide(session, user, folder(name), Capability.LIST))
+            seen = self._path_seen(session, user, folder(name))
+            return seen is not None and bool(acl.decision(seen, Capability.LIST))
+
+        return self.grants.visible(session, user, address, listed)
+
+    def shown(
+        self, session: Session, user: str, address: str, caller: Caller
+    ) -> Callable[[str], bool] | None:
+        """Which secrets of a folder that may be listed are shown; None for all.
+
+        Args:
+            session: Who asks.
+            user: The namespace.
+            address: Where the request comes from.
+            caller: What was made of the decision: of a grant's, or a policy's.
+        """
+        if session.acl.root and session.space.user == user:
+            return None
+        if caller.spend is None and self.grants.actor_in(session, user) is None:
+            return None
+        by_policy = caller.spend is None
+        return self.grants.visible(session, user, address, lambda _: by_policy)
+
+    async def reach(self, session: Session, user: str) -> None:
+        """Before a session is decided on in another namespace: have what decides in memory."""
+        await self._spaces.get(user)
+        for one in (session.space.user, user):
+            with suppress(IntegrityError):  # then nobody is a member there
+                await self._core.books.get(one)
+
+    def member_name(self, session: Session, user: str) -> str:
+        """The member of a namespace that a session is; empty for its owner, and for operators."""
+        found = self.grants.actor_in(session, user)
+        return "" if found is None else found.name
+
+    def manages(
+        self, session: Session, user: str, address: str, caller: Caller
+    ) -> Callable[[str], bool] | None:
+        """Which paths' grants whoever was let through may see; None for all.
+
+        Args:
+            session: Who asks.
+            user: The namespace.
+            address: Where the request comes from.
+            caller: What was made of the decision: of a grant's, or a policy's.
+        """
+        if caller.spend is None:
+            return None
+        audits = self.grants.seeing(session, user, "audit", address)
+        admits = self.grants.seeing(session, user, "admin", address)
+        return lambda path: audits(path) or admits(path)
 
     @staticmethod
     def caller(session: Session, user: str, request: Origin, decision: str = "allow") -> Caller:
@@ -312,6 +424,8 @@ class Gate:
             request: Where the request comes from.
             decision: What has allowed it, as :meth:`decide` tells.
         """
+        if type(decision) is Permit:
+            return permitted(session, user, request, decision)
         return Caller(
             session.actor,
             user,
@@ -348,15 +462,36 @@ class Gate:
 
     async def refuse(
         self, session: Session, user: str, path: str, operation: Capability, request: Request
-    ) -> AccessDenied:
-        """Record that policies refuse; give back the error to raise."""
+    ) -> AdytonError:
+        """Record that policies refuse; give back the error to raise.
+
+        A member without any right on what is asked for is told that it is not there.
+        """
         core = self._core
         seen = self._path_seen(session, user, path)
         refusal = "deny" if seen is None else session.acl.refusal(seen, operation)
         caller = self.caller(session, session.space.user, request, refusal)
         keys = await core.keys(session.space.user)
         draft = Draft(caller, Action.ACCESS_DENY, keys, session.space.user, f"{user}: {path}"[:700])
-        error = denied()
+        error: AdytonError = denied()
+        if not self.grants.may_know(session, user, path, operation, request.address):
+            error = not_found()
         await core.record(draft.failed("no policy allows it", outcome_of(error)))
         error.recorded = True
         return error
+
+
+def permitted(session: Session, user: str, request: Origin, permit: Permit) -> Caller:
+    """The caller of what a grant has allowed, which is judged once more in its commit."""
+    made = Caller(
+        session.actor,
+        user,
+        request.address,
+        request.request_id,
+        session.method,
+        session.token.accessor,
+        str(permit),
+        spend=permit.spend,
+    )
+    permit.spend.caller = made
+    return made

@@ -7,7 +7,7 @@ namespace. There are no groups.
 
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
@@ -61,6 +61,24 @@ async def entity_of_login(
         alias.updated_us = entity.updated_us = scope.now_us
         changes.put(ENTITIES, entity.id, entity)
     return entity.id
+
+
+def new_entity(changes: ObjectChanges, now_us: int, logins: Iterable[tuple[Mount, str]]) -> Entity:
+    """Make an entity before anybody logs in as it, inside a unit.
+
+    Args:
+        changes: The unit's changes.
+        now_us: The unit's time.
+        logins: Mounts, and the names there that are to be it.
+    """
+    entity = Entity(str(uuid.uuid4()), f"entity_{secrets.token_hex(4)}", created_us=now_us)
+    changes.put(ENTITY_NAMES, entity.name, TokenRef(entity.id))
+    for mount, name in logins:
+        changes.put(ENTITY_ALIASES, name, TokenRef(entity.id), mount.accessor)
+        alias = Alias(str(uuid.uuid4()), mount.accessor, mount.type, name, now_us)
+        entity.aliases.append(alias)
+    changes.put(ENTITIES, entity.id, entity)
+    return entity
 
 
 def template_values(entity: Entity | None) -> dict[str, str]:

@@ -6,10 +6,11 @@ one sees that by identity.
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from adyton.actions import Action
-from adyton.errors import InvalidDocument, InvalidInput
+from adyton.errors import IntegrityError, InvalidDocument, InvalidInput
 from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.acl import Acl
@@ -26,7 +27,7 @@ OPERATOR_SPACE: Final = "root"
 """The operator's own namespace."""
 DEFAULT_POLICY: Final = "default"
 MAX_POLICY_BYTES: Final = 256 * 1024
-_TABLE: Final = "table"
+TABLE: Final = "table"
 _LIMIT: Final = 10_000
 _RIGHTS: Final = 1_000
 """Sets of policies whose rights are kept for one namespace."""
@@ -158,7 +159,7 @@ class Space:
 
 async def has_login(rows: Rows, keys: UserKeys, mount: Mount) -> bool:
     """Whether a login method is where it was: asked in the unit of a login, which may be late."""
-    table = await MOUNTS.get(rows, keys, _TABLE)
+    table = await MOUNTS.get(rows, keys, TABLE)
     return table is not None and any(
         (there.accessor, there.path) == (mount.accessor, mount.path) for there in table.logins
     )
@@ -177,6 +178,7 @@ class Spaces:
         self._generation = 0
         self._lock = threading.Lock()
         core.on_purge.append(self.forget)  # and with it the sessions of the user's tokens
+        core.books.on_change.append(self.forget)
 
     def cached(self, user: str) -> Space | None:
         """A namespace's present space if it is in memory."""
@@ -192,8 +194,10 @@ class Spaces:
         table, texts = None, {}
         if keys is not None:
             async with self._core.storage.snapshot() as rows:
-                table = await MOUNTS.get(rows, keys, _TABLE)
+                table = await MOUNTS.get(rows, keys, TABLE)
                 texts = await POLICIES.all(rows, keys)
+            with suppress(IntegrityError):  # then members are refused, and the owner is not
+                await self._core.books.get(user)
         made = Space(user, self._whole(user, table), texts)
         with self._lock:
             # Names that strangers make up are not kept: they would push out those in use.
@@ -258,10 +262,10 @@ class Spaces:
 
         async def work(scope: Scope) -> None:
             keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
-            table = self._whole(user, await MOUNTS.get(scope.tx, keys, _TABLE))
+            table = self._whole(user, await MOUNTS.get(scope.tx, keys, TABLE))
             change(table)
             changes = ObjectChanges(scope, keys)
-            changes.put(MOUNTS, _TABLE, table)
+            changes.put(MOUNTS, TABLE, table)
             scope.after_commit(lambda: self.forget(user))
             await changes.write(draft)
 
