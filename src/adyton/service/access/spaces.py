@@ -134,7 +134,7 @@ class Space:
 
         All tokens of the same policies share it: there may be very many of them.
         """
-        policies = [found for found in map(self._policy, names) if found is not None]
+        policies = [found for found in map(self.policy, names) if found is not None]
         templated = any("{{" in rule.pattern for policy in policies for rule in policy.rules)
         key = (*names, "", *sorted(values.items())) if templated else tuple(names)
         found = self._rights.get(key)
@@ -144,7 +144,8 @@ class Space:
             found = self._rights[key] = Rights(Acl(policies, values), {})
         return found
 
-    def _policy(self, name: str) -> Policy | None:
+    def policy(self, name: str) -> Policy | None:
+        """A policy's rules; None if there is none of that name."""
         if name == ROOT_NAME:
             return ROOT
         found = self.parsed.get(name)

@@ -163,6 +163,12 @@ class Book:
             for ident in places.get(path, ()) if places else ():
                 yield ident, self.grants[ident]
 
+    def all_of(self, member: str) -> Iterator[tuple[str, Grant]]:
+        """All grants of a member."""
+        for idents in self._at.get(member, {}).values():
+            for ident in idents:
+                yield ident, self.grants[ident]
+
     def judge(self, member: str, rights: Iterable[str], name: str, facts: Facts) -> Verdict:
         """What a member's grants say of one of some rights on a secret or a whole folder."""
         wanted = frozenset(rights)
