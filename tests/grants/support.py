@@ -19,7 +19,7 @@ class Clock:
         return self._real.now_us() + self.ahead_us
 
     def pass_(self, **span):
-        import datetime as dt  # noqa: PLC0415
+        import datetime as dt
 
         self.ahead_us += int(dt.timedelta(**span).total_seconds() * 1e6)
 

@@ -78,6 +78,13 @@ class Acl:
         rule = None if self.root else self._lookup(path, listing=Capability.LIST in operation)
         return rule is not None and Capability.DENY in rule.capabilities
 
+    def rule_at(self, path: str, operation: Capability) -> Rule | None:
+        """The rule that decides on an operation, if there is one."""
+        listing = Capability.LIST in operation
+        if listing and path and not path.endswith("/"):
+            path += "/"
+        return self._lookup(path, listing=listing)
+
     def refusal(self, path: str, operation: Capability) -> str:
         """What refuses an operation: ``deny:`` and the policies that decide, or ``deny``."""
         rule = self._lookup(path, listing=Capability.LIST in operation)
