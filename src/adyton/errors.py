@@ -11,6 +11,7 @@
     ├── UserNotFound            the user has no namespace in this store
     ├── VersionConflict         check-and-set: the secret is not at the expected version
     ├── RotationError           a rotation failed or is under way; the former value works on
+    ├── LeaseError              credentials can't be made, renewed or revoked now
     ├── RequestPending          the same request is under way, or was broken off
     ├── ImportConflict          names of an import exist already, and on_conflict is "fail"
     ├── AccessDenied            no identity, or the identity may not do this
@@ -110,6 +111,10 @@ class VersionConflict(AdytonError):
 
 class RotationError(AdytonError):
     """A rotation can't go on now, or is under way; the value that worked before works on."""
+
+
+class LeaseError(AdytonError):
+    """Dynamic credentials can't be made, renewed or revoked now."""
 
 
 class RequestPending(AdytonError):

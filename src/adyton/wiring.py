@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import Share, ShareSet
 from adyton.errors import ConfigurationError, StoreExists, StoreNotFound
+from adyton.issuers import open_issuer
 from adyton.model import Caller
 from adyton.noticeports import Sender
 from adyton.ports import RootOfTrust, Sink, Storage
@@ -27,6 +28,7 @@ from adyton.rotators import open_rotator
 from adyton.service import opening
 from adyton.service.commit import CommitMode
 from adyton.service.core import Core
+from adyton.service.dynamic.passes import background as lease_background
 from adyton.service.limits import Limits
 from adyton.service.notices.delivery import background as notice_background
 from adyton.service.notices.room import NoticeOptions, NoticeRoom
@@ -101,6 +103,7 @@ class Opened:
         self._folder = folder
         self._background = [
             *([rotation_background(core)] if options.rotation.by_itself else []),
+            *([lease_background(core)] if options.rotation.by_itself else []),
             *([notice_background(core)] if options.notices.by_itself else []),
         ]
         for each in self._background:
@@ -352,7 +355,7 @@ def _open_in(
     sinks = [open_sink(sink) if isinstance(sink, str) else sink for sink in options.sinks]
     upkeep = Upkeep(core, sinks, reveal=options.reveal_to_sinks, jobs=options.upkeep)
     core.sink_floor = upkeep.floor
-    core.rotation = RotationRoom(options.rotation, open_rotator)
+    core.rotation = RotationRoom(options.rotation, open_rotator, open_issuer)
     core.notices = NoticeRoom(options.notices, partial(_open_sender, options.notices))
     core.sinks = tuple(
         (kind, place)

@@ -33,8 +33,10 @@ from adyton.cli import (
     audit,
     config,
     doctor,
+    dynamic,
     grants,
     keys,
+    leases,
     links,
     login,
     members,
@@ -66,6 +68,7 @@ EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
     (errors.VersionConflict, 4),
     (errors.ImportConflict, 4),
     (errors.RotationError, 9),
+    (errors.LeaseError, 9),
     (errors.AccessDenied, 5),
     (errors.AuditUnavailable, 6),
     (errors.StoreError, 6),
@@ -188,6 +191,10 @@ app.add_typer(links.app, name="link", help="One-time links, for people without a
 app.add_typer(notices.app, name="notice", help="Notices: what a user was told of.")
 app.add_typer(webhooks.app, name="webhook", help="Where a user's notices are sent to.")
 app.add_typer(rotation.app, name="rotation", help="Rotation of secrets: policies and runs.")
+app.add_typer(
+    dynamic.app, name="dynamic", help="Credentials made on request: connections, roles, issuing."
+)
+app.add_typer(leases.app, name="lease", help="Leases of those: list, renew, revoke.")
 app.add_typer(tokens.app, name="token", help="Tokens of a server.")
 app.add_typer(policies.app, name="policy", help="Policies of a server.")
 app.add_typer(members.app, name="member", help="Members of a namespace: people, machines, users.")

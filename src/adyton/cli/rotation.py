@@ -1,13 +1,13 @@
 """Commands on rotation of secrets."""
 
 import datetime as dt
-import re
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 from rich.text import Text
 
+from adyton.cli.durations import pairs, seconds
 from adyton.cli.state import state
 from adyton.cli.ui import ago
 from adyton.errors import InvalidInput
@@ -17,7 +17,6 @@ from adyton.rotationpolicy import RotationInfo, RotationPolicy
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="The secret.")]
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _STYLES: Final = {"waiting": "", "grace": "cyan", "rotating": "yellow", "undoing": "red"}
 
 
@@ -48,16 +47,16 @@ def set_(
 ) -> None:
     """Rotate a secret by a policy from now on."""
     policy = RotationPolicy(
-        every=_seconds(every, "--every"),
+        every=seconds(every, "--every"),
         cron=cron,
         timezone=timezone,
         window=window,
         rotator=rotator,
-        settings=_pairs(setting, "--set"),
+        settings=pairs(setting, "--set"),
         admin=admin,
         generator=generator,
-        options=_pairs(option, "--option"),
-        grace=_seconds(grace, "--grace"),
+        options=pairs(option, "--option"),
+        grace=seconds(grace, "--grace"),
         retries=retries,
     )
     at = state()
@@ -201,22 +200,3 @@ def _text(value: object) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{key}={each}" for key, each in value.items())
     return value.isoformat() if isinstance(value, dt.datetime) else str(value)
-
-
-def _seconds(text: str, what: str) -> int:
-    if not text:
-        return 0
-    found = re.fullmatch(r"(\d{1,9})([smhdw]?)", text, re.ASCII)
-    if found is None:
-        raise InvalidInput(f"{what} is not a time", hint="Write it as in 90s, 12h or 30d.")
-    return int(found[1]) * _UNITS[found[2] or "s"]
-
-
-def _pairs(texts: list[str] | None, what: str) -> dict[str, str]:
-    found = {}
-    for text in texts or ():
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise InvalidInput(f"{what} takes KEY=VALUE")
-        found[key] = value
-    return found

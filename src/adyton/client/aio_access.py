@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
+from adyton.client.aio_dynamic import AsyncDynamic
 from adyton.client.aio_grants import AsyncAccess
 from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_members import AsyncMembers
@@ -225,6 +226,10 @@ class AsyncSessions(AsyncClientFace):
     def access(self) -> AsyncAccess:
         """What members may do, and why."""
         return AsyncAccess(self)
+
+    def dynamic(self) -> AsyncDynamic:
+        """Credentials that are made on request, and end with their lease."""
+        return AsyncDynamic(self)
 
     @property
     def audit(self) -> AsyncAudit:

@@ -11,6 +11,7 @@ from adyton.client.settings import Token
 from adyton.client.shapes import Page, WireHealth, WireUser
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
+from adyton.client.sync_dynamic import Dynamic
 from adyton.client.sync_grants import Access
 from adyton.client.sync_links import Links
 from adyton.client.sync_members import Members
@@ -226,6 +227,10 @@ class Sessions(ClientFace):
     def access(self) -> Access:
         """What members may do, and why."""
         return Access(self)
+
+    def dynamic(self) -> Dynamic:
+        """Credentials that are made on request, and end with their lease."""
+        return Dynamic(self)
 
     @property
     def audit(self) -> Audit:

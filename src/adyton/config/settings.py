@@ -227,9 +227,11 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True)
 class RotationSettings:
-    """Rotation of secrets."""
+    """Rotation of secrets, and dynamic credentials."""
 
-    background: bool = setting(True, "Whether the server rotates by itself what is due.")
+    background: bool = setting(
+        True, "Whether the server rotates, and revokes, by itself what is due."
+    )
     targets: tuple[str, ...] = setting(
         (), "Places that rotators may connect to: patterns of HOST:PORT, such as "
         "db.internal:5432 or *.internal:*. None by default.",
@@ -244,6 +246,10 @@ class RotationSettings:
         120.0, "Time after which a rotation that was broken off is taken up again; more than "
         "a step may take.", unit="seconds", at_least=2, at_most=86_400,
     )  # fmt: skip
+    max_leases: int = setting(
+        1_000, "Dynamic credentials that one user may have at once.", at_least=1,
+        at_most=100_000,
+    )  # fmt: skip
 
     def options(self, *, by_itself: bool) -> RotationOptions:
         """How secrets are rotated.
@@ -252,7 +258,7 @@ class RotationSettings:
             ConfigurationError: The times don't fit each other.
         """
         bounds = Bounds(self.targets, self.programs, self.step_seconds)
-        return RotationOptions(bounds, self.lease_seconds, by_itself)
+        return RotationOptions(bounds, self.lease_seconds, by_itself, self.max_leases)
 
 
 @dataclass(frozen=True, slots=True)

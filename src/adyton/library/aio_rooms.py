@@ -2,6 +2,7 @@
 
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace
+from adyton.library.aio_dynamic import AsyncDynamic
 from adyton.library.aio_grants import AsyncAccess
 from adyton.library.aio_links import AsyncLinks
 from adyton.library.aio_members import AsyncMembers
@@ -29,6 +30,7 @@ class AsyncRooms(AsyncFace):
         webhooks: Where that is sent to.
         members: Members of a user's namespace, and roles.
         access: What members may do, and why.
+        dynamic: Credentials that are made on request, and end with their lease.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -44,3 +46,4 @@ class AsyncRooms(AsyncFace):
         self.webhooks = AsyncWebhooks(self)
         self.members = AsyncMembers(self)
         self.access = AsyncAccess(self)
+        self.dynamic = AsyncDynamic(self)

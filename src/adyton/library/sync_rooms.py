@@ -3,6 +3,7 @@
 
 from adyton.library.sync_areas import Audit, Keys
 from adyton.library.sync_base import Face
+from adyton.library.sync_dynamic import Dynamic
 from adyton.library.sync_grants import Access
 from adyton.library.sync_links import Links
 from adyton.library.sync_members import Members
@@ -30,6 +31,7 @@ class Rooms(Face):
         webhooks: Where that is sent to.
         members: Members of a user's namespace, and roles.
         access: What members may do, and why.
+        dynamic: Credentials that are made on request, and end with their lease.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -45,3 +47,4 @@ class Rooms(Face):
         self.webhooks = Webhooks(self)
         self.members = Members(self)
         self.access = Access(self)
+        self.dynamic = Dynamic(self)

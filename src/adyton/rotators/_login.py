@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from adyton.canonical import canonical_json
-from adyton.errors import RotationError
+from adyton.errors import LeaseError, RotationError
 from adyton.model import CONTENT_JSON, CONTENT_TEXT
 from adyton.rotating import Generated
 
@@ -26,21 +26,25 @@ class _Members(msgspec.Struct):
     password: str
 
 
-def login_of(value: bytes | None, what: str) -> Login:
+def login_of(
+    value: bytes | None,
+    what: str,
+    fails: type[RotationError] | type[LeaseError] = RotationError,
+) -> Login:
     """Read a login.
 
     Raises:
-        RotationError: The value is none.
+        RotationError: The value is none; or another class, if one is given.
     """
     try:
         found = msgspec.json.decode(value or b"", type=_Members)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise RotationError(
+        raise fails(
             f"{what} is not a JSON object with 'username' and 'password'",
             hint="Write it so, then try again.",
         ) from None
     if "\x00" in found.username + found.password or not found.username or not found.password:
-        raise RotationError(f"{what} has an empty member, or a zero byte")
+        raise fails(f"{what} has an empty member, or a zero byte")
     return Login(found.username, found.password)
 
 

@@ -3,22 +3,17 @@
 A role has one password, so one role alone can't have a former and a new one: whoever read the
 former value just before the change would be refused. Two roles with the same rights take turns
 instead: the one that is not in use gets a new password, is tested, and is promoted; the other one
-loses its password when the grace period is over. The SCRAM-SHA-256 verifier (RFC 5802, RFC 7677)
-is made here, so that no statement, and so no log of the server, ever holds a password.
+loses its password when the grace period is over.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
-import psycopg
 from psycopg import sql
 
 from adyton.errors import InvalidInput, RotationError
-from adyton.rotating import Generated, Turn, known, needed, number
+from adyton.rotating import Generated, Turn, known, needed
 from adyton.rotators._login import Login, login_of, made
-
-_TLS: Final = ("disable", "prefer", "require", "verify-ca", "verify-full")
-_WRONG: Final = frozenset({"28P01", "28000"})
+from adyton.rotators._postgres import SETTINGS, Connected, check_settings, verifier
 
 
 class PostgresqlRotator:
@@ -30,17 +25,9 @@ class PostgresqlRotator:
         Raises:
             InvalidInput: They can't be used.
         """
-        known(settings, "host", "port", "database", "roles", "sslmode", "sslrootcert")
-        needed(settings, "host")
-        number(settings, "port", 5432, 1, 65535)
+        known(settings, "roles", *SETTINGS)
         _roles(settings)
-        if settings.get("sslmode", "verify-full") not in _TLS:
-            raise InvalidInput(f"the setting 'sslmode' is none of {', '.join(_TLS)}")
-        if not admin:
-            raise InvalidInput(
-                "the rotator 'postgresql' needs a secret that lets it in",
-                hint="Name it as admin: a JSON object with 'username' and 'password'.",
-            )
+        check_settings(settings, "rotator", admin=admin)
 
     def create(self, turn: Turn, generate: Callable[[], Generated]) -> Generated:
         """A new password for the role that is not in use."""
@@ -73,64 +60,11 @@ class PostgresqlRotator:
         if role not in _roles(turn.settings):
             raise RotationError("the value's username is neither of the two roles")
         with _connected(turn, login_of(turn.admin, "the admin's secret"), "as admin") as server:
-            verifier: str | None = None
-            if password is not None:
-                verifier = server.pgconn.encrypt_password(
-                    password.encode(), role.encode(), b"scram-sha-256"
-                ).decode()
+            kept = None if password is None else verifier(server, role, password)
             statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                sql.Identifier(role), sql.Literal(verifier)
+                sql.Identifier(role), sql.Literal(kept)
             )
             server.execute(statement)
-
-
-class _connected:  # noqa: N801 - a context manager that reads as a word
-    """A connection for a few statements, each committed by itself; what fails is told as ours."""
-
-    def __init__(self, turn: Turn, login: Login, how: str) -> None:
-        self._turn, self._login, self._how = turn, login, how
-
-    def __enter__(self) -> "psycopg.Connection[tuple[object, ...]]":
-        settings, bounds = self._turn.settings, self._turn.bounds
-        host, port = settings["host"], int(settings.get("port", "5432"))
-        bounds.allow(host, port)
-        seconds = max(2, int(bounds.seconds / 2))
-        try:
-            self._server = psycopg.connect(
-                host=host,
-                port=port,
-                dbname=settings.get("database", "postgres"),
-                user=self._login.username,
-                password=self._login.password,
-                sslmode=settings.get("sslmode", "verify-full"),
-                # A server that is not the right one gets no password to read.
-                require_auth="scram-sha-256",
-                connect_timeout=seconds,
-                options=f"-c statement_timeout={seconds * 1000}",
-                application_name="adyton-rotation",
-                autocommit=True,
-                sslrootcert=settings.get("sslrootcert"),
-            )
-        except psycopg.Error as error:
-            raise _ours(error, self._how) from None
-        return self._server
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._server.close()
-        if isinstance(error, psycopg.Error):
-            raise _ours(error, self._how) from None
-
-
-def _ours(error: psycopg.Error, how: str) -> RotationError:
-    """What went wrong, by its SQLSTATE; the server's text may hold names."""
-    state = error.sqlstate or ("28P01" if "password authentication failed" in str(error) else "")
-    if state in _WRONG:
-        return RotationError(f"PostgreSQL refuses the login {how}")
-    if state:
-        return RotationError(f"PostgreSQL refuses {how}: SQLSTATE {state}")
-    return RotationError(
-        f"PostgreSQL can't be reached {how}", hint="Check host, port and sslmode of the policy."
-    )
 
 
 def _roles(settings: Mapping[str, str]) -> tuple[str, str]:
@@ -139,3 +73,7 @@ def _roles(settings: Mapping[str, str]) -> tuple[str, str]:
     if not comma or not first or not second or first == second or "," in second:
         raise InvalidInput("the setting 'roles' is not two roles", hint="As in 'app_a,app_b'.")
     return first, second
+
+
+def _connected(turn: Turn, login: Login, how: str) -> Connected:
+    return Connected(turn.settings, turn.bounds, login, how)

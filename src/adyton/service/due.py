@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from adyton.dueports import DueRow
-from adyton.errors import AdytonError
+from adyton.errors import AdytonError, RootError
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.objects import Shelf
@@ -20,6 +20,7 @@ from adyton.service.ticket import Operation
 PASS: Final = 64
 """What one pass takes at the most; the next one follows at once."""
 _ASIDE_US: Final = 3600 * 1_000_000
+_AWAY_US: Final = 60 * 1_000_000
 _TICK: Final = 1.0
 _log = logging.getLogger("adyton.due")
 _random: Final = secrets.SystemRandom()
@@ -54,7 +55,8 @@ async def _named(core: Core, shelf: Shelf[Any], row: DueRow) -> Found | None:
                 found = await shelf.at(rows, keys, row.ident)
     except AdytonError as error:
         _log.error("what is due can't be read: %s", error.message)
-        await _put_aside(core, row, core.clock.now_us() + _ASIDE_US)
+        away = isinstance(error, RootError)  # it may come back
+        await _put_aside(core, row, core.clock.now_us() + (_AWAY_US if away else _ASIDE_US))
         return None
     if keys is None or found is None:
         await _put_aside(core, row, 0)

@@ -20,6 +20,7 @@ from adyton.service import keychange
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.deep import DeepPosition, deep_batch
+from adyton.service.dynamic.many import end_leases, refuse_leases
 from adyton.service.journal import Draft
 from adyton.service.keyring import MASTER_WRAPS
 from adyton.service.limits import DAY_US
@@ -463,11 +464,13 @@ class KeyAdmin:
         draft = Draft(caller, Action.USER_PURGE)
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
+        await end_leases(core, caller, draft.user_id)
 
         async def work(scope: Scope) -> int:
             keys = await core.keys_in(scope, draft.user_id)
             if keys is None:
                 raise UserNotFound("the user has no namespace in this store")
+            await refuse_leases(scope, keys)
             await leave(core, scope, caller, keys)
             count = await scope.tx.delete_user(keys.user)
             for job in ("deep", "rewrap"):

@@ -5,6 +5,7 @@ from typing import Any
 
 from adyton.errors import InvalidInput
 from adyton.server.native.call import Call
+from adyton.server.native.dynamicshapes import ConnectionBody
 from adyton.server.native.rotationshapes import RotationBody
 from adyton.server.native.routes import Judge
 from adyton.server.native.shapes import (
@@ -79,6 +80,14 @@ async def to_rotate(call: Call) -> None:
     ):
         if not call.may(path, needed):
             raise await call.refusal(path, needed)
+    await right(Capability.UPDATE)(call)
+
+
+async def to_connect(call: Call) -> None:
+    """Needs ``update`` on the connection, and ``read`` on the admin's secret, as to rotate."""
+    admin = call.body(ConnectionBody).admin
+    if admin and not call.may(SECRETS + admin, Capability.READ):
+        raise await call.refusal(SECRETS + admin, Capability.READ)
     await right(Capability.UPDATE)(call)
 
 

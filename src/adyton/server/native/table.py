@@ -6,6 +6,7 @@ from typing import Final
 from adyton.actions import Action
 from adyton.server.native import (
     attesting,
+    dynamic,
     grants,
     history,
     links,
@@ -50,6 +51,7 @@ TABLE: Final = Table(
         *history.ROUTES,
         *secrets.ROUTES,
         *rotation.ROUTES,
+        *dynamic.ROUTES,
         *transfer.ROUTES,
         *links.ROUTES,
         *shares.ROUTES,

@@ -21,6 +21,7 @@ from adyton.server.vault import (
     wrapping,
 )
 from adyton.server.vault.context import Context
+from adyton.server.vault.database import database
 from adyton.server.vault.kv import Kv
 from adyton.server.vault.logins import approle, userpass
 from adyton.server.vault.reply import EMPTY, UNSUPPORTED_PATH, Reply, errors, wrapped
@@ -77,6 +78,7 @@ class VaultApi:
             "approle": approle(services, logins),
             "userpass": userpass(services, logins),
         }
+        services.engines = {"database": database(services)}
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; every error of ours becomes an answer here.
@@ -141,7 +143,8 @@ class VaultApi:
             prefix, context.mount = place
             if context.mount.type == "kv":
                 return await self._kv.handle(context, operation, context.path[len(prefix) :], self)
-            login = services.logins.get(context.mount.type)
+            kind = context.mount.type
+            login = services.logins.get(kind) or services.engines.get(kind)
             found = login.find(context.path, prefix, operation) if login else None
         if found is None:
             await self.check(context, operation)

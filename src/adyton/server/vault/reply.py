@@ -16,14 +16,14 @@ UNSUPPORTED_PATH: Final = "1 error occurred:\n\t* unsupported path\n\n"
 
 
 _ENVELOPE: Final = (
-    b'{"request_id":"%b","lease_id":"","renewable":false,"lease_duration":%b,"data":%b,'
+    b'{"request_id":"%b","lease_id":%b,"renewable":%b,"lease_duration":%b,"data":%b,'
     b'"wrap_info":null,"warnings":%b,"auth":%b%b}'
 )
 
 
 def plain(data: bytes) -> bytes:
     """The envelope for answers with nothing but data: a template of the request's id and this."""
-    return _ENVELOPE % (b"%b", b"0", data, b"null", b"null", b"")
+    return _ENVELOPE % (b"%b", b'""', b"false", b"0", data, b"null", b"null", b"")
 
 
 class Reply:
@@ -37,10 +37,11 @@ class Reply:
         bare: Whether ``flat`` stands alone, without an envelope.
         status: The status.
         warnings: What the caller should know.
-        lease: Seconds after which to read again.
+        lease: Seconds after which to read again, or that the lease lasts.
+        lease_id: The lease, which can be renewed; or empty.
     """
 
-    __slots__ = ("auth", "bare", "data", "flat", "lease", "raw", "status", "warnings")
+    __slots__ = ("auth", "bare", "data", "flat", "lease", "lease_id", "raw", "status", "warnings")
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Reply:
         status: int = 200,
         warnings: list[str] | None = None,
         lease: int = 0,
+        lease_id: str = "",
     ) -> None:
         self.data = data
         self.raw = raw
@@ -62,6 +64,7 @@ class Reply:
         self.status = status
         self.warnings = warnings
         self.lease = lease
+        self.lease_id = lease_id
 
     def __repr__(self) -> str:
         return f"<Reply {self.status}>"
@@ -77,6 +80,8 @@ class Reply:
             return encode(self.flat)
         return _ENVELOPE % (
             request_id.encode(),
+            encode(self.lease_id),
+            b"true" if self.lease_id else b"false",
             b"%d" % self.lease,
             self.raw if self.raw is not None else encode(self.data),
             encode(self.warnings),

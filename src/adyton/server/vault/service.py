@@ -17,6 +17,7 @@ from adyton.service.access.tokens import Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.core import Core
 from adyton.service.directory import Directory
+from adyton.service.dynamic.many import erase_folder
 from adyton.service.kv import MOUNTS_FOLDER
 from adyton.service.links import Links
 from adyton.service.objects import Shelf
@@ -27,7 +28,7 @@ from adyton.service.ticket import Aside
 
 
 class Login(Protocol):
-    """The routes of one kind of login method."""
+    """The routes of one kind of login method, or of a secrets engine but kv."""
 
     def find(self, path: str, prefix: str, operation: Capability) -> Found | None:
         """What serves a path under a mount."""
@@ -78,6 +79,7 @@ class Services:
         self.cubbyhole: Final = Cubbyhole(core)
         self.rate_quotas: Final = RateQuotas(core)
         self.logins: dict[str, Login] = {}
+        self.engines: dict[str, Login] = {}
 
     async def has_object(self, user: str, shelf: Shelf[Any], ident: str, folder: str) -> bool:
         """Whether an object is there: to choose between two rights, told to nobody."""
@@ -91,6 +93,8 @@ class Services:
         """Erase all that a mount holds, for good."""
         if mount.type in self.logins:
             await close_login(self.core, self.tokens, caller, user, mount)
+        if mount.type == "database":
+            await erase_folder(self.core, caller, user, mount.prefix)
         if mount.type != "kv":
             return
         page = await self.directory.list_secrets(

@@ -16,7 +16,7 @@ from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount, MountTable
 from adyton.service.access.shelves import record_path
 
-_ENGINES: Final = {"kv", "kv-v1", "kv-v2", "generic"}
+_ENGINES: Final = {"kv", "kv-v1", "kv-v2", "generic", "database"}
 _RESERVED: Final = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/", "adyton/")
 _MOVES: Final = 100
 """Moves that can be asked about; each is over when its answer comes."""
@@ -59,6 +59,10 @@ def add_routes(routes: Routes, services: Services) -> None:
             for other in there:
                 if other.path.startswith(path) or path.startswith(other.path):
                     raise InvalidInput(f"path is already in use at {other.path}")
+            if mount.path == "database/" and not any(
+                other.type == "database" and not other.prefix for other in there
+            ):
+                mount.prefix = ""  # it shows the namespace's own, as the native API does
             there.append(mount)
             there.sort(key=lambda one: one.path)
 
@@ -247,7 +251,9 @@ def _new_mount(path: str, body: fields.Body, services: Services, *, is_login: bo
     given = None
     prefix = ""
     accessor = f"{'auth_' if is_login else ''}{kind.partition('-')[0]}_{random.token_hex(4)}"
-    if not is_login:
+    if kind == "database":
+        prefix = f".mounts/{accessor}/"
+    elif not is_login:
         version = "2" if kind == "kv-v2" else options.get("version", "1")
         if version not in {"1", "2"}:
             raise InvalidInput(f"unsupported kv version {version!r}")

@@ -29,6 +29,7 @@ from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.access.tokentext import RANDOM_BYTES, make_token, token_id
 from adyton.service.commit import Scope
 from adyton.service.core import Core
+from adyton.service.dynamic.records import end_with_token
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
 from adyton.service.userkeys import UserKeys
@@ -354,6 +355,7 @@ class Tokens:
                 changes.delete(CUBBYHOLE, name, at)
                 await self._split(changes, draft)
             changes.delete(TOKENS, at)
+            await end_with_token(scope, keys, at)
             if await ACCESSORS.get(scope.tx, keys, ended.accessor) is not None:
                 changes.delete(ACCESSORS, ended.accessor)
             scope.after_commit(lambda gone=at: self._gate.forget(gone))  # type: ignore[misc]

@@ -1,10 +1,11 @@
-"""What rotations need beside the store: rotators, their bounds, threads to run them on."""
+"""What rotations and dynamic credentials need beside the store: plug-ins, bounds, threads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from adyton.errors import ConfigurationError
+from adyton.issuing import Issuer
 from adyton.rotating import Bounds, Rotator
 from adyton.service.aside import Threads
 from adyton.service.ticket import Aside
@@ -13,6 +14,7 @@ T = TypeVar("T")
 
 CONCURRENT: Final = 4
 """Rotations that run at once."""
+_CONCURRENT_LEASES: Final = 8
 _WAITING: Final = 256
 
 
@@ -24,12 +26,14 @@ class RotationOptions:
         bounds: What rotators may touch.
         lease_seconds: For how long one who has taken a rotation keeps others from it; a
             rotation that was broken off goes on after it. More than a step may take.
-        by_itself: Whether what is due is rotated in the background.
+        by_itself: Whether what is due is rotated, or revoked, in the background.
+        max_leases: Dynamic credentials that one user may have at once.
     """
 
     bounds: Bounds = field(default_factory=Bounds)
     lease_seconds: float = 120.0
     by_itself: bool = False
+    max_leases: int = 1000
 
     def __post_init__(self) -> None:
         if self.lease_seconds <= 0 or self.bounds.seconds <= 0:
@@ -41,8 +45,8 @@ class RotationOptions:
             )
 
 
-def _none(_: str) -> Rotator:
-    raise ConfigurationError("this store was opened without rotators")
+def _none(_: str) -> Any:  # noqa: ANN401 - it never gives anything
+    raise ConfigurationError("this store was opened without rotators and issuers")
 
 
 class RotationRoom:
@@ -51,17 +55,21 @@ class RotationRoom:
     Args:
         options: How secrets are rotated.
         open_rotator: Finds a rotator by its name.
+        open_issuer: Finds an issuer by its name.
     """
 
     def __init__(
         self,
         options: RotationOptions | None = None,
         open_rotator: Callable[[str], Rotator] = _none,
+        open_issuer: Callable[[str], Issuer] = _none,
     ) -> None:
         self.options = options or RotationOptions()
         self.open = open_rotator
+        self.issuer = open_issuer
         self._threads: Threads | None = None
         self._turns: Threads | None = None
+        self._issuing: Threads | None = None
 
     def turn(self, work: Callable[[], T]) -> Aside[T]:
         """Run one of many rotations, on other threads than those that its steps need.
@@ -83,8 +91,20 @@ class RotationRoom:
             self._threads = Threads("rotation", CONCURRENT, _WAITING, "too many rotations at once")
         return self._threads.run(work)
 
+    def run_issuer(self, work: Callable[[], T]) -> Aside[T]:
+        """Run a step of an issuer: on threads of their own, as somebody waits for most of them.
+
+        Raises:
+            LimitExceeded: Too many wait already.
+        """
+        if self._issuing is None:
+            self._issuing = Threads(
+                "leases", _CONCURRENT_LEASES, _WAITING, "too many leases at once"
+            )
+        return self._issuing.run(work)
+
     def close(self) -> None:
         """End the threads."""
-        for threads in (self._turns, self._threads):
+        for threads in (self._turns, self._threads, self._issuing):
             if threads is not None:
                 threads.close()

@@ -1,0 +1,1 @@
+"""Dynamic credentials: connections, roles, leases, revocation."""
