@@ -25,6 +25,7 @@ def vault_routes():
         tables = [
             ("", api._routes),
             *((f"auth/{kind}/", login._routes) for kind, login in services.logins.items()),
+            *((f"{kind}/", engine._routes) for kind, engine in services.engines.items()),
         ]
         found = []
         for prefix, routes in tables:

@@ -9,6 +9,7 @@ import pytest
 from adyton import AsyncClient, AsyncSecretStore, Client, SecretStore
 from adyton.client import AsyncUserClient, UserClient
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
+from adyton.client.aio_dynamic import AsyncDynamic
 from adyton.client.aio_grants import AsyncAccess
 from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_members import AsyncMembers
@@ -17,6 +18,7 @@ from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_shares import AsyncShares
 from adyton.client.sync_areas import Audit, Keys
+from adyton.client.sync_dynamic import Dynamic
 from adyton.client.sync_grants import Access
 from adyton.client.sync_links import Links
 from adyton.client.sync_members import Members
@@ -28,6 +30,7 @@ from adyton.library import (
     AsyncUserStore,
     UserStore,
     aio_areas,
+    aio_dynamic,
     aio_grants,
     aio_links,
     aio_members,
@@ -36,6 +39,7 @@ from adyton.library import (
     aio_rotation,
     aio_shares,
     sync_areas,
+    sync_dynamic,
     sync_grants,
     sync_links,
     sync_members,
@@ -55,6 +59,7 @@ PAIRS = [
     (aio_quotas.AsyncQuotas, AsyncQuotas), (sync_quotas.Quotas, Quotas),
     (aio_grants.AsyncAccess, AsyncAccess), (sync_grants.Access, Access),
     (aio_members.AsyncMembers, AsyncMembers), (sync_members.Members, Members),
+    (aio_dynamic.AsyncDynamic, AsyncDynamic), (sync_dynamic.Dynamic, Dynamic),
     (aio_rotation.AsyncRotation, AsyncRotation), (sync_rotation.Rotation, Rotation),
     (aio_notices.AsyncNotices, AsyncNotices), (sync_notices.Notices, Notices),
     (aio_notices.AsyncWebhooks, AsyncWebhooks), (sync_notices.Webhooks, Webhooks),

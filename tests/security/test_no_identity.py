@@ -11,6 +11,7 @@ from adyton import Caller
 from adyton.actions import Action
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import Share
+from adyton.dynamicvalues import Connection, DynamicRole
 from adyton.errors import AccessDenied, SecretNotFound
 from adyton.grantvalues import NewGrant
 from adyton.model import State
@@ -27,6 +28,8 @@ from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import TokenRequest, Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.directory import Changes
+from adyton.service.dynamic.configuration import Dynamics
+from adyton.service.dynamic.leases import DynamicLeases
 from adyton.service.grants.grants import Grants
 from adyton.service.grants.members import Members
 from adyton.service.grants.membertokens import MemberTokens
@@ -66,6 +69,8 @@ ROOMS = {
     "members": Members,
     "grants": Grants,
     "membertokens": MemberTokens,
+    "dynamics": Dynamics,
+    "dynamic leases": DynamicLeases,
 }
 
 
@@ -144,6 +149,8 @@ def arguments(tmp_path):
         "url": "https://hooks.test/",
         "idents": None,
         "rights": ("read",),
+        "connection": Connection(settings={"host": "h"}, admin="db"),
+        "role": "r",
         "share": Share(bytes(8), 2, 1, SecretBytes(bytes(32))),
     }
 
@@ -154,6 +161,8 @@ def call(store, room, name, caller, given, **more):
     operation = getattr(place, name)
     needed = inspect.signature(operation).parameters
     args = {**given, **more}
+    if (room, name) == ("dynamics", "set_role"):
+        args["role"] = DynamicRole(connection="db")
     if room == "shares":
         args["share"] = "none"
     if room == "grants":

@@ -108,6 +108,13 @@ class User:
             assert call(server, "PUT", f"users/{self.user}/{path}", body)[0] == 200
         body = {"member": self.named, "path": self.secret, "role": self.role}
         self.grant = call(server, "POST", f"users/{self.user}/grants", body)[2]["id"]
+        root("POST", "sys/mounts/database", {"type": "database"})
+        for kind, body in (
+            ("dynamic-connections", BODIES["set_dynamic_connection"] | {"admin": self.named}),
+            ("dynamic-roles", {"connection": self.named}),
+        ):
+            made = call(server, "PUT", f"users/{self.user}/{kind}/{self.named}", body)
+            assert made[0] == 204
         records = call(server, "GET", f"users/{self.user}/audit?limit=1")[2]["items"]
         self.index = records[0]["index"]
         page = call(server, "GET", f"users/{self.user}/secrets?limit=1")[2]
@@ -177,6 +184,12 @@ BODIES = {
     "add_webhook": {"url": "https://bob.invalid/{named}"},
     "acknowledge_notices": {"ids": None},
     "rotate_webhook": {},
+    "set_dynamic_connection": {"settings": {"host": "h.invalid"}, "admin": "{named}"},
+    "set_dynamic_role": {"connection": "{named}"},
+    "issue_credentials": {},
+    "renew_lease": {},
+    "revoke_lease": {},
+    "revoke_leases": {},
     "add_root": {"uri": "keyfile:"},
     "migrate_root": {"uri": "keyfile:"},
     "test_roots": {"uri": "keyfile:"},
@@ -232,6 +245,8 @@ def state_of(server, alice):
     ]
     entries = call(server, "GET", f"users/{alice.user}/audit?limit=1000")[2]["items"]
     found["records"] = [e["index"] for e in entries if "userpass-me" in e["actor"]]
+    for kind in ("dynamic-connections", "dynamic-roles", "leases"):
+        found[kind] = call(server, "GET", f"users/{alice.user}/{kind}")[2]["items"]
     keys = call(server, "GET", "keys")[2]["items"]
     found["keys"] = [key for key in keys if key["user"] == alice.user]
     return found

@@ -123,6 +123,32 @@ NEEDED = {
         "adyton/webhooks/x/rotate", "update", "users/me/webhooks/x/rotate", {},
     ),
     "test_webhook": ("adyton/webhooks/x/test", "update", "users/me/webhooks/x/test", None),
+    "list_dynamic_connections": (
+        "adyton/dynamic-connections", "list", "users/me/dynamic-connections", None,
+    ),
+    "get_dynamic_connection": (
+        "adyton/dynamic-connections/c", "read", "users/me/dynamic-connections/c", None,
+    ),
+    "set_dynamic_connection": (
+        "adyton/+/c", "update+read", "users/me/dynamic-connections/c",
+        {"settings": {"host": "h.invalid"}, "admin": "c"},
+    ),
+    "remove_dynamic_connection": (
+        "adyton/dynamic-connections/x", "delete", "users/me/dynamic-connections/x", None,
+    ),
+    "list_dynamic_roles": ("adyton/dynamic-roles", "list", "users/me/dynamic-roles", None),
+    "get_dynamic_role": ("adyton/dynamic-roles/x", "read", "users/me/dynamic-roles/x", None),
+    "set_dynamic_role": (
+        "adyton/dynamic-roles/x", "update", "users/me/dynamic-roles/x", {"connection": "c"},
+    ),
+    "remove_dynamic_role": ("adyton/dynamic-roles/y", "delete", "users/me/dynamic-roles/y", None),
+    "issue_credentials": ("adyton/dynamic-issue/y", "update", "users/me/dynamic-issue/y", {}),
+    "list_leases": ("adyton/leases", "list", "users/me/leases", None),
+    "get_lease": ("adyton/leases/r/x", "read", "users/me/leases/r/x", None),
+    "renew_lease": ("adyton/lease-renew/r/x", "update", "users/me/lease-renew/r/x", {}),
+    "revoke_lease": ("adyton/lease-revoke/r/x", "update", "users/me/lease-revoke/r/x", {}),
+    "revoke_leases": ("adyton/leases-revoke", "update", "users/me/leases-revoke", {}),
+    "revoke_due_leases": ("adyton/leases/revoke-due", "update+sudo", "leases/revoke-due", None),
     "get_vkey": ("adyton/audit/vkey", "read", "audit/vkey", None),
     "get_store_audit_log": ("adyton/audit", "read+sudo", "audit", None),
     "prove_store_record": ("adyton/audit/0/proof", "read+sudo", "audit/0/proof", None),
@@ -183,7 +209,9 @@ def test_the_least_right_is_enough_and_all_others_are_not(server, operation):
         (404, "user-not-found"), (404, "secret-not-found"), (400, "invalid-input"),
     }  # fmt: skip
     if status == 400:  # there is no record 0 of this user, no root of that name, and but one
-        assert operation == "prove_record" or operation.endswith(("_root", "_roots"))
+        assert operation in {"prove_record", "set_dynamic_role"} or operation.endswith(
+            ("_root", "_roots")
+        )
 
 
 @pytest.mark.parametrize("operation", [n for n, r in ROUTES.items() if r.place == "store"])

@@ -111,6 +111,8 @@ BEYOND_SCHEMAS = {
     "pass_share_on",
     "list_grants",
     "set_rotation",
+    "set_dynamic_connection",
+    "set_dynamic_role",
     "add_root",
     "migrate_root",
     "remove_root",

@@ -12,7 +12,7 @@ code meaning
 6    the store: missing, there already, locked, full, read-only, closed
 7    integrity or audit: what is stored, or a proof, is not what was written
 8    the root of trust: wrong, locked or away; a server that is sealed
-9    a server that can't be reached, is busy or still at it, or fails; a rotation that did
+9    a server that can't be reached, is busy or still at it, or fails; a rotation or lease that did
 10   attestation: evidence of a server's code is missing, wrong or not accepted
 ==== =====================================================================
 

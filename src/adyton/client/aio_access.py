@@ -227,6 +227,7 @@ class AsyncSessions(AsyncClientFace):
         """What members may do, and why."""
         return AsyncAccess(self)
 
+    @property
     def dynamic(self) -> AsyncDynamic:
         """Credentials that are made on request, and end with their lease."""
         return AsyncDynamic(self)

@@ -228,6 +228,7 @@ class Sessions(ClientFace):
         """What members may do, and why."""
         return Access(self)
 
+    @property
     def dynamic(self) -> Dynamic:
         """Credentials that are made on request, and end with their lease."""
         return Dynamic(self)

@@ -16,7 +16,9 @@ from adyton.service.once import Replayed
 
 _NOT_HERE: Final = ("x-vault-namespace", "x-vault-wrap-ttl")
 _CONDITIONS: Final = ("if-match", "if-none-match")
-_JUDGED_BY_BODY: Final = (rights.to_read_each, rights.to_write_each, rights.to_rotate)
+_JUDGED_BY_BODY: Final = (
+    rights.to_read_each, rights.to_write_each, rights.to_rotate, rights.to_connect,
+)  # fmt: skip
 
 
 class NativeApi:
