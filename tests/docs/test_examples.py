@@ -136,9 +136,10 @@ def placed(text, remote):
 def test_python_runs(block, remote, tmp_path, monkeypatch):
     """Each block by itself, with the names that it leaves to its reader.
 
-    Evidence needs a machine that gives some: ``tests/attest/test_client.py`` runs that.
+    Evidence needs a machine that gives some: ``tests/attest/test_client.py`` runs that; dynamic
+    credentials a database: ``tests/dynamic/test_faces.py``.
     """
-    if "attestation=" in block:
+    if "attestation=" in block or "client.dynamic" in block:
         compile(block, "example", "exec")
         return
     from adyton import Client
