@@ -15,6 +15,7 @@ from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_members import AsyncMembers
 from adyton.client.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.client.aio_quotas import AsyncQuotas
+from adyton.client.aio_reports import AsyncReports
 from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_shares import AsyncShares
 from adyton.client.sync_areas import Audit, Keys
@@ -24,6 +25,7 @@ from adyton.client.sync_links import Links
 from adyton.client.sync_members import Members
 from adyton.client.sync_notices import Notices, Webhooks
 from adyton.client.sync_quotas import Quotas
+from adyton.client.sync_reports import Reports
 from adyton.client.sync_rotation import Rotation
 from adyton.client.sync_shares import Shares
 from adyton.library import (
@@ -36,6 +38,7 @@ from adyton.library import (
     aio_members,
     aio_notices,
     aio_quotas,
+    aio_reports,
     aio_rotation,
     aio_shares,
     sync_areas,
@@ -45,6 +48,7 @@ from adyton.library import (
     sync_members,
     sync_notices,
     sync_quotas,
+    sync_reports,
     sync_rotation,
     sync_shares,
 )
@@ -57,9 +61,13 @@ PAIRS = [
     (aio_shares.AsyncShares, AsyncShares), (sync_shares.Shares, Shares),
     (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
     (aio_quotas.AsyncQuotas, AsyncQuotas), (sync_quotas.Quotas, Quotas),
+<<<<<<< HEAD
     (aio_grants.AsyncAccess, AsyncAccess), (sync_grants.Access, Access),
     (aio_members.AsyncMembers, AsyncMembers), (sync_members.Members, Members),
     (aio_dynamic.AsyncDynamic, AsyncDynamic), (sync_dynamic.Dynamic, Dynamic),
+=======
+    (aio_reports.AsyncReports, AsyncReports), (sync_reports.Reports, Reports),
+>>>>>>> e00cb49 (Count audit records by day, sealed, once each; reports of accesses and failures in library, API, client and command line)
     (aio_rotation.AsyncRotation, AsyncRotation), (sync_rotation.Rotation, Rotation),
     (aio_notices.AsyncNotices, AsyncNotices), (sync_notices.Notices, Notices),
     (aio_notices.AsyncWebhooks, AsyncWebhooks), (sync_notices.Webhooks, Webhooks),

@@ -38,6 +38,7 @@ from adyton.service.notices.webhooks import Webhooks
 from adyton.service.quota.own import OwnQuotas
 from adyton.service.quota.users import UserQuotas
 from adyton.service.rekey import Rekey
+from adyton.service.reports.reporting import Reporting
 from adyton.service.rotation.rotations import Rotations
 from adyton.service.sharing.shares import Shares
 from adyton.service.values import Item
@@ -64,6 +65,7 @@ ROOMS = {
     "quotas": UserQuotas,
     "shares": Shares,
     "rotations": Rotations,
+<<<<<<< HEAD
     "notices": Notices,
     "webhooks": Webhooks,
     "members": Members,
@@ -71,6 +73,9 @@ ROOMS = {
     "membertokens": MemberTokens,
     "dynamics": Dynamics,
     "dynamic leases": DynamicLeases,
+=======
+    "reports": Reporting,
+>>>>>>> e00cb49 (Count audit records by day, sealed, once each; reports of accesses and failures in library, API, client and command line)
 }
 
 

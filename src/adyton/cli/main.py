@@ -43,6 +43,7 @@ from adyton.cli import (
     notices,
     policies,
     quotas,
+    reports,
     rotation,
     running,
     secrets,
@@ -206,6 +207,7 @@ app.add_typer(config.app, name="config", help="The configuration: check, show.")
 app.add_typer(tls.app, name="tls", help="Certificates for development.")
 shares.register(app)
 doctor.register(app)
+reports.register(app)
 
 
 def hoist(arguments: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_members import AsyncMembers
 from adyton.client.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.client.aio_quotas import AsyncQuotas
+from adyton.client.aio_reports import AsyncReports
 from adyton.client.aio_roots import AsyncRoots
 from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_seal import AsyncSealing
@@ -231,6 +232,10 @@ class AsyncSessions(AsyncClientFace):
     def dynamic(self) -> AsyncDynamic:
         """Credentials that are made on request, and end with their lease."""
         return AsyncDynamic(self)
+
+    def reports(self) -> AsyncReports:
+        """Reports on secrets, their use and their keys."""
+        return AsyncReports(self)
 
     @property
     def audit(self) -> AsyncAudit:

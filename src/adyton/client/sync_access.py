@@ -17,6 +17,7 @@ from adyton.client.sync_links import Links
 from adyton.client.sync_members import Members
 from adyton.client.sync_notices import Notices, Webhooks
 from adyton.client.sync_quotas import Quotas
+from adyton.client.sync_reports import Reports
 from adyton.client.sync_roots import Roots
 from adyton.client.sync_rotation import Rotation
 from adyton.client.sync_seal import Sealing
@@ -232,6 +233,10 @@ class Sessions(ClientFace):
     def dynamic(self) -> Dynamic:
         """Credentials that are made on request, and end with their lease."""
         return Dynamic(self)
+
+    def reports(self) -> Reports:
+        """Reports on secrets, their use and their keys."""
+        return Reports(self)
 
     @property
     def audit(self) -> Audit:

@@ -8,6 +8,7 @@ from adyton.library.aio_links import AsyncLinks
 from adyton.library.aio_members import AsyncMembers
 from adyton.library.aio_notices import AsyncNotices, AsyncWebhooks
 from adyton.library.aio_quotas import AsyncQuotas
+from adyton.library.aio_reports import AsyncReports
 from adyton.library.aio_roots import AsyncRoots
 from adyton.library.aio_rotation import AsyncRotation
 from adyton.library.aio_shares import AsyncShares
@@ -26,6 +27,7 @@ class AsyncRooms(AsyncFace):
         quotas: What each user may store.
         shares: Sharing with other users.
         rotation: Rotation of secrets by policies.
+        reports: Reports on secrets, their use and their keys.
         notices: What users are told of.
         webhooks: Where that is sent to.
         members: Members of a user's namespace, and roles.
@@ -42,6 +44,7 @@ class AsyncRooms(AsyncFace):
         self.quotas = AsyncQuotas(self)
         self.shares = AsyncShares(self)
         self.rotation = AsyncRotation(self)
+        self.reports = AsyncReports(self)
         self.notices = AsyncNotices(self)
         self.webhooks = AsyncWebhooks(self)
         self.members = AsyncMembers(self)

@@ -9,6 +9,7 @@ from adyton.library.sync_links import Links
 from adyton.library.sync_members import Members
 from adyton.library.sync_notices import Notices, Webhooks
 from adyton.library.sync_quotas import Quotas
+from adyton.library.sync_reports import Reports
 from adyton.library.sync_roots import Roots
 from adyton.library.sync_rotation import Rotation
 from adyton.library.sync_shares import Shares
@@ -27,6 +28,7 @@ class Rooms(Face):
         quotas: What each user may store.
         shares: Sharing with other users.
         rotation: Rotation of secrets by policies.
+        reports: Reports on secrets, their use and their keys.
         notices: What users are told of.
         webhooks: Where that is sent to.
         members: Members of a user's namespace, and roles.
@@ -43,6 +45,7 @@ class Rooms(Face):
         self.quotas = Quotas(self)
         self.shares = Shares(self)
         self.rotation = Rotation(self)
+        self.reports = Reports(self)
         self.notices = Notices(self)
         self.webhooks = Webhooks(self)
         self.members = Members(self)

@@ -131,6 +131,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "The record's index in the log.",
             {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER},
         ),
+        "report": ("Which report.", {"type": "string", "pattern": "^[a-z-]{1,32}$"}),
         "slot": (
             "The root's number.",
             {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER},
