@@ -61,13 +61,10 @@ PAIRS = [
     (aio_shares.AsyncShares, AsyncShares), (sync_shares.Shares, Shares),
     (aio_areas.AsyncAudit, AsyncAudit), (sync_areas.Keys, Keys), (sync_areas.Audit, Audit),
     (aio_quotas.AsyncQuotas, AsyncQuotas), (sync_quotas.Quotas, Quotas),
-<<<<<<< HEAD
     (aio_grants.AsyncAccess, AsyncAccess), (sync_grants.Access, Access),
     (aio_members.AsyncMembers, AsyncMembers), (sync_members.Members, Members),
     (aio_dynamic.AsyncDynamic, AsyncDynamic), (sync_dynamic.Dynamic, Dynamic),
-=======
     (aio_reports.AsyncReports, AsyncReports), (sync_reports.Reports, Reports),
->>>>>>> e00cb49 (Count audit records by day, sealed, once each; reports of accesses and failures in library, API, client and command line)
     (aio_rotation.AsyncRotation, AsyncRotation), (sync_rotation.Rotation, Rotation),
     (aio_notices.AsyncNotices, AsyncNotices), (sync_notices.Notices, Notices),
     (aio_notices.AsyncWebhooks, AsyncWebhooks), (sync_notices.Webhooks, Webhooks),

@@ -65,7 +65,6 @@ ROOMS = {
     "quotas": UserQuotas,
     "shares": Shares,
     "rotations": Rotations,
-<<<<<<< HEAD
     "notices": Notices,
     "webhooks": Webhooks,
     "members": Members,
@@ -73,9 +72,7 @@ ROOMS = {
     "membertokens": MemberTokens,
     "dynamics": Dynamics,
     "dynamic leases": DynamicLeases,
-=======
     "reports": Reporting,
->>>>>>> e00cb49 (Count audit records by day, sealed, once each; reports of accesses and failures in library, API, client and command line)
 }
 
 

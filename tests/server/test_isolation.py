@@ -121,6 +121,7 @@ class User:
         self.cursor = page["next_cursor"]
         assert headers
 
+    report = "access"  # of which there is the same for everybody
     slot = "0"  # of a root of the store, which is nobody's
 
     def told(self):

@@ -80,7 +80,6 @@ NEEDED = {
     "get_secret_of_share": (
         "adyton/shares/received/x/secrets/n", "read", "users/me/shares/received/x/secrets/n", None,
     ),
-<<<<<<< HEAD
     "list_members": ("adyton/members", "list", "users/me/members", None),
     "get_member": ("adyton/members/x", "read", "users/me/members/x", None),
     "add_member": ("adyton/members/r-y", "update", "users/me/members/r-y", {}),
@@ -98,12 +97,10 @@ NEEDED = {
     ),
     "get_grant": ("adyton/grants/x", "read", "users/me/grants/x", None),
     "revoke_grant": ("adyton/grants/x", "delete", "users/me/grants/x", None),
-=======
     "list_reports": ("adyton/reports", "list", "reports", None),
     "make_report": ("adyton/reports/access", "read", "users/me/reports/access", None),
     "check_report_counts": ("adyton/reports-check", "read", "users/me/reports-check", None),
     "make_store_report": ("adyton/reports/usage", "read+sudo", "reports/usage", None),
->>>>>>> e00cb49 (Count audit records by day, sealed, once each; reports of accesses and failures in library, API, client and command line)
     "list_rotations": ("adyton/rotation", "list", "users/me/rotation", None),
     "get_rotation": ("adyton/rotation/r/x", "read", "users/me/rotation/r/x", None),
     "set_rotation": ("adyton/+/r/z", "update", "users/me/rotation/r/z", {}),

@@ -9,7 +9,7 @@ from adyton.model import Caller, UserId, from_us
 from adyton.reportvalues import Asked, Report, ReportInfo
 from adyton.service.core import Core
 from adyton.service.journal import Draft
-from adyton.service.reports import accesses
+from adyton.service.reports import accesses, storage
 from adyton.service.reports.counting import DAY_US
 from adyton.service.reports.folding import Folding, recount
 from adyton.service.reports.making import Made, Making, StoreMaking
@@ -60,6 +60,14 @@ KINDS: Final = {
         _kind(
             "failures", "Failed and denied", "What was tried and not done, by whom, from where.",
             accesses.failures, counted=True,
+        ),
+        _kind(
+            "keys", "Keys", "Ages of keys, and how much is under the current ones.",
+            storage.keys, storage.store_keys,
+        ),
+        _kind(
+            "usage", "Storage and quotas", "What is stored, what may be, and the largest secrets.",
+            storage.usage, storage.store_usage,
         ),
     )
 }  # fmt: skip
