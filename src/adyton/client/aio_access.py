@@ -233,6 +233,7 @@ class AsyncSessions(AsyncClientFace):
         """Credentials that are made on request, and end with their lease."""
         return AsyncDynamic(self)
 
+    @property
     def reports(self) -> AsyncReports:
         """Reports on secrets, their use and their keys."""
         return AsyncReports(self)

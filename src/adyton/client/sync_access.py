@@ -234,6 +234,7 @@ class Sessions(ClientFace):
         """Credentials that are made on request, and end with their lease."""
         return Dynamic(self)
 
+    @property
     def reports(self) -> Reports:
         """Reports on secrets, their use and their keys."""
         return Reports(self)
