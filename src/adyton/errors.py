@@ -10,6 +10,7 @@
     ├── SecretNotFound          absent, deleted, destroyed or another user's: all look alike
     ├── UserNotFound            the user has no namespace in this store
     ├── VersionConflict         check-and-set: the secret is not at the expected version
+    ├── LegalHold               a legal hold keeps it: it is not deleted, nor destroyed
     ├── RotationError           a rotation failed or is under way; the former value works on
     ├── LeaseError              credentials can't be made, renewed or revoked now
     ├── RequestPending          the same request is under way, or was broken off
@@ -107,6 +108,10 @@ class UserNotFound(AdytonError):
 
 class VersionConflict(AdytonError):
     """Check-and-set failed: the secret is not at the version the caller expected."""
+
+
+class LegalHold(AdytonError):
+    """A legal hold keeps it: nothing that it covers is deleted, destroyed, replaced or purged."""
 
 
 class RotationError(AdytonError):

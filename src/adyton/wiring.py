@@ -29,6 +29,7 @@ from adyton.service import opening
 from adyton.service.commit import CommitMode
 from adyton.service.core import Core
 from adyton.service.dynamic.passes import background as lease_background
+from adyton.service.lifecycle.work import background as lifecycle_background
 from adyton.service.limits import Limits
 from adyton.service.notices.delivery import background as notice_background
 from adyton.service.notices.room import NoticeOptions, NoticeRoom
@@ -67,7 +68,8 @@ class Options:
         commit: How event loops wait for the disk; see ``GroupCommit``.
         sinks: Where audit records are copied to, such as ``file:/var/log/adyton.jsonl``.
         reveal_to_sinks: Whether sinks get names and user ids in the clear.
-        upkeep: Whether to re-wrap retired keys and rotate an old master key in the background.
+        upkeep: Whether to re-wrap retired keys, rotate an old master key, give notices and destroy
+            what was deleted long enough ago, in the background.
         ask: Asks a person for a secret.
         pending: Whether a store that is made does not count yet; see :func:`make_store`.
         rotation: How secrets are rotated.
@@ -105,6 +107,7 @@ class Opened:
             *([rotation_background(core)] if options.rotation.by_itself else []),
             *([lease_background(core)] if options.rotation.by_itself else []),
             *([notice_background(core)] if options.notices.by_itself else []),
+            *([lifecycle_background(core)] if options.upkeep else []),
         ]
         for each in self._background:
             each.start()

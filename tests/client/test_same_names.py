@@ -11,6 +11,8 @@ from adyton.client import AsyncUserClient, UserClient
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_dynamic import AsyncDynamic
 from adyton.client.aio_grants import AsyncAccess
+from adyton.client.aio_holds import AsyncHolds
+from adyton.client.aio_lifecycle import AsyncLifecycle
 from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_members import AsyncMembers
 from adyton.client.aio_notices import AsyncNotices, AsyncWebhooks
@@ -21,6 +23,8 @@ from adyton.client.aio_shares import AsyncShares
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_dynamic import Dynamic
 from adyton.client.sync_grants import Access
+from adyton.client.sync_holds import Holds
+from adyton.client.sync_lifecycle import Lifecycle
 from adyton.client.sync_links import Links
 from adyton.client.sync_members import Members
 from adyton.client.sync_notices import Notices, Webhooks
@@ -34,6 +38,8 @@ from adyton.library import (
     aio_areas,
     aio_dynamic,
     aio_grants,
+    aio_holds,
+    aio_lifecycle,
     aio_links,
     aio_members,
     aio_notices,
@@ -44,6 +50,8 @@ from adyton.library import (
     sync_areas,
     sync_dynamic,
     sync_grants,
+    sync_holds,
+    sync_lifecycle,
     sync_links,
     sync_members,
     sync_notices,
@@ -68,6 +76,8 @@ PAIRS = [
     (aio_rotation.AsyncRotation, AsyncRotation), (sync_rotation.Rotation, Rotation),
     (aio_notices.AsyncNotices, AsyncNotices), (sync_notices.Notices, Notices),
     (aio_notices.AsyncWebhooks, AsyncWebhooks), (sync_notices.Webhooks, Webhooks),
+    (aio_holds.AsyncHolds, AsyncHolds), (sync_holds.Holds, Holds),
+    (aio_lifecycle.AsyncLifecycle, AsyncLifecycle), (sync_lifecycle.Lifecycle, Lifecycle),
 ]  # fmt: skip
 
 

@@ -33,6 +33,10 @@ from adyton.service.dynamic.leases import DynamicLeases
 from adyton.service.grants.grants import Grants
 from adyton.service.grants.members import Members
 from adyton.service.grants.membertokens import MemberTokens
+from adyton.service.lifecycle.ending import Ends
+from adyton.service.lifecycle.holds import LegalHolds
+from adyton.service.lifecycle.rules import UserRules
+from adyton.service.lifecycle.work import LifecycleWork
 from adyton.service.notices.notices import Notices
 from adyton.service.notices.webhooks import Webhooks
 from adyton.service.quota.own import OwnQuotas
@@ -73,6 +77,10 @@ ROOMS = {
     "dynamics": Dynamics,
     "dynamic leases": DynamicLeases,
     "reports": Reporting,
+    "holds": LegalHolds,
+    "rules": UserRules,
+    "ends": Ends,
+    "lifecycle": LifecycleWork,
 }
 
 
@@ -153,6 +161,11 @@ def arguments(tmp_path):
         "rights": ("read",),
         "connection": Connection(settings={"host": "h"}, admin="db"),
         "role": "r",
+        "where": "db",
+        "reason": "a case",
+        "apart": "",
+        "periods": [60],
+        "within": 60,
         "share": Share(bytes(8), 2, 1, SecretBytes(bytes(32))),
     }
 

@@ -37,7 +37,7 @@ def test_the_tables_are_whole():
 WORDS = {
     "secret": "secret", "name": "named", "path": "path", "prefix": "path", "lease": "path",
     "role": "role", "id": "accessor", "kind": "named", "accessor": "accessor", "mount": "path",
-    "type": "named", "user": "user", "index": "index", "member": "named",
+    "type": "named", "user": "user", "index": "index", "member": "named", "hold": "accessor",
 }  # fmt: skip
 
 
@@ -191,6 +191,10 @@ BODIES = {
     "renew_lease": {},
     "revoke_lease": {},
     "revoke_leases": {},
+    "add_hold": {"reason": "a case", "where": "nothing/"},
+    "add_operator_hold": {"reason": "a case"},
+    "set_notice": {"before": [60]},
+    "set_retention": {"seconds": 60},
     "add_root": {"uri": "keyfile:"},
     "migrate_root": {"uri": "keyfile:"},
     "test_roots": {"uri": "keyfile:"},

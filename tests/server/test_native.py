@@ -396,6 +396,7 @@ PLACES = {
     "user": "me", "name": "t/absent", "index": "0", "slot": "0", "accessor": "a" * 32,
     "share": "b" * 32, "notice": "msg_x", "webhook": "whk_x",
     "member": "nobody", "role": "nothing", "grant": "c" * 24,
+    "hold": "c" * 32,
 }  # fmt: skip
 ROUTES = {route.operation: route for route in TABLE.routes}
 

@@ -153,6 +153,26 @@ NEEDED = {
     "revoke_lease": ("adyton/lease-revoke/r/x", "update", "users/me/lease-revoke/r/x", {}),
     "revoke_leases": ("adyton/leases-revoke", "update", "users/me/leases-revoke", {}),
     "revoke_due_leases": ("adyton/leases/revoke-due", "update+sudo", "leases/revoke-due", None),
+    "list_holds": ("adyton/holds", "list", "users/me/holds", None),
+    "add_hold": (
+        "adyton/holds", "update", "users/me/holds", {"reason": "r", "where": "r/held"},
+    ),
+    "release_hold": ("adyton/holds/x", "delete", "users/me/holds/x", None),
+    "add_operator_hold": (
+        "adyton/users/x/operator-holds", "update+sudo", "users/x/operator-holds", {"reason": "r"},
+    ),
+    "release_operator_hold": (
+        "adyton/users/x/operator-holds/y", "delete+sudo", "users/x/operator-holds/y", None,
+    ),
+    "get_lifecycle": ("adyton/lifecycle", "read", "users/me/lifecycle", None),
+    "set_notice": (
+        "adyton/lifecycle/notice", "update", "users/me/lifecycle/notice", {"before": None},
+    ),
+    "set_retention": (
+        "adyton/lifecycle/retention", "update", "users/me/lifecycle/retention", {"seconds": None},
+    ),
+    "list_expiring": ("adyton/expiring", "list", "users/me/expiring", None),
+    "run_due_lifecycle": ("adyton/lifecycle/run-due", "update+sudo", "lifecycle/run-due", None),
     "get_vkey": ("adyton/audit/vkey", "read", "audit/vkey", None),
     "get_store_audit_log": ("adyton/audit", "read+sudo", "audit", None),
     "prove_store_record": ("adyton/audit/0/proof", "read+sudo", "audit/0/proof", None),

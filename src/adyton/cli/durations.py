@@ -1,11 +1,7 @@
 """Reading what several commands take: times, pairs."""
 
-import re
-from typing import Final
-
 from adyton.errors import InvalidInput
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+from adyton.lifecyclevalues import seconds_of
 
 
 def seconds(text: str, what: str) -> int:
@@ -14,12 +10,7 @@ def seconds(text: str, what: str) -> int:
     Raises:
         InvalidInput: It is none.
     """
-    if not text:
-        return 0
-    found = re.fullmatch(r"(\d{1,9})([smhdw]?)", text, re.ASCII)
-    if found is None:
-        raise InvalidInput(f"{what} is not a time", hint="Write it as in 90s, 12h or 30d.")
-    return int(found[1]) * _UNITS[found[2] or "s"]
+    return seconds_of(text, what) if text else 0
 
 
 def pairs(texts: list[str] | None, what: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ code meaning
 1    something unexpected: a fault of Adyton
 2    wrong usage or input; a document that does not parse
 3    no such secret, version or user
-4    a conflict: check-and-set, or names of an import that exist
+4    a conflict: check-and-set, names of an import that exist, or a legal hold
 5    access denied
 6    the store: missing, there already, locked, full, read-only, closed
 7    integrity or audit: what is stored, or a proof, is not what was written
@@ -35,8 +35,10 @@ from adyton.cli import (
     doctor,
     dynamic,
     grants,
+    holds,
     keys,
     leases,
+    lifecycle,
     links,
     login,
     members,
@@ -68,6 +70,7 @@ EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
     (errors.UserNotFound, 3),
     (errors.VersionConflict, 4),
     (errors.ImportConflict, 4),
+    (errors.LegalHold, 4),
     (errors.RotationError, 9),
     (errors.LeaseError, 9),
     (errors.AccessDenied, 5),
@@ -205,6 +208,8 @@ app.add_typer(users.app, name="user", help="Users: list, purge.")
 app.add_typer(quotas.app, name="quota", help="What users may store: show, set, clear.")
 app.add_typer(config.app, name="config", help="The configuration: check, show.")
 app.add_typer(tls.app, name="tls", help="Certificates for development.")
+app.add_typer(holds.app, name="hold", help="Legal holds: add, list, release.")
+lifecycle.register(app)
 shares.register(app)
 doctor.register(app)
 reports.register(app)

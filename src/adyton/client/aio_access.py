@@ -7,6 +7,8 @@ from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
 from adyton.client.aio_dynamic import AsyncDynamic
 from adyton.client.aio_grants import AsyncAccess
+from adyton.client.aio_holds import AsyncHolds
+from adyton.client.aio_lifecycle import AsyncLifecycle
 from adyton.client.aio_links import AsyncLinks
 from adyton.client.aio_members import AsyncMembers
 from adyton.client.aio_notices import AsyncNotices, AsyncWebhooks
@@ -217,6 +219,16 @@ class AsyncSessions(AsyncClientFace):
     def webhooks(self) -> AsyncWebhooks:
         """Where that is sent to."""
         return AsyncWebhooks(self)
+
+    @property
+    def holds(self) -> AsyncHolds:
+        """Legal holds."""
+        return AsyncHolds(self)
+
+    @property
+    def lifecycle(self) -> AsyncLifecycle:
+        """Notices of what ends, and the retention of what was deleted."""
+        return AsyncLifecycle(self)
 
     @property
     def members(self) -> AsyncMembers:

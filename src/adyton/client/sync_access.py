@@ -13,6 +13,8 @@ from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
 from adyton.client.sync_dynamic import Dynamic
 from adyton.client.sync_grants import Access
+from adyton.client.sync_holds import Holds
+from adyton.client.sync_lifecycle import Lifecycle
 from adyton.client.sync_links import Links
 from adyton.client.sync_members import Members
 from adyton.client.sync_notices import Notices, Webhooks
@@ -218,6 +220,16 @@ class Sessions(ClientFace):
     def webhooks(self) -> Webhooks:
         """Where that is sent to."""
         return Webhooks(self)
+
+    @property
+    def holds(self) -> Holds:
+        """Legal holds."""
+        return Holds(self)
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Notices of what ends, and the retention of what was deleted."""
+        return Lifecycle(self)
 
     @property
     def members(self) -> Members:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from adyton.config.settings import Configuration, split_address
+from adyton.errors import ConfigurationError
 
 _IN_THE_CLEAR: Final = (
     "others can reach the server, and without tls.cert tokens and secrets can be read on their "
@@ -24,6 +25,10 @@ def conflicts(configuration: Configuration) -> Iterator[tuple[str, str]]:
         yield "tls.cert", "there is a certificate and no key: TLS needs both tls.cert and tls.key"
     if tls.client_ca is not None and tls.cert is None and tls.key is None:
         yield "tls.client_ca", "clients show certificates only over TLS: set tls.cert and tls.key"
+    try:
+        configuration.lifecycle.options()
+    except ConfigurationError as error:
+        yield "lifecycle.retention_days", error.message
     if _SECRET_IN_URI.search(configuration.store.root or ""):
         yield "store.root", "holds a secret; name a file or an environment variable that holds it"
 

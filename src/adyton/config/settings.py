@@ -21,12 +21,16 @@ from typing import Final, Literal
 from adyton.attest.options import EvidenceOptions, split_pcrs
 from adyton.config.fields import setting
 from adyton.config.limits import HttpLimits, QuotaSettings, RateSettings, TurnSettings
+from adyton.errors import InvalidInput
+from adyton.lifecyclevalues import DAY_SECONDS, check_periods, duration_text, seconds_of
 from adyton.rotating import Bounds
+from adyton.service.lifecycle.options import LifecycleOptions
 from adyton.service.limits import Limits
 from adyton.service.notices.room import NoticeOptions
 from adyton.service.rotation.room import RotationOptions
 
 _LIMITS: Final = Limits()
+_LIFECYCLE: Final = LifecycleOptions()
 _EVIDENCE: Final = EvidenceOptions()
 _YEAR: Final = 366
 
@@ -261,6 +265,50 @@ class RotationSettings:
         return RotationOptions(bounds, self.lease_seconds, by_itself, self.max_leases)
 
 
+def _times(texts: tuple[str, ...]) -> str:
+    try:
+        check_periods([seconds_of(text, text) for text in texts])
+    except InvalidInput as error:
+        return f"{error.message}; write each as in 30d, 12h or 0s"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleSettings:
+    """What is told of secrets that end, and how long what is deleted is kept."""
+
+    notice: tuple[str, ...] = setting(
+        tuple(duration_text(period) for period in _LIFECYCLE.notice),
+        "How long before an end its user is told of it, where the user has set nothing.",
+        check=_times,
+    )
+    retention_days: float = setting(
+        _LIFECYCLE.retention / DAY_SECONDS, "How long deleted versions can be brought back before "
+        "they are destroyed, where the user has set nothing; 0 for ever.", unit="days",
+        at_least=0, at_most=100 * _YEAR,
+    )  # fmt: skip
+    retention_min_days: float = setting(
+        0.0, "The least that users may set.", unit="days", at_least=0, at_most=100 * _YEAR
+    )
+    retention_max_days: float = setting(
+        0.0, "The most that users may set; 0 for no bound.", unit="days",
+        at_least=0, at_most=100 * _YEAR,
+    )  # fmt: skip
+
+    def options(self) -> LifecycleOptions:
+        """The same for the service.
+
+        Raises:
+            ConfigurationError: The times don't fit each other.
+        """
+        return LifecycleOptions(
+            check_periods([seconds_of(text, text) for text in self.notice]),
+            round(self.retention_days * DAY_SECONDS),
+            round(self.retention_min_days * DAY_SECONDS),
+            round(self.retention_max_days * DAY_SECONDS),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class NoticeSettings:
     """Notices, and the webhooks that they are sent to."""
@@ -344,6 +392,7 @@ class Configuration:
     audit: AuditSettings = AuditSettings()
     rotation: RotationSettings = RotationSettings()
     notices: NoticeSettings = NoticeSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     def store_limits(self) -> Limits:
@@ -356,4 +405,5 @@ class Configuration:
             master_key_days=self.keys.master_key_days,
             cached_users=self.store.cached_users,
             quotas=self.quotas.quotas(),
+            lifecycle=self.lifecycle.options(),
         )

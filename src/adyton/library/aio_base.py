@@ -69,8 +69,8 @@ class AsyncFace:
                 ``auto``: by the measured time of commits.
             sinks: Where audit records are copied to, such as ``file:audit.jsonl``.
             reveal_to_sinks: Whether sinks get names and user ids in the clear.
-            upkeep: Whether to re-wrap retired keys and rotate an old master key in the
-                background.
+            upkeep: Whether to re-wrap retired keys, rotate an old master key, give notices of
+                what ends and destroy what was deleted long enough ago, in the background.
             rotation: How secrets are rotated: what rotators may touch, and whether what is due
                 is rotated in the background.
             notices: How notices are delivered to webhooks, and whether that is done in the

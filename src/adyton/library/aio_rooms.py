@@ -4,6 +4,8 @@ from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace
 from adyton.library.aio_dynamic import AsyncDynamic
 from adyton.library.aio_grants import AsyncAccess
+from adyton.library.aio_holds import AsyncHolds
+from adyton.library.aio_lifecycle import AsyncLifecycle
 from adyton.library.aio_links import AsyncLinks
 from adyton.library.aio_members import AsyncMembers
 from adyton.library.aio_notices import AsyncNotices, AsyncWebhooks
@@ -33,6 +35,8 @@ class AsyncRooms(AsyncFace):
         members: Members of a user's namespace, and roles.
         access: What members may do, and why.
         dynamic: Credentials that are made on request, and end with their lease.
+        holds: Legal holds.
+        lifecycle: Notices of what ends, and the retention of what was deleted.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -50,3 +54,5 @@ class AsyncRooms(AsyncFace):
         self.members = AsyncMembers(self)
         self.access = AsyncAccess(self)
         self.dynamic = AsyncDynamic(self)
+        self.holds = AsyncHolds(self)
+        self.lifecycle = AsyncLifecycle(self)

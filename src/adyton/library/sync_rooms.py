@@ -5,6 +5,8 @@ from adyton.library.sync_areas import Audit, Keys
 from adyton.library.sync_base import Face
 from adyton.library.sync_dynamic import Dynamic
 from adyton.library.sync_grants import Access
+from adyton.library.sync_holds import Holds
+from adyton.library.sync_lifecycle import Lifecycle
 from adyton.library.sync_links import Links
 from adyton.library.sync_members import Members
 from adyton.library.sync_notices import Notices, Webhooks
@@ -34,6 +36,8 @@ class Rooms(Face):
         members: Members of a user's namespace, and roles.
         access: What members may do, and why.
         dynamic: Credentials that are made on request, and end with their lease.
+        holds: Legal holds.
+        lifecycle: Notices of what ends, and the retention of what was deleted.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -51,3 +55,5 @@ class Rooms(Face):
         self.members = Members(self)
         self.access = Access(self)
         self.dynamic = Dynamic(self)
+        self.holds = Holds(self)
+        self.lifecycle = Lifecycle(self)

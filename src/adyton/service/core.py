@@ -22,6 +22,7 @@ from adyton.service.commit import GroupCommit, Scope
 from adyton.service.grants.books import Books
 from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import Keyring
+from adyton.service.lifecycle.held import HeldPlaces
 from adyton.service.limits import DAY_US, Limits
 from adyton.service.namelists import NameLists
 from adyton.service.notices.room import NoticeRoom
@@ -63,6 +64,7 @@ class Core:
         rotation: What rotations of secrets need beside the store.
         notices: What delivering notices needs beside the store.
         books: Members and grants of the namespaces that are in use.
+        holds: What legal holds keep.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Core:
         self.notices = NoticeRoom()
         self.books = Books(self)
         self.on_purge.append(self.books.forget)
+        self.holds = HeldPlaces()
 
     @property
     def roots(self) -> list[RootOfTrust]:

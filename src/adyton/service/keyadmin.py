@@ -471,9 +471,10 @@ class KeyAdmin:
             if keys is None:
                 raise UserNotFound("the user has no namespace in this store")
             await refuse_leases(scope, keys)
+            await core.holds.check_all(scope, keys)
             await leave(core, scope, caller, keys)
             count = await scope.tx.delete_user(keys.user)
-            for job in ("deep", "rewrap"):
+            for job in ("deep", "rewrap", "lifecycle"):
                 await scope.tx.put_job(f"{job}:{keys.user.hex()}", None)
             scope.changed[keys.user_id] = None
             scope.after_commit(lambda: self._forget(keys))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from adyton.errors import ConfigurationError
+from adyton.service.lifecycle.options import LifecycleOptions
 from adyton.service.quota.storage import Quotas
 
 DAY_US: Final = 86_400 * 1_000_000
@@ -21,6 +22,7 @@ class Limits:
         master_key_days: Age at which the master key is due for rotation, in days.
         cached_users: Users whose keys stay open in memory.
         quotas: What each user may store.
+        lifecycle: When there are notices of what ends, and how long what is deleted is kept.
     """
 
     max_value_bytes: int = 1024 * 1024
@@ -30,6 +32,7 @@ class Limits:
     master_key_days: float = 365.0
     cached_users: int = 10_000
     quotas: Quotas = field(default_factory=Quotas)
+    lifecycle: LifecycleOptions = field(default_factory=LifecycleOptions)
 
     def __post_init__(self) -> None:
         if not 1 <= self.user_key_wraps <= 2**31:

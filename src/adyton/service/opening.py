@@ -13,6 +13,7 @@ from adyton.service.commit import CommitMode, GroupCommit, Scope
 from adyton.service.core import LOG, Core
 from adyton.service.journal import Draft, Journal
 from adyton.service.keyring import SYSTEM_USER, Keyring
+from adyton.service.lifecycle.options import SETTING as LIFECYCLE_SETTING
 from adyton.service.limits import Limits
 from adyton.service.logstate import LogState
 from adyton.service.quota.own import OWN_QUOTAS_SETTING
@@ -66,6 +67,7 @@ async def create(
     try:
         await tx.put_setting(STORE_ID, store_id)
         await tx.put_setting(PENDING, b"\x01" if pending else b"")
+        await tx.put_setting(LIFECYCLE_SETTING, limits.lifecycle.text())
         await ring.create(tx, root, clock.now_us())
         await put_note(tx, ring, 0, Note(root.describe(), clock.now_us()))
         await tx.commit()

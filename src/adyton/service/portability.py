@@ -12,6 +12,7 @@ from adyton.service import secretmeta, writing
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
+from adyton.service.lifecycle import plan
 from adyton.service.secretmeta import Meta
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item
@@ -261,7 +262,9 @@ class Portability:
             if index in present:
                 old.add(secret.name)
                 if on_conflict == "replace":
+                    await self._core.holds.check(scope, keys, secret.name)
                     await tx.delete_secret(keys.user, index)
+                    await plan.forget(self._core, scope, keys, index)
                 elif on_conflict == "new-version":
                     await self._new_version(batch, secret)
                     continue

@@ -12,6 +12,7 @@ from adyton.service import secretmeta
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
+from adyton.service.lifecycle import plan
 from adyton.service.secretmeta import DEFAULT_MAX_VERSIONS, Meta, Version
 from adyton.service.sharing.follow import follow
 from adyton.service.userkeys import UserKeys
@@ -94,9 +95,11 @@ class Batch:
                 raise conflict()
             self._new = True
             meta = secretmeta.empty(item.name, now)
+            before = plan.NEVER
             number = 1
         else:
             meta = secretmeta.open_meta(keys, old)
+            before = plan.times_of(meta)
             if item.cas is not None and item.cas != meta.current:
                 raise conflict()
             if item.cas is None and meta.engine.get("cas_required"):
@@ -117,8 +120,9 @@ class Batch:
             )
         )
         meta.current = number
-        _apply(meta, item)
+        _apply(meta, item, now)
         await self._prune(index, meta)
+        await plan.follow(self._core, self._scope, keys, index, before, meta)
         self.seal(index, meta, wrapped, box, action, reason)
         return meta, None if old is None else old.accessed_us
 
@@ -170,6 +174,7 @@ class Batch:
             )
         if older:
             await self._scope.tx.put_versions(keys.user, older)
+        await plan.follow(self._core, self._scope, keys, index, plan.NEVER, meta)
         self.seal(index, meta, wrapped, box, Action.SECRET_IMPORT, "", secret.updated_us)
         return sum(version.size for version in meta.versions)
 
@@ -217,19 +222,23 @@ class Batch:
 
     async def _prune(self, index: bytes, meta: Meta) -> None:
         surplus = len(meta.versions) - meta.max_versions
-        if surplus > 0:
+        if surplus > 0 and not await self._core.holds.check_growth(
+            self._scope, self._keys, meta.name, len(meta.versions)
+        ):
             gone = [version.version for version in meta.versions[:surplus]]
             del meta.versions[:surplus]
             await self._scope.tx.delete_versions(self._keys.user, index, gone)
 
 
-def _apply(meta: Meta, item: Item) -> None:
+def _apply(meta: Meta, item: Item, now_us: int) -> None:
     if item.tags is not None:
         meta.tags = list(item.tags)
     if item.attributes is not None:
         meta.attributes = item.attributes
     if not item.keep_expiry:
         meta.expires_us = item.expires_us
+    elif meta.expires_us is not None and meta.expires_us <= now_us:
+        meta.expires_us = None  # what has ended is as if it were not there: this begins anew
     if item.max_versions is not None:
         meta.max_versions = item.max_versions
     elif item.engine is not None:

@@ -121,6 +121,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "user": ("A user id, or me: the namespace of the token.", msgspec.json.schema(User)),
         "name": ("A secret's name; its slashes may be written as %2F.", msgspec.json.schema(Name)),
         "share": ("A share's id.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
+        "hold": ("A legal hold's id.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "accessor": ("A link's accessor.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "notice": ("A notice's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
         "webhook": ("A webhook's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),

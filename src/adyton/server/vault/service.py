@@ -19,6 +19,7 @@ from adyton.service.core import Core
 from adyton.service.directory import Directory
 from adyton.service.dynamic.many import erase_folder
 from adyton.service.kv import MOUNTS_FOLDER
+from adyton.service.lifecycle.holds import LegalHolds
 from adyton.service.links import Links
 from adyton.service.objects import Shelf
 from adyton.service.quota.named import RateQuotas
@@ -72,6 +73,7 @@ class Services:
         self.secrets: Final = Secrets(core)
         self.directory: Final = Directory(core)
         self.links: Final = Links(core)
+        self.holds: Final = LegalHolds(core)
         self.spaces: Final = Spaces(core)
         self.gate: Final = self.telemetry.gate(core, self.spaces)
         self.tokens: Final = Tokens(core, self.gate)
@@ -97,6 +99,8 @@ class Services:
             await erase_folder(self.core, caller, user, mount.prefix)
         if mount.type != "kv":
             return
+        apart = "" if mount.prefix else MOUNTS_FOLDER
+        await self.holds.check_below(caller, user, mount.prefix, apart)
         page = await self.directory.list_secrets(
             caller, user, prefix=mount.prefix, include_deleted=True
         )

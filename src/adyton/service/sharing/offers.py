@@ -14,6 +14,7 @@ from adyton.service.access.tokens import new_accessor
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
+from adyton.service.lifecycle.ending import plan_one
 from adyton.service.objects import ObjectChanges
 from adyton.service.secretmeta import not_found
 from adyton.service.sharing.ending import MAX_DEPTH, below
@@ -114,6 +115,7 @@ class Offers:
             own = ObjectChanges(scope, owner)
             own.put(GIVEN, share, given)
             await own.write(draft)
+            await plan_one(core, scope, owner, GIVEN, share, given.expires_us, given.name)
             return shown(share, owner.user_id, given)
 
         return await core.write(draft, work)
@@ -178,6 +180,7 @@ class Offers:
             changes = ObjectChanges(scope, owner)
             changes.put(GIVEN, made, given)
             await changes.write(told)
+            await plan_one(core, scope, owner, GIVEN, made, given.expires_us, given.name)
             mine = ObjectChanges(scope, keys)
             mine.put(PASSED, made, _passed(given, owner.user_id))
             draft.reason = f"share {made} with {other}"
