@@ -6,7 +6,7 @@ STAMP := $(VENV)/.adyton-stamp
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --python-version 3.11
 # All but `tpm`, whose library is built from its source: requirements/tpm.in.
-EXTRAS := --extra server --extra otel --extra aws --extra attest --extra pkcs11 --extra postgres --extra redis
+EXTRAS := --extra server --extra otel --extra aws --extra attest --extra pkcs11 --extra postgres --extra redis --extra reports
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check format lock soak bench clean
