@@ -29,10 +29,13 @@ from adyton.service import opening
 from adyton.service.commit import CommitMode
 from adyton.service.core import Core
 from adyton.service.dynamic.passes import background as lease_background
+from adyton.service.following.follower import Follower, Following
 from adyton.service.lifecycle.work import background as lifecycle_background
 from adyton.service.limits import Limits
 from adyton.service.notices.delivery import background as notice_background
 from adyton.service.notices.room import NoticeOptions, NoticeRoom
+from adyton.service.reports.folding import Folding
+from adyton.service.reports.records import ReportOptions
 from adyton.service.rotation.room import RotationOptions, RotationRoom
 from adyton.service.rotation.rotations import background as rotation_background
 from adyton.service.ticket import run_now
@@ -74,6 +77,7 @@ class Options:
         pending: Whether a store that is made does not count yet; see :func:`make_store`.
         rotation: How secrets are rotated.
         notices: How notices are delivered to webhooks.
+        reports: Whether audit records are counted in the background.
     """
 
     url: str
@@ -91,6 +95,7 @@ class Options:
     pending: bool = False
     rotation: RotationOptions = field(default_factory=RotationOptions)
     notices: NoticeOptions = field(default_factory=NoticeOptions)
+    reports: ReportOptions = field(default_factory=ReportOptions)
 
 
 class Opened:
@@ -103,11 +108,13 @@ class Opened:
         self.upkeep = upkeep
         self.caller = caller
         self._folder = folder
+        followers: list[Follower] = [Folding(core)] if options.reports.by_itself else []
         self._background = [
             *([rotation_background(core)] if options.rotation.by_itself else []),
             *([lease_background(core)] if options.rotation.by_itself else []),
             *([notice_background(core)] if options.notices.by_itself else []),
             *([lifecycle_background(core)] if options.upkeep else []),
+            *([Following(core, followers).background()] if followers else []),
         ]
         for each in self._background:
             each.start()

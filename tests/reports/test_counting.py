@@ -3,12 +3,13 @@
 import datetime as dt
 import itertools
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adyton import Caller
+from adyton import Caller, SecretStore
 from adyton.actions import Action
 from adyton.errors import IntegrityError
 from adyton.service.following.reading import Record
@@ -16,7 +17,8 @@ from adyton.service.journal import Body, Draft
 from adyton.service.reports import counting
 from adyton.service.reports.counting import Counter, Day, network_of
 from adyton.service.reports.folding import Folding
-from adyton.service.reports.records import ALL, DAYS, STATES
+from adyton.service.reports.records import ALL, DAYS, STATES, ReportOptions
+from adyton.wiring import Options, open_store
 from support import Place
 
 DAY = 86_400_000_000
@@ -398,3 +400,21 @@ def test_nothing_new_writes_nothing(place):
         for _ in range(3):
             assert count(store, "u")
         assert store._opened.core.commit.state.size == size
+
+
+def test_the_background_counts(place, monkeypatch):
+    """A store that is opened for it has its records counted without anybody asking."""
+    with place.open() as store:
+        store.set_secret("u", "a", b"x")
+    monkeypatch.setattr("adyton.service.following.follower._PATIENCE", 0.0)
+    opened = open_store(
+        Options(str(place.path), place.root, upkeep=False, reports=ReportOptions(by_itself=True))
+    )
+    store = SecretStore(opened)
+    try:
+        until = time.monotonic() + 30
+        while kept(store, "u")[0] is None and time.monotonic() < until:
+            time.sleep(0.1)
+        assert kept(store, "u")[0].records >= 1
+    finally:
+        store.close()

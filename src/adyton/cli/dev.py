@@ -49,6 +49,7 @@ def serve_dev(ui: Ui, configuration: Configuration, token: str, *, tls: bool) ->
                     by_itself=configuration.rotation.background
                 ),
                 notices=configuration.notices.options(by_itself=configuration.notices.background),
+                reports=configuration.reports.options(by_itself=configuration.reports.background),
             )
         )
         run(

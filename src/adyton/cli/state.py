@@ -121,6 +121,7 @@ class State:
             ask=self.ask,
             rotation=at.rotation.options(by_itself=face == "server" and at.rotation.background),
             notices=at.notices.options(by_itself=face == "server" and at.notices.background),
+            reports=at.reports.options(by_itself=face == "server" and at.reports.background),
         )
 
     def open(self) -> "Store":

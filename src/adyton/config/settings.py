@@ -27,6 +27,7 @@ from adyton.rotating import Bounds
 from adyton.service.lifecycle.options import LifecycleOptions
 from adyton.service.limits import Limits
 from adyton.service.notices.room import NoticeOptions
+from adyton.service.reports.records import ReportOptions
 from adyton.service.rotation.room import RotationOptions
 
 _LIMITS: Final = Limits()
@@ -355,6 +356,20 @@ class NoticeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """Reports."""
+
+    background: bool = setting(
+        True, "Whether the server counts audit records for reports by itself; else when a report "
+        "is asked for.",
+    )  # fmt: skip
+
+    def options(self, *, by_itself: bool) -> ReportOptions:
+        """How reports are made ready."""
+        return ReportOptions(by_itself)
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """Metrics, logs and traces."""
 
@@ -393,6 +408,7 @@ class Configuration:
     rotation: RotationSettings = RotationSettings()
     notices: NoticeSettings = NoticeSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    reports: ReportSettings = ReportSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     def store_limits(self) -> Limits:

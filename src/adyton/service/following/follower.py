@@ -51,15 +51,15 @@ class Following:
     Args:
         core: The open store.
         followers: Called for each such user, one after the other.
-        patience: Seconds that a few records may wait.
+        patience: Seconds that a few records may wait; None for a minute.
     """
 
     def __init__(
-        self, core: Core, followers: Sequence[Follower], *, patience: float = _PATIENCE
+        self, core: Core, followers: Sequence[Follower], *, patience: float | None = None
     ) -> None:
         self._core = core
         self._followers = tuple(followers)
-        self._patience = patience
+        self._patience = _PATIENCE if patience is None else patience
         self._at: int | None = None
         self._saved = 0
         self._waiting: dict[bytes, tuple[int, float]] = {}
@@ -113,7 +113,7 @@ class Following:
                 return self._saved
             after = b""
             while page := await rows.users(after, _PAGE):
-                self._waiting |= {row.user: (_MANY, 0.0) for row in page}
+                self._waiting |= {row.user: (0, time.monotonic()) for row in page}
                 after = page[-1].user
         return size
 

@@ -1,6 +1,7 @@
 """What is kept of counts, as sealed objects of the user (``docs/spec/reports.md``, section 1)."""
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -10,6 +11,18 @@ from adyton.service.reports.counting import DAY_US, Day
 
 KEPT_DAYS: Final = 800
 """Days whose counts are kept; the log itself keeps its records."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """How reports are made ready.
+
+    Attributes:
+        by_itself: Whether audit records are counted in the background; whoever asks for a report
+            has those counted that are left.
+    """
+
+    by_itself: bool = False
 
 
 class State(msgspec.Struct):
