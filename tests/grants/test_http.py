@@ -105,3 +105,40 @@ def test_another_user_acts_by_its_own_token(server, owner):
     assert owner.call("GET", "secrets/app/db", token=narrow)[0] == 403
     owner.call("DELETE", "members/theirs", status=204)
     assert owner.call("GET", "secrets/app/db", token=token)[0] == 403
+
+
+def test_holds_need_admin_where_they_are(owner):
+    """On the folder to place one, on everything to release or see them."""
+    token = owner.member("law")
+    owner.grant("law", "app/", rights=["admin", "delete"])
+    made = {"reason": "case", "where": "app/"}
+    for where in ("", "top", "application/"):
+        found = owner.call("POST", "holds", {"reason": "case", "where": where}, token=token)
+        assert found[0] in {403, 404}, where
+    hold = owner.call("POST", "holds", made, token=token, status=200)[1]
+    assert owner.call("DELETE", "secrets/app/db", token=token)[0] == 409
+    assert owner.call("DELETE", f"holds/{hold['id']}", token=token)[0] in {403, 404}
+    assert owner.call("GET", "holds", token=token)[0] in {403, 404}
+    owner.grant("law", "/", rights=["admin"])
+    assert [one["id"] for one in owner.call("GET", "holds", token=token)[1]["items"]] == [
+        hold["id"]
+    ]
+    owner.call("DELETE", f"holds/{hold['id']}", token=token, status=204)
+    owner.call("DELETE", "secrets/app/db", token=token, status=200)
+
+
+def test_what_ends_is_shown_to_members_by_name(owner):
+    """Of the folders that a member may list; shares and grants to who may list those."""
+    token = owner.member("eve")
+    for name in ("app/db", "top"):
+        body = {"expires_at": "2099-01-01T00:00:00Z"}
+        owner.call("PATCH", f"metadata/{name}", body, status=200)
+    owner.grant("eve", "app/", rights=["list"], expires_at="2099-01-01T00:00:00Z")
+    path = f"expiring?within={90 * 366 * 86_400}"
+    found = owner.call("GET", path, token=token, status=200)[1]["items"]
+    assert [(one["kind"], one["name"]) for one in found] == [("secret", "app/db")]
+    found = owner.call("GET", path, status=200)[1]["items"]
+    assert sorted((one["kind"], one["name"]) for one in found) == [
+        ("grant", "app/"), ("secret", "app/db"), ("secret", "top"),
+    ]  # fmt: skip
+    assert owner.call("PUT", "lifecycle/retention", {"seconds": 60}, token=token)[0] in {403, 404}

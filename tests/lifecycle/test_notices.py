@@ -169,6 +169,26 @@ def test_shares_that_end_are_told_to_their_owner(world):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("deny", [False, True])
+def test_grants_that_end_are_told_to_their_owner(world, deny):
+    """What is given, and what is taken away; nothing of one that was revoked."""
+    store = world.store
+    store.set_secret("alice", NAME, "v")
+    store.members.add("alice", "ann")
+    more = {"rights": ["read"], "deny": deny, "expires_at": world.after(40 * DAY)}
+    kept = store.access.grant("alice", "ann", "db/", **more)
+    whole = store.access.grant("alice", "ann", "/", **more)
+    gone = store.access.grant("alice", "ann", NAME, **more)
+    store.access.revoke("alice", gone.id)
+    shown = [(e.kind, e.name) for e in store.lifecycle.expiring("alice", within=90 * DAY)]
+    assert shown == [("grant", ""), ("grant", "db/")] or shown == [("grant", "db/"), ("grant", "")]
+    world.wait(11 * DAY)
+    assert world.run().noticed == 2
+    told = {(n.kind, n.subject, n.details["grant"]) for n in world.notices()}
+    assert told == {("grant.expiring", "db/", kept.id), ("grant.expiring", "", whole.id)}
+    store.audit.verify()
+
+
 def test_what_ends_is_listed(world):
     """With what has ended and can be renewed, the first to end first; of this user alone."""
     store = world.store

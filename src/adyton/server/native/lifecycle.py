@@ -13,6 +13,9 @@ from adyton.service.lifecycle.ending import Ends
 from adyton.service.lifecycle.rules import UserRules
 from adyton.service.lifecycle.work import LifecycleWork
 
+_LISTS: Final = {"secret": "", "share": "shares/given", "grant": "grants"}
+"""Where each kind of what ends is listed: who may not list it there sees none of it here."""
+
 
 async def get_lifecycle(call: Call) -> Reply:
     """What holds for a user."""
@@ -39,17 +42,18 @@ async def set_retention(call: Call) -> Reply:
 
 async def list_expiring(call: Call) -> Reply:
     """What ends, of what the token may list."""
-
-    def visible(name: str) -> bool:
-        return call.may(SECRETS + folder_of(name), Capability.LIST)
-
     found = await Ends(call.core).expiring(
         call.caller,
         call.user,
         call.query(shapes.ExpiringQuery).within,
-        visible=None if call.session.acl.root else visible,
-    )
-    return Reply(shapes.ExpiringList(items=[shown_end(info) for info in found]))
+        visible=call.services.gate.visible(
+            call.session, call.user, call.origin.address,
+            lambda name: f"adyton/{SECRETS}{folder_of(name)}",
+        ),
+    )  # fmt: skip
+    kinds = {kind for kind, path in _LISTS.items() if not path or call.may(path, Capability.LIST)}
+    items = [shown_end(info) for info in found if info.kind in kinds]
+    return Reply(shapes.ExpiringList(items=items))
 
 
 async def run_due(call: Call) -> Reply:
@@ -82,7 +86,7 @@ ROUTES: Final = [
     Route(
         "GET", "users/{user}/expiring", "list_expiring",
         "What ends soon, or has ended and can be renewed.",
-        list_expiring, right(Capability.LIST), "list, and list on the folder of each", "user",
+        list_expiring, right(Capability.LIST), "list; of what can be listed", "user",
         Action.LIFECYCLE_READ, shapes.ExpiringList, query=shapes.ExpiringQuery,
     ),
     Route(

@@ -11,7 +11,6 @@ from adyton.model import Caller, UserId, from_us, user_id
 from adyton.service.access.tokens import new_accessor
 from adyton.service.commit import Scope
 from adyton.service.core import Core
-from adyton.service.due import tag
 from adyton.service.grants.book import Book
 from adyton.service.grants.books import BookChanges
 from adyton.service.grants.conditions import check
@@ -19,13 +18,12 @@ from adyton.service.grants.members import checked_rights, read_book
 from adyton.service.grants.paths import covers, grant_path
 from adyton.service.grants.records import GRANTS, USES, Grant
 from adyton.service.journal import Draft
+from adyton.service.lifecycle.ending import end_of_grant, plan_one
 from adyton.service.secretmeta import not_found
 
 MAX_GRANTS: Final = 50_000
 MAX_OF_MEMBER: Final = 2_000
 GRANTS_PATH: Final = "grants/"
-ENDING: Final = "grant"
-"""Kind of the rows of ``due`` that tell when grants end (``service/due.py``)."""
 _SHOWN: Final = 64
 
 
@@ -91,9 +89,8 @@ class Grants:
             changes = BookChanges(core.books, scope, keys)
             await changes.put(GRANTS, ident, grant)
             if grant.expires_us:
-                place = GRANTS.place(keys, ident)
-                due = DueRow(keys.user, *place, grant.expires_us, b"", tag(core, ENDING))
-                await scope.tx.put_due(due)
+                end = end_of_grant(ident, grant)
+                await plan_one(core, scope, keys, GRANTS, ident, grant.expires_us, end.name)
             given = grant.role or ", ".join(grant.rights)
             draft.reason = f"{'deny ' if new.deny else ''}{given} to {member}, grant {ident}"[:500]
             await changes.write(draft)
@@ -121,9 +118,8 @@ class Grants:
             changes = BookChanges(core.books, scope, keys)
             await changes.delete(GRANTS, ident)
             await changes.delete(USES, ident)
-            if grant.expires_us:
-                place = GRANTS.place(keys, ident)
-                await scope.tx.put_due(DueRow(keys.user, *place, 0, b"", tag(core, ENDING)))
+            if grant.expires_us:  # nothing is due to it any more
+                await scope.tx.put_due(DueRow(keys.user, *GRANTS.place(keys, ident), 0, b""))
             draft.reason = f"{grant.path} of {grant.member}"[:500]
             await changes.write(draft)
 

@@ -59,19 +59,30 @@ _WHOLE: Final[dict[tuple[str, Capability], Target]] = {
     ("shares/given", LIST): Target(("share",), EVERYTHING),
     ("links", LIST): Target(("share",), EVERYTHING),
     ("links", UPDATE): Target(("share",), EVERYTHING),
+    ("holds", LIST): Target(("admin", "audit"), EVERYTHING),
+    ("lifecycle", READ): Target(_VIEW, EVERYTHING),
+    ("lifecycle/notice", UPDATE): Target(("admin",), EVERYTHING),
+    ("lifecycle/retention", UPDATE): Target(("admin",), EVERYTHING),
+    ("expiring", LIST): Target(("list",), EVERYTHING, partly=True),
     ("grants", LIST): Target(("admin", "audit"), EVERYTHING, partly=True),
     ("access/requests", LIST): Target((), EVERYTHING, partly=True),
     ("access/requests", UPDATE): Target((), EVERYTHING, partly=True),
 }
 """Of the native API: whole paths."""
-_BY_BODY: Final = {"shares": ("share", "name"), "grants": ("admin", "path")}
-"""Of the native API: what is made, by the right and by the member of the body that says where."""
+_BY_BODY: Final = {
+    "shares": ("share", "name", ""),
+    "grants": ("admin", "path", ""),
+    "holds": ("admin", "where", EVERYTHING),
+}
+"""Of the native API: what is made, by the right, by the member of the body that says where, and by
+what it says if it is empty."""
 _BEGINNING: Final[tuple[tuple[str, Capability, Target | None], ...]] = (
     ("access/who/", READ, None),
     ("access/explain/", READ, None),
     ("audit/", READ, Target(("audit",), EVERYTHING)),
     ("shares/given/", DELETE, Target(("share",), EVERYTHING)),
     ("links/", DELETE, Target(("share",), EVERYTHING)),
+    ("holds/", DELETE, Target(("admin",), EVERYTHING)),
     ("members", READ | LIST | UPDATE | DELETE, Target(("admin",), EVERYTHING)),
     ("roles", READ | LIST | UPDATE | DELETE, Target(("admin",), EVERYTHING)),
     ("access/requests/", UPDATE | DELETE, Target((), EVERYTHING, partly=True)),
@@ -127,8 +138,8 @@ def _native(
         return whole
     kind, _, name = path.partition("/")
     if kind in _BY_BODY and not name:
-        right, member = _BY_BODY[kind]
-        return Target((right,), str(body.get(member) or "")) if operation is UPDATE else None
+        right, member, empty = _BY_BODY[kind]
+        return Target((right,), str(body.get(member) or empty)) if operation is UPDATE else None
     if kind == "grants":
         found = path_of_grant(name)
         return None if found is None else Target(("admin",), found)

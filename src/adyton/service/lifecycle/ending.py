@@ -10,12 +10,14 @@ from typing import Any, Final, NamedTuple
 from adyton.actions import Action
 from adyton.dueports import DueRow
 from adyton.errors import InvalidInput
+from adyton.grantvalues import EVERYTHING
 from adyton.lifecyclevalues import MAX_SECONDS, ExpiringInfo
 from adyton.model import Caller, UserId, from_us
 from adyton.ports import Rows, Transaction
 from adyton.service import due, secretmeta
 from adyton.service.commit import Scope
 from adyton.service.core import Core
+from adyton.service.grants.records import GRANTS, Grant
 from adyton.service.journal import Draft
 from adyton.service.lifecycle import plan
 from adyton.service.lifecycle.plan import NOTICE, SECOND_US
@@ -54,7 +56,20 @@ def _share(ident: str, given: Given) -> End | None:
     return End("share", given.name, given.expires_us, ident)
 
 
-OTHERS: Final[list[tuple[Shelf[Any], Callable[[str, Any], End | None]]]] = [(GIVEN, _share)]
+def end_of_grant(ident: str, grant: Grant) -> End:
+    """When what a member has been given, or denied, ends; with 0 for never."""
+    where = "" if grant.path == EVERYTHING else grant.path
+    return End("grant", where, grant.expires_us, ident)
+
+
+def _grant(ident: str, grant: Grant) -> End | None:
+    return end_of_grant(ident, grant) if grant.expires_us else None
+
+
+OTHERS: Final[list[tuple[Shelf[Any], Callable[[str, Any], End | None]]]] = [
+    (GIVEN, _share),
+    (GRANTS, _grant),
+]
 """Sealed objects that end: where they are, and what one of them is."""
 
 
