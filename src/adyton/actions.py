@@ -109,3 +109,6 @@ class Action(enum.StrEnum):
     WEBHOOK_DELETE = "webhook.delete"
     WEBHOOK_TEST = "webhook.test"
     WEBHOOK_DELIVER = "webhook.deliver"
+    ALERT_READ = "alert.read"
+    ALERT_WRITE = "alert.write"
+    ALERT_WATCH = "alert.watch"

@@ -26,6 +26,8 @@ from adyton.roots import ShamirRoot, open_root
 from adyton.roots.shamir import numbers_of, set_of
 from adyton.rotators import open_rotator
 from adyton.service import opening
+from adyton.service.anomalies.records import AlertOptions
+from adyton.service.anomalies.watch import Watch
 from adyton.service.commit import CommitMode
 from adyton.service.core import Core
 from adyton.service.dynamic.passes import background as lease_background
@@ -78,6 +80,7 @@ class Options:
         rotation: How secrets are rotated.
         notices: How notices are delivered to webhooks.
         reports: Whether audit records are counted in the background.
+        alerts: How unusual reads are looked for.
     """
 
     url: str
@@ -96,6 +99,7 @@ class Options:
     rotation: RotationOptions = field(default_factory=RotationOptions)
     notices: NoticeOptions = field(default_factory=NoticeOptions)
     reports: ReportOptions = field(default_factory=ReportOptions)
+    alerts: AlertOptions = field(default_factory=AlertOptions)
 
 
 class Opened:
@@ -109,6 +113,7 @@ class Opened:
         self.caller = caller
         self._folder = folder
         followers: list[Follower] = [Folding(core)] if options.reports.by_itself else []
+        followers += [Watch(core)] if options.alerts.by_itself else []
         self._background = [
             *([rotation_background(core)] if options.rotation.by_itself else []),
             *([lease_background(core)] if options.rotation.by_itself else []),
@@ -366,6 +371,7 @@ def _open_in(
     upkeep = Upkeep(core, sinks, reveal=options.reveal_to_sinks, jobs=options.upkeep)
     core.sink_floor = upkeep.floor
     core.rotation = RotationRoom(options.rotation, open_rotator, open_issuer)
+    core.alerts = options.alerts
     core.notices = NoticeRoom(options.notices, partial(_open_sender, options.notices))
     core.sinks = tuple(
         (kind, place)

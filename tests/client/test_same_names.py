@@ -8,6 +8,7 @@ import pytest
 
 from adyton import AsyncClient, AsyncSecretStore, Client, SecretStore
 from adyton.client import AsyncUserClient, UserClient
+from adyton.client.aio_alerts import AsyncAlerts
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_dynamic import AsyncDynamic
 from adyton.client.aio_grants import AsyncAccess
@@ -20,6 +21,7 @@ from adyton.client.aio_quotas import AsyncQuotas
 from adyton.client.aio_reports import AsyncReports
 from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_shares import AsyncShares
+from adyton.client.sync_alerts import Alerts
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_dynamic import Dynamic
 from adyton.client.sync_grants import Access
@@ -35,6 +37,7 @@ from adyton.client.sync_shares import Shares
 from adyton.library import (
     AsyncUserStore,
     UserStore,
+    aio_alerts,
     aio_areas,
     aio_dynamic,
     aio_grants,
@@ -47,6 +50,7 @@ from adyton.library import (
     aio_reports,
     aio_rotation,
     aio_shares,
+    sync_alerts,
     sync_areas,
     sync_dynamic,
     sync_grants,
@@ -74,6 +78,7 @@ PAIRS = [
     (aio_dynamic.AsyncDynamic, AsyncDynamic), (sync_dynamic.Dynamic, Dynamic),
     (aio_reports.AsyncReports, AsyncReports), (sync_reports.Reports, Reports),
     (aio_rotation.AsyncRotation, AsyncRotation), (sync_rotation.Rotation, Rotation),
+    (aio_alerts.AsyncAlerts, AsyncAlerts), (sync_alerts.Alerts, Alerts),
     (aio_notices.AsyncNotices, AsyncNotices), (sync_notices.Notices, Notices),
     (aio_notices.AsyncWebhooks, AsyncWebhooks), (sync_notices.Webhooks, Webhooks),
     (aio_holds.AsyncHolds, AsyncHolds), (sync_holds.Holds, Holds),

@@ -27,6 +27,7 @@ from adyton.service.access.spaces import Space, Spaces
 from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import TokenRequest, Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
+from adyton.service.anomalies.alerts import Alerts
 from adyton.service.directory import Changes
 from adyton.service.dynamic.configuration import Dynamics
 from adyton.service.dynamic.leases import DynamicLeases
@@ -70,6 +71,7 @@ ROOMS = {
     "shares": Shares,
     "rotations": Rotations,
     "notices": Notices,
+    "alerts": Alerts,
     "webhooks": Webhooks,
     "members": Members,
     "grants": Grants,
@@ -158,6 +160,7 @@ def arguments(tmp_path):
         "policy": RotationPolicy(),
         "url": "https://hooks.test/",
         "idents": None,
+        "sensitivity": "low",
         "rights": ("read",),
         "connection": Connection(settings={"host": "h"}, admin="db"),
         "role": "r",

@@ -61,6 +61,7 @@ class User:
         self.share = secrets.token_urlsafe(18)
         self.notice = f"msg_000000000001_{secrets.token_hex(8)}"
         self.webhook = f"whk_{secrets.token_hex(12)}"
+        self.mute = f"mute_{secrets.token_hex(6)}"
         self.grant = secrets.token_urlsafe(18)
         self.link = b64(secrets.token_bytes(16))
         if real:
@@ -99,6 +100,9 @@ class User:
             made = call(server, "PUT", f"users/{self.user}/secrets/{name}", body)
             assert made[0] == 200
         put(server, self.named, self.value, token=self.token, **{"Idempotency-Key": self.named})
+        self.mute = call(server, "POST", f"users/{self.user}/alerts/mutes", {"actor": self.named})[
+            2
+        ]["id"]
         self.webhook = call(
             server, "POST", f"users/{self.user}/webhooks", {"url": f"https://{self.named}.invalid/"}
         )[2]["webhook"]["id"]
@@ -182,6 +186,8 @@ BODIES = {
     "rotate_keys": {"user": "{user}"},
     "rewrap_keys": {"user": "{user}", "deep": True},
     "set_rotation": {},
+    "set_alert_sensitivity": {"sensitivity": "off"},
+    "mute_alerts": {"actor": "{named}"},
     "add_webhook": {"url": "https://bob.invalid/{named}"},
     "acknowledge_notices": {"ids": None},
     "rotate_webhook": {},

@@ -394,7 +394,7 @@ def test_health_tells_nothing(server):
 
 PLACES = {
     "user": "me", "name": "t/absent", "index": "0", "slot": "0", "accessor": "a" * 32,
-    "share": "b" * 32, "notice": "msg_x", "webhook": "whk_x",
+    "share": "b" * 32, "notice": "msg_x", "webhook": "whk_x", "mute": "x",
     "member": "nobody", "role": "nothing", "grant": "c" * 24,
     "hold": "c" * 32,
 }  # fmt: skip

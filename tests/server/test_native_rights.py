@@ -113,6 +113,16 @@ NEEDED = {
         "adyton/rotation-cancel/r/x", "update", "users/me/rotation-cancel/r/x", None,
     ),
     "run_due_rotations": ("adyton/rotation/run-due", "update+sudo", "rotation/run-due", None),
+    "get_alert_settings": ("adyton/alerts/settings", "read", "users/me/alerts/settings", None),
+    "set_alert_sensitivity": (
+        "adyton/alerts/sensitivity", "update", "users/me/alerts/sensitivity",
+        {"sensitivity": "low"},
+    ),
+    "mute_alerts": (
+        "adyton/alerts/mutes", "update", "users/me/alerts/mutes", {"rule": "burst"},
+    ),
+    "unmute_alerts": ("adyton/alerts/mutes/x", "delete", "users/me/alerts/mutes/x", None),
+    "scan_for_alerts": ("adyton/alerts/scan", "update", "users/me/alerts/scan", None),
     "list_notices": ("adyton/notices", "list", "users/me/notices", None),
     "get_notice": ("adyton/notices/x", "read", "users/me/notices/x", None),
     "acknowledge_notices": (

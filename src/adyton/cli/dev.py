@@ -50,6 +50,7 @@ def serve_dev(ui: Ui, configuration: Configuration, token: str, *, tls: bool) ->
                 ),
                 notices=configuration.notices.options(by_itself=configuration.notices.background),
                 reports=configuration.reports.options(by_itself=configuration.reports.background),
+                alerts=configuration.alerts.options(by_itself=configuration.alerts.background),
             )
         )
         run(

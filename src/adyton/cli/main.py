@@ -29,6 +29,7 @@ import typer
 
 from adyton import errors
 from adyton.cli import (
+    alerts,
     attest,
     audit,
     config,
@@ -192,6 +193,7 @@ app.add_typer(audit.app, name="audit", help="The audit log: read, verify, prove,
 app.add_typer(keys.app, name="keys", help="Keys: list, rotate, re-wrap.")
 app.add_typer(sharing.app, name="share", help="Secrets that one user lets another read.")
 app.add_typer(links.app, name="link", help="One-time links, for people without an account.")
+app.add_typer(alerts.app, name="alert", help="Reads that are unusual: show, mute, settings.")
 app.add_typer(notices.app, name="notice", help="Notices: what a user was told of.")
 app.add_typer(webhooks.app, name="webhook", help="Where a user's notices are sent to.")
 app.add_typer(rotation.app, name="rotation", help="Rotation of secrets: policies and runs.")

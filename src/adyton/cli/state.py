@@ -120,6 +120,7 @@ class State:
             upkeep=upkeep,
             ask=self.ask,
             rotation=at.rotation.options(by_itself=face == "server" and at.rotation.background),
+            alerts=at.alerts.options(by_itself=face == "server" and at.alerts.background),
             notices=at.notices.options(by_itself=face == "server" and at.notices.background),
             reports=at.reports.options(by_itself=face == "server" and at.reports.background),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
+from adyton.client.aio_alerts import AsyncAlerts
 from adyton.client.aio_areas import AsyncAudit, AsyncKeys
 from adyton.client.aio_base import AsyncClientFace
 from adyton.client.aio_dynamic import AsyncDynamic
@@ -214,6 +215,11 @@ class AsyncSessions(AsyncClientFace):
     def notices(self) -> AsyncNotices:
         """What users are told of."""
         return AsyncNotices(self)
+
+    @property
+    def alerts(self) -> AsyncAlerts:
+        """How unusual reads are looked for."""
+        return AsyncAlerts(self)
 
     @property
     def webhooks(self) -> AsyncWebhooks:

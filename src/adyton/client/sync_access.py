@@ -9,6 +9,7 @@ from adyton.client.requests import given, once, query, read
 from adyton.client.results import Grant, ServerStatus, TokenInfo
 from adyton.client.settings import Token
 from adyton.client.shapes import Page, WireHealth, WireUser
+from adyton.client.sync_alerts import Alerts
 from adyton.client.sync_areas import Audit, Keys
 from adyton.client.sync_base import ClientFace
 from adyton.client.sync_dynamic import Dynamic
@@ -215,6 +216,11 @@ class Sessions(ClientFace):
     def notices(self) -> Notices:
         """What users are told of."""
         return Notices(self)
+
+    @property
+    def alerts(self) -> Alerts:
+        """How unusual reads are looked for."""
+        return Alerts(self)
 
     @property
     def webhooks(self) -> Webhooks:

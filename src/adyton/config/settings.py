@@ -24,6 +24,7 @@ from adyton.config.limits import HttpLimits, QuotaSettings, RateSettings, TurnSe
 from adyton.errors import InvalidInput
 from adyton.lifecyclevalues import DAY_SECONDS, check_periods, duration_text, seconds_of
 from adyton.rotating import Bounds
+from adyton.service.anomalies.records import AlertOptions
 from adyton.service.lifecycle.options import LifecycleOptions
 from adyton.service.limits import Limits
 from adyton.service.notices.room import NoticeOptions
@@ -370,6 +371,28 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Alerts of unusual reads."""
+
+    background: bool = setting(True, "Whether the server looks for unusual reads by itself.")
+    sensitivity: Literal["off", "low", "medium", "high"] = setting(
+        "medium", "How closely, for users who have not set their own."
+    )
+    learn_days: float = setting(
+        14.0, "Days after its first read from which on a secret, or who reads, is known.",
+        unit="days", at_least=0, at_most=365,
+    )  # fmt: skip
+    quiet_hours: float = setting(
+        24.0, "For how long nothing more of the same is told.", unit="hours", at_least=0,
+        at_most=10_000,
+    )  # fmt: skip
+
+    def options(self, *, by_itself: bool) -> AlertOptions:
+        """How unusual reads are looked for."""
+        return AlertOptions(self.sensitivity, self.learn_days, self.quiet_hours, by_itself)
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """Metrics, logs and traces."""
 
@@ -409,6 +432,7 @@ class Configuration:
     notices: NoticeSettings = NoticeSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     reports: ReportSettings = ReportSettings()
+    alerts: AlertSettings = AlertSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     def store_limits(self) -> Limits:

@@ -9,6 +9,7 @@ from adyton.actions import Action
 from adyton.errors import AdytonError
 from adyton.model import Caller, UserId
 from adyton.ports import RootOfTrust, Sink
+from adyton.service.anomalies.records import AlertOptions
 from adyton.service.commit import CommitMode
 from adyton.service.directory import Directory
 from adyton.service.limits import Limits
@@ -55,6 +56,7 @@ class AsyncFace:
         upkeep: bool = True,
         rotation: RotationOptions | None = None,
         notices: NoticeOptions | None = None,
+        alerts: AlertOptions | None = None,
     ) -> Self:
         """Open a store.
 
@@ -75,6 +77,7 @@ class AsyncFace:
                 is rotated in the background.
             notices: How notices are delivered to webhooks, and whether that is done in the
                 background.
+            alerts: How unusual reads are looked for, and whether that is done in the background.
 
         Raises:
             StoreError: The store can't be opened; its subclasses say why.
@@ -95,6 +98,7 @@ class AsyncFace:
             upkeep=upkeep,
             rotation=rotation or RotationOptions(),
             notices=notices or NoticeOptions(),
+            alerts=alerts or AlertOptions(),
         )
         return cls(await asyncio.to_thread(open_store, options))
 

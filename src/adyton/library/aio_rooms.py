@@ -1,5 +1,6 @@
 """An open store with the wider areas that hang on it by name."""
 
+from adyton.library.aio_alerts import AsyncAlerts
 from adyton.library.aio_areas import AsyncAudit, AsyncKeys
 from adyton.library.aio_base import AsyncFace
 from adyton.library.aio_dynamic import AsyncDynamic
@@ -37,6 +38,7 @@ class AsyncRooms(AsyncFace):
         dynamic: Credentials that are made on request, and end with their lease.
         holds: Legal holds.
         lifecycle: Notices of what ends, and the retention of what was deleted.
+        alerts: How unusual reads are looked for.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -56,3 +58,4 @@ class AsyncRooms(AsyncFace):
         self.dynamic = AsyncDynamic(self)
         self.holds = AsyncHolds(self)
         self.lifecycle = AsyncLifecycle(self)
+        self.alerts = AsyncAlerts(self)

@@ -18,6 +18,7 @@ from adyton.model import Caller, UserId, user_id
 from adyton.ports import Clock, RootOfTrust, Storage
 from adyton.rows import UsageRow
 from adyton.service import keychange
+from adyton.service.anomalies.records import AlertOptions
 from adyton.service.commit import GroupCommit, Scope
 from adyton.service.grants.books import Books
 from adyton.service.journal import Draft, Journal
@@ -65,6 +66,7 @@ class Core:
         notices: What delivering notices needs beside the store.
         books: Members and grants of the namespaces that are in use.
         holds: What legal holds keep.
+        alerts: How unusual reads are looked for.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Core:
         self.books = Books(self)
         self.on_purge.append(self.books.forget)
         self.holds = HeldPlaces()
+        self.alerts = AlertOptions()
 
     @property
     def roots(self) -> list[RootOfTrust]:

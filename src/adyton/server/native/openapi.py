@@ -124,6 +124,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "hold": ("A legal hold's id.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "accessor": ("A link's accessor.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "notice": ("A notice's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
+        "mute": ("A mute's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
         "webhook": ("A webhook's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
         "member": ("A member's name.", msgspec.json.schema(User)),
         "role": ("A role's name.", msgspec.json.schema(User)),

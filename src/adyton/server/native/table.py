@@ -5,6 +5,7 @@ from typing import Final
 
 from adyton.actions import Action
 from adyton.server.native import (
+    alerts,
     attesting,
     dynamic,
     grants,
@@ -62,6 +63,7 @@ TABLE: Final = Table(
         *links.ROUTES,
         *shares.ROUTES,
         *notices.ROUTES,
+        *alerts.ROUTES,
         *grants.ROUTES,
     ]
 )  # fmt: skip

@@ -14,7 +14,7 @@ from adyton.service.userkeys import UserKeys
 
 STRETCH: Final = 2_000
 """Records of one stretch at the most."""
-OWN: Final = frozenset({Action.REPORT_COUNT})
+OWN: Final = frozenset({Action.REPORT_COUNT, Action.ALERT_WATCH})
 """What followers record of their own work: left out, or they would never come to an end."""
 
 
