@@ -80,6 +80,7 @@ _BEGINNING: Final[tuple[tuple[str, Capability, Target | None], ...]] = (
     ("access/who/", READ, None),
     ("access/explain/", READ, None),
     ("audit/", READ, Target(("audit",), EVERYTHING)),
+    ("reports", READ | LIST, Target(("audit",), EVERYTHING)),
     ("shares/given/", DELETE, Target(("share",), EVERYTHING)),
     ("links/", DELETE, Target(("share",), EVERYTHING)),
     ("holds/", DELETE, Target(("admin",), EVERYTHING)),

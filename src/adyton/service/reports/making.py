@@ -157,3 +157,13 @@ def tallies(counted: Mapping[str, Tally], *, misses: bool = False) -> list[tuple
         found, key=lambda pair: (-pair[1].done - pair[1].failed - pair[1].denied, pair[0])
     )
     return [(shown(key), tally.done, tally.failed, tally.denied) for key, tally in found]
+
+
+def largest_first(rows: Iterable[tuple[Cell, ...]], column: int) -> list[tuple[Cell, ...]]:
+    """Rows by a column of numbers, the largest first; equal ones by what they are about."""
+    return sorted(rows, key=lambda row: (-number_in(row[column]), *map(str, row)))
+
+
+def number_in(cell: Cell) -> float:
+    """A cell as a number; 0 where it is none."""
+    return cell if isinstance(cell, int | float) else 0

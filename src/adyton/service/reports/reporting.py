@@ -9,7 +9,7 @@ from adyton.model import Caller, UserId, from_us
 from adyton.reportvalues import Asked, Report, ReportInfo
 from adyton.service.core import Core
 from adyton.service.journal import Draft
-from adyton.service.reports import accesses, storage
+from adyton.service.reports import accesses, secrets, sharing, storage
 from adyton.service.reports.counting import DAY_US
 from adyton.service.reports.folding import Folding, recount
 from adyton.service.reports.making import Made, Making, StoreMaking
@@ -61,6 +61,18 @@ KINDS: Final = {
             "failures", "Failed and denied", "What was tried and not done, by whom, from where.",
             accesses.failures, counted=True,
         ),
+        _kind("unused", "Never read", "Secrets whose value nobody has read.", secrets.unused),
+        _kind("stale", "Stale", "Secrets that nobody has read for 90 days.", secrets.stale),
+        _kind("expiring", "Expiring", "What ends within 30 days, or has ended.", secrets.expiring),
+        _kind(
+            "rotation", "Rotation", "Secrets that are overdue, and which are rotated at all.",
+            sharing.rotation,
+        ),
+        _kind("sharing", "Sharing", "Secrets that other users are let read.", sharing.sharing),
+        _kind(
+            "weak", "Weakly protected", "Secrets that are old, short, not rotated, read by many.",
+            secrets.weak, counted=True,
+        ),
         _kind(
             "keys", "Keys", "Ages of keys, and how much is under the current ones.",
             storage.keys, storage.store_keys,
@@ -68,6 +80,10 @@ KINDS: Final = {
         _kind(
             "usage", "Storage and quotas", "What is stored, what may be, and the largest secrets.",
             storage.usage, storage.store_usage,
+        ),
+        _kind(
+            "review", "Access review", "Who can read what, by any way, and who did.",
+            sharing.review, counted=True,
         ),
     )
 }  # fmt: skip
