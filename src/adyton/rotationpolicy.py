@@ -108,15 +108,17 @@ class RotationInfo(NamedTuple):
     """What is known of one secret's rotation.
 
     Attributes:
-        name: The secret.
+        name: The secret; or a folder, with its slash.
         policy: How it is rotated.
-        state: ``waiting``, ``rotating``, ``grace`` (the former value works still) or ``undoing``.
+        state: ``folder`` for a folder's policy; of a secret ``waiting``, ``rotating``, ``grace``
+            (the former value works still) or ``undoing``.
         due_at: When something is to be done next; None for never.
         rotated_at: When a new value was last promoted; None for never.
         version: The version that was.
         attempts: How often the step at hand has failed.
         error: Why the last attempt failed; empty once a rotation has succeeded.
         overdue: Whether the time to begin has passed by more than an hour.
+        folder: The folder whose policy it is; empty for one of the secret's own.
     """
 
     name: str
@@ -128,6 +130,7 @@ class RotationInfo(NamedTuple):
     attempts: int
     error: str
     overdue: bool
+    folder: str = ""
 
 
 class RotationReport(NamedTuple):

@@ -153,3 +153,55 @@ def test_the_command_line_runs_what_is_due(tmp_path):
     sh("rotation", "set", "s", "--every", "1s", "--grace", "0s")
     time.sleep(1.1)
     assert sh.json("rotation", "run", "--due") == {"taken": 1, "done": 1, "failed": 0}
+
+
+def test_policies_of_folders_through_a_client(client):
+    """Written, read, listed and removed by the folder's name with its slash."""
+    client.set_secret("folders", "f/a", "x")
+    policy = RotationPolicy(every=86_400)
+    assert client.rotation.set_policy("folders", "f/", policy).state == "folder"
+    assert client.rotation.get_policy("folders", "f/").policy == policy
+    found = {info.name: info.folder for info in client.rotation.list("folders")}
+    assert found == {"f/": "", "f/a": "f/"}
+    client.set_secret("folders", "f/b", "x")
+    assert client.rotation.get_policy("folders", "f/b").folder == "f/"
+    assert client.rotation.run("folders", "f/b").version == 2
+    client.rotation.remove_policy("folders", "f/")
+    assert [info.name for info in client.rotation.list("folders")] == ["f/b"]  # in its grace
+
+
+def test_a_policy_of_a_folder_needs_rights_on_all_that_is_in_it(server):
+    """One secret that the token may not write is enough to refuse it, and nothing is set."""
+    rights = ['path "adyton/rotation/f/" { capabilities = ["update", "list"] }',
+              'path "adyton/rotation" { capabilities = ["list"] }',
+              'path "adyton/secrets/f/*" { capabilities = ["create", "update"] }']  # fmt: skip
+    for more, allowed in (
+        ('path "adyton/secrets/f/b" { capabilities = ["read"] }', False),
+        ("", True),
+    ):
+        user, token = user_with(server, "\n".join([*rights, more]))
+        with Client(server.addr, server.token) as root:
+            for name in ("f/a", "f/b"):
+                root.set_secret(user, name, "x")
+        with Client(server.addr, token, user=user) as client:
+            if allowed:
+                client.rotation.set_policy(user, "f/", RotationPolicy(every=86_400))
+            else:
+                with pytest.raises(AccessDenied):
+                    client.rotation.set_policy(user, "f/", RotationPolicy(every=86_400))
+            assert len(client.rotation.list(user)) == (3 if allowed else 0)
+
+
+def test_policies_of_folders_on_the_command_line(tmp_path):
+    """The listing tells whose policy each is."""
+    sh = Shell(tmp_path)
+    sh("init")
+    sh("set", "db/a", stdin="x")
+    sh("rotation", "set", "db/", "--every", "30d")
+    found = {each["name"]: each["folder"] for each in sh.json("rotation", "list")}
+    assert found == {"db/": "", "db/a": "db/"}
+    assert b"own" not in sh("rotation", "list")
+    assert b"every" in sh("rotation", "show", "db/")
+    sh("rotation", "remove", "db/a", code=2)
+    sh("rotation", "remove", "db/")
+    assert sh.json("rotation", "list") == []

@@ -17,12 +17,13 @@ from adyton.rotationpolicy import RotationInfo, RotationPolicy
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="The secret.")]
+Place = Annotated[str, typer.Argument(help="The secret, or a folder with its slash.")]
 _STYLES: Final = {"waiting": "", "grace": "cyan", "rotating": "yellow", "undoing": "red"}
 
 
 @app.command(name="set")
 def set_(
-    name: Name,
+    name: Place,
     every: Annotated[str, typer.Option(help="Interval, such as 12h or 30d.")] = "",
     cron: Annotated[str, typer.Option(help="Cron expression of five fields.")] = "",
     timezone: Annotated[str, typer.Option(help="Time zone of --cron and --window.")] = "UTC",
@@ -45,7 +46,7 @@ def set_(
     grace: Annotated[str, typer.Option(help="How long the former value works on.")] = "1h",
     retries: Annotated[int, typer.Option(help="How often a step is tried again.")] = 5,
 ) -> None:
-    """Rotate a secret by a policy from now on."""
+    """Rotate a secret, or each in a folder, by a policy from now on."""
     policy = RotationPolicy(
         every=seconds(every, "--every"),
         cron=cron,
@@ -62,7 +63,7 @@ def set_(
     at = state()
     with at.open() as store:
         info = store.rotation.set_policy(at.who(), name, policy)
-    _show(info, f"is due {_when(info)}")
+    _show(info, "rotates what is in it" if info.state == "folder" else f"is due {_when(info)}")
 
 
 @app.command(name="list")
@@ -76,14 +77,15 @@ def list_() -> None:
         return
     now = dt.datetime.now(dt.UTC)
     at.ui.table(
-        ("SECRET", "ROTATOR", "STATE", "DUE", "ROTATED", "VERSION", "ERROR"),
+        ("SECRET", "ROTATOR", "POLICY", "STATE", "DUE", "ROTATED", "VERSION", "ERROR"),
         [
             (
                 info.name,
                 info.policy.rotator,
+                info.folder or ("" if info.state == "folder" else "own"),
                 Text(info.state, _STYLES.get(info.state, "")),
                 Text(_when(info), "red" if info.overdue else ""),
-                ago(info.rotated_at, now) if info.rotated_at else "never",
+                ago(info.rotated_at, now) if info.rotated_at else _never(info),
                 str(info.version) if info.version else "-",
                 Text(info.error, "red"),
             )
@@ -94,7 +96,7 @@ def list_() -> None:
 
 
 @app.command(name="show")
-def show(name: Name) -> None:
+def show(name: Place) -> None:
     """Show how a secret is rotated, and how far that has come."""
     at = state()
     with at.open() as store:
@@ -172,7 +174,7 @@ def cancel(name: Name) -> None:
 
 
 @app.command(name="remove")
-def remove(name: Name) -> None:
+def remove(name: Place) -> None:
     """Rotate a secret no more; its value stays."""
     at = state()
     with at.open() as store:
@@ -192,7 +194,13 @@ def _document(info: RotationInfo) -> dict[str, Any]:
     return info._asdict() | {"policy": msgspec.structs.asdict(info.policy)}
 
 
+def _never(info: RotationInfo) -> str:
+    return "" if info.state == "folder" else "never"
+
+
 def _when(info: RotationInfo) -> str:
+    if info.state == "folder":
+        return ""
     return info.due_at.isoformat(timespec="seconds") if info.due_at else "on request"
 
 

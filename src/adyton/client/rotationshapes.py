@@ -19,6 +19,7 @@ class WireRotation(msgspec.Struct):
     attempts: int
     error: str
     overdue: bool
+    folder: str = ""
 
     def public(self) -> RotationInfo:
         """The public value."""

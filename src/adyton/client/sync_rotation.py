@@ -23,26 +23,28 @@ class Rotation:
     def set_policy(self, user: UserId, name: str, policy: RotationPolicy) -> RotationInfo:
         """Rotate a secret from now on, or otherwise than before; it need not exist yet.
 
+        With a slash at its end the name is a folder: its policy is that of each secret in it, also
+        of those to come, that has none of its own or of a folder that is nearer.
+
         Raises:
+            AccessDenied: Not all that is in the folder may be written.
             InvalidInput: The policy can't be used.
             RotationError: A rotation is under way, and the policy would change more than times.
         """
         call = write(
-            of_secret(user, "rotation", name),
-            msgspec.structs.asdict(policy),
-            method="PUT",
-            patient=True,
+            _of(user, "rotation", name), msgspec.structs.asdict(policy), method="PUT", patient=True
         )
         return self._client._call(call).parse(WireRotation).public()
 
     def remove_policy(self, user: UserId, name: str) -> None:
-        """Rotate a secret no more; its value stays.
+        """Rotate a secret, or those in a folder, no more; their values stay.
 
         Raises:
+            InvalidInput: The policy is that of the secret's folder.
             SecretNotFound: It has no policy.
             RotationError: A rotation is under way, or the former value still works.
         """
-        self._client._call(write(of_secret(user, "rotation", name), method="DELETE"))
+        self._client._call(write(_of(user, "rotation", name), method="DELETE"))
 
     def get_policy(self, user: UserId, name: str) -> RotationInfo:
         """How a secret is rotated, and how far that has come.
@@ -50,11 +52,11 @@ class Rotation:
         Raises:
             SecretNotFound: It has no policy.
         """
-        answer = self._client._call(read(of_secret(user, "rotation", name)))
+        answer = self._client._call(read(_of(user, "rotation", name)))
         return answer.parse(WireRotation).public()
 
     def list(self, user: UserId) -> RotationInfos:
-        """All rotations of a user, by the secrets' names."""
+        """All rotations of a user and policies of folders, by their names."""
         answer = self._client._call(read(of_user(user, "rotation")))
         return [each.public() for each in answer.parse(Items[WireRotation]).items]
 
@@ -96,3 +98,9 @@ class Rotation:
         """
         answer = self._client._call(write("adyton/rotation/run-due", patient=True))
         return answer.parse(WireRotationReport).public()
+
+
+def _of(user: UserId, kind: str, name: str) -> str:
+    """The path of a secret, or of a folder with its slash."""
+    path = of_secret(user, kind, name.removesuffix("/"))
+    return f"{path}/" if name.endswith("/") else path

@@ -23,7 +23,11 @@ class Rotation:
     def set_policy(self, user: UserId, name: str, policy: RotationPolicy) -> RotationInfo:
         """Rotate a secret from now on, or otherwise than before; it need not exist yet.
 
+        With a slash at its end the name is a folder: its policy is that of each secret in it, also
+        of those to come, that has none of its own or of a folder that is nearer.
+
         Raises:
+            AccessDenied: Not all that is in the folder may be written.
             InvalidInput: The policy can't be used.
             RotationError: A rotation is under way, and the policy would change more than times.
         """
@@ -31,9 +35,10 @@ class Rotation:
         return store._run(self._rotations.set_policy(store._caller, user, name, policy))
 
     def remove_policy(self, user: UserId, name: str) -> None:
-        """Rotate a secret no more; its value stays.
+        """Rotate a secret, or those in a folder, no more; their values stay.
 
         Raises:
+            InvalidInput: The policy is that of the secret's folder.
             SecretNotFound: It has no policy.
             RotationError: A rotation is under way, or the former value still works.
         """
@@ -50,7 +55,7 @@ class Rotation:
         return store._run(self._rotations.get_policy(store._caller, user, name))
 
     def list(self, user: UserId) -> RotationInfos:
-        """All rotations of a user, by the secrets' names."""
+        """All rotations of a user and policies of folders, by their names."""
         store = self._store
         return store._run(self._rotations.list_policies(store._caller, user))
 

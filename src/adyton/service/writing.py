@@ -13,6 +13,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.lifecycle import plan
+from adyton.service.rotation.folders import adopt
 from adyton.service.secretmeta import DEFAULT_MAX_VERSIONS, Meta, Version
 from adyton.service.sharing.follow import follow
 from adyton.service.userkeys import UserKeys
@@ -69,7 +70,7 @@ class Batch:
         self._rows: list[SecretRow] = []
         self._names: list[str] = []
         self._present: set[bytes] | None = None
-        self._new = False
+        self._new: list[str] = []
 
     async def prefetch(self) -> None:
         """For many items: learn at once which names exist, instead of asking for each."""
@@ -93,7 +94,7 @@ class Batch:
         if old is None:
             if item.cas:
                 raise conflict()
-            self._new = True
+            self._new.append(item.name)
             meta = secretmeta.empty(item.name, now)
             before = plan.NEVER
             number = 1
@@ -132,7 +133,7 @@ class Batch:
         Returns:
             Bytes of its values.
         """
-        self._new = True
+        self._new.append(secret.name)
         keys = self._keys
         meta = Meta(
             secretmeta.FORMAT,
@@ -216,9 +217,11 @@ class Batch:
     async def write(self) -> None:
         """Write all that was sealed, in the order of the table's key: pages are touched once."""
         self._rows.sort(key=attrgetter("name"))
-        await self._scope.tx.put_secrets(self._keys.user, self._rows, new=self._new)
+        await self._scope.tx.put_secrets(self._keys.user, self._rows, new=bool(self._new))
         await follow(self._core, self._scope, self._caller, self._keys, self._names)
-        self._rows, self._names = [], []
+        if self._new:
+            await adopt(self._scope, self._caller, self._keys, self._new)
+        self._rows, self._names, self._new = [], [], []
 
     async def _prune(self, index: bytes, meta: Meta) -> None:
         surplus = len(meta.versions) - meta.max_versions

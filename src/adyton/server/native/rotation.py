@@ -34,15 +34,19 @@ async def get_history(call: Call) -> Reply:
 async def set_rotation(call: Call) -> Reply:
     """A policy, set."""
     policy = call.body(shapes.RotationBody).policy()
+
+    def may(name: str) -> bool:
+        return call.may(rights.SECRETS + name, Capability.UPDATE)
+
     return await call.write_much(
-        lambda core: Rotations(core).set_policy(call.caller, call.user, call.name, policy),
+        lambda core: Rotations(core).set_policy(call.caller, call.user, call.name, policy, may=may),
         lambda info: Reply(shown_rotation(info)),
     )
 
 
 async def remove_rotation(call: Call) -> Reply:
     """A policy, removed."""
-    return await call.write(
+    return await call.write_much(  # of a folder, in many units
         lambda core: Rotations(core).remove_policy(call.caller, call.user, call.name),
         lambda _: Reply(status=204),
     )

@@ -74,6 +74,7 @@ class RotationShown(Answer, kw_only=True):
     attempts: int
     error: str
     overdue: bool
+    folder: str
 
 
 class RotationList(Answer, kw_only=True):

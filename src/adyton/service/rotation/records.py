@@ -27,6 +27,7 @@ class Plan(msgspec.Struct):
         attempts: How often the step at hand has failed.
         error: Why it failed last.
         history: The last steps, oldest first.
+        folder: The folder whose policy it is; empty for one of the secret's own.
     """
 
     policy: RotationPolicy
@@ -39,6 +40,7 @@ class Plan(msgspec.Struct):
     attempts: int = 0
     error: str = ""
     history: list[RotationEvent] = []
+    folder: str = ""
 
     def tell(self, event: RotationEvent) -> None:
         """Add to the history, which keeps its last entries."""
@@ -57,6 +59,7 @@ class Plan(msgspec.Struct):
             self.attempts,
             self.error,
             self.overdue(now_us),
+            self.folder,
         )
 
     def overdue(self, now_us: int) -> bool:

@@ -5,7 +5,14 @@ from typing import Final
 
 from adyton.actions import Action
 from adyton.dueports import DueRow
-from adyton.errors import AdytonError, ConfigurationError, InvalidInput, RotationError
+from adyton.errors import (
+    AccessDenied,
+    AdytonError,
+    ConfigurationError,
+    InvalidInput,
+    RotationError,
+    SecretNotFound,
+)
 from adyton.model import Caller, UserId, secret_name
 from adyton.rotationpolicy import RotationEvent, RotationInfo, RotationPolicy, RotationReport
 from adyton.service import due
@@ -13,7 +20,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
-from adyton.service.rotation import generators, schedule
+from adyton.service.rotation import folders, generators, schedule
 from adyton.service.rotation.records import ROTATIONS, Plan
 from adyton.service.rotation.turns import Lost, TurnOf, gone
 from adyton.service.userkeys import UserKeys
@@ -23,6 +30,15 @@ ROTATION: Final = Caller("adyton:rotation")
 
 def _never() -> bool:
     return False
+
+
+def _anything(_: str) -> bool:
+    return True
+
+
+def folder_info(name: str, policy: RotationPolicy) -> RotationInfo:
+    """The public value of a folder's policy."""
+    return RotationInfo(name, policy, "folder", None, None, 0, 0, "", overdue=False)
 
 
 class Rotations:
@@ -36,14 +52,32 @@ class Rotations:
         self._core = core
 
     async def set_policy(
-        self, caller: Caller, user: UserId, name: str, policy: RotationPolicy
+        self,
+        caller: Caller,
+        user: UserId,
+        name: str,
+        policy: RotationPolicy,
+        *,
+        may: Callable[[str], bool] = _anything,
     ) -> RotationInfo:
-        """Rotate a secret from now on, or otherwise than before.
+        """Rotate a secret, or each in a folder, from now on, or otherwise than before.
+
+        Args:
+            caller: Who asks.
+            user: Whose it is.
+            name: The secret; or a folder, with a slash at its end: its policy is that of each
+                secret in it, also of those to come, that has none of its own or of a folder
+                that is nearer.
+            policy: How.
+            may: Whether the caller may write a secret that is in the folder.
 
         Raises:
+            AccessDenied: The caller may not write all that is in the folder.
             InvalidInput: The policy can't be used.
             RotationError: A rotation is under way, and the policy would change more than times.
         """
+        if name.endswith("/"):
+            return await self._set_folder(caller, user, name, policy, may)
         core = self._core
         draft = Draft(caller, Action.ROTATION_WRITE)
         async with core.guard(draft):
@@ -56,7 +90,7 @@ class Rotations:
             draft.keys = keys
             plan = await ROTATIONS.get(scope.tx, keys, name) or Plan(policy)
             await self._check_free(scope, keys, name, plan, policy)
-            plan.policy = policy
+            plan.policy, plan.folder = policy, ""
             if not plan.step:
                 plan.attempts, plan.error = 0, ""
                 after = plan.rotated_us or scope.now_us
@@ -102,13 +136,64 @@ class Rotations:
         await changes.write(draft)
         return plan.info(name, scope.now_us)
 
+    async def _set_folder(
+        self,
+        caller: Caller,
+        user: UserId,
+        name: str,
+        policy: RotationPolicy,
+        may: Callable[[str], bool],
+    ) -> RotationInfo:
+        core = self._core
+        draft = Draft(caller, Action.ROTATION_WRITE)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name[:-1]) + "/"
+            await self._check(folders.expanded(policy, name + "sample"), name)
+            if not all(map(may, await folders.names_in(core, draft.user_id, name))):
+                raise AccessDenied("permission denied")
+
+        async def work(scope: Scope) -> None:
+            keys = draft.keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
+            changes = ObjectChanges(scope, keys)
+            changes.put(folders.FOLDERS, name, folders.Folder(policy))
+            # Should it be broken off, the background goes over the folder.
+            await folders.put_due(core, scope, keys, name, scope.now_us + 1)
+            await changes.write(draft)
+
+        await core.write(draft, work)
+        await folders.go_over(core, caller, draft.user_id, name)
+        return folder_info(name, policy)
+
+    async def _remove_folder(self, caller: Caller, user: UserId, name: str) -> None:
+        core = self._core
+        draft = Draft(caller, Action.ROTATION_DELETE)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name[:-1]) + "/"
+
+        async def work(scope: Scope) -> None:
+            keys = draft.keys = await core.keys_in(scope, draft.user_id)
+            if keys is None or await folders.FOLDERS.get(scope.tx, keys, name) is None:
+                raise gone()
+            changes = ObjectChanges(scope, keys)
+            changes.delete(folders.FOLDERS, name)
+            await changes.write(draft)
+
+        await core.write(draft, work)
+        await folders.go_over(core, caller, draft.user_id, name)
+
     async def remove_policy(self, caller: Caller, user: UserId, name: str) -> None:
-        """Rotate a secret no more; its value stays.
+        """Rotate a secret no more, unless its folder's policy says so; its value stays.
 
         Raises:
+            InvalidInput: The policy is that of a folder.
             SecretNotFound: It has no policy.
             RotationError: A rotation is under way, or the former value still works.
         """
+        if name.endswith("/"):
+            await self._remove_folder(caller, user, name)
+            return
         core = self._core
         draft = Draft(caller, Action.ROTATION_DELETE)
         async with core.guard(draft):
@@ -120,18 +205,28 @@ class Rotations:
             plan = None if keys is None else await ROTATIONS.get(scope.tx, keys, name)
             if keys is None or plan is None:
                 raise gone()
+            if plan.folder:
+                raise InvalidInput(
+                    "the policy is that of a folder",
+                    hint="Give the secret one of its own, without times, to leave it alone.",
+                )
             await self._check_free(scope, keys, name, plan, None)
             await scope.tx.put_due(DueRow(keys.user, *ROTATIONS.place(keys, name), 0, b""))
             changes = ObjectChanges(scope, keys)
             changes.delete(ROTATIONS, name)
             await changes.write(draft)
+            all_folders = await folders.FOLDERS.all(scope.tx, keys)
+            plan = await folders.refreshed(scope.tx, keys, all_folders, name, None, scope.now_us)
+            if plan is not None:
+                await self._put(scope, keys, name, plan, draft)
 
         await core.write(draft, work)
 
     async def list_policies(self, caller: Caller, user: UserId) -> list[RotationInfo]:
-        """All rotations of a user, by the secrets' names."""
+        """All rotations of a user and policies of folders, by their names."""
         draft = Draft(caller, Action.ROTATION_READ)
         found: dict[str, Plan] = {}
+        of_folders: dict[str, folders.Folder] = {}
         core = self._core
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
@@ -139,9 +234,12 @@ class Rotations:
             if draft.keys is not None:
                 async with core.storage.snapshot() as rows:
                     found = await ROTATIONS.all(rows, draft.keys)
+                    of_folders = await folders.FOLDERS.all(rows, draft.keys)
         await core.record(draft)
         now = core.clock.now_us()
-        return [plan.info(name, now) for name, plan in found.items()]
+        infos = [plan.info(name, now) for name, plan in found.items()]
+        infos += [folder_info(name, folder.policy) for name, folder in of_folders.items()]
+        return sorted(infos, key=lambda info: info.name)
 
     async def get_policy(self, caller: Caller, user: UserId, name: str) -> RotationInfo:
         """How a secret is rotated, and how far that has come.
@@ -149,8 +247,26 @@ class Rotations:
         Raises:
             SecretNotFound: It has no policy.
         """
+        if name.endswith("/"):
+            return await self._get_folder(caller, user, name)
         plan = await self._read(caller, user, name)
         return plan.info(name, self._core.clock.now_us())
+
+    async def _get_folder(self, caller: Caller, user: UserId, name: str) -> RotationInfo:
+        core = self._core
+        draft = Draft(caller, Action.ROTATION_READ)
+        async with core.guard(draft):
+            draft.user_id = core.authorise(caller, user)
+            draft.name = secret_name(name[:-1]) + "/"
+            draft.keys = await core.keys(draft.user_id)
+            found = None
+            if draft.keys is not None:
+                async with core.storage.snapshot() as rows:
+                    found = await folders.FOLDERS.get(rows, draft.keys, name)
+            if found is None:
+                raise gone()
+        await core.record(draft)
+        return folder_info(name, found.policy)
 
     async def history(self, caller: Caller, user: UserId, name: str) -> list[RotationEvent]:
         """The last steps of a secret's rotations, newest first.
@@ -251,6 +367,8 @@ class Rotations:
         draft = Draft(caller, Action.ROTATION_RUN, reason="due")
         async with core.guard(draft):
             core.authorise_operator(caller)
+        for user, folder in await due.find(core, folders.FOLDERS, due.tag(core, folders.KIND)):
+            await folders.go_over(core, caller, user, folder)  # it was broken off
         found = await due.find(core, ROTATIONS)
         if not found:
             return RotationReport(0, 0, 0)
@@ -267,8 +385,8 @@ class Rotations:
         for turn in turns:
             try:
                 await turn
-            except Lost:
-                pass  # another is at it
+            except (Lost, SecretNotFound):
+                pass  # another is at it, or it has no policy any more
             except AdytonError:
                 failed += 1
         return RotationReport(len(found), len(found) - failed, failed)

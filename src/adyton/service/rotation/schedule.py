@@ -123,7 +123,7 @@ def next_due(policy: RotationPolicy, after_us: int, spread: float = 0.0) -> int:
         at = after_us + span + int(spread * min(span * _JITTER, _MOST_JITTER_US))
     else:
         return 0
-    return _in_window(policy, at)
+    return in_window(policy, at)
 
 
 def _next_cron(policy: RotationPolicy, after_us: int) -> int:
@@ -137,7 +137,7 @@ def _next_cron(policy: RotationPolicy, after_us: int) -> int:
         ) from None
 
 
-def _in_window(policy: RotationPolicy, at_us: int) -> int:
+def in_window(policy: RotationPolicy, at_us: int) -> int:
     """The first time from this one on that lies in a window."""
     wanted = windows(policy.window)
     place = zone(policy.timezone)
@@ -156,7 +156,7 @@ def _in_window(policy: RotationPolicy, at_us: int) -> int:
 
 def may_begin(policy: RotationPolicy, now_us: int) -> bool:
     """Whether a rotation may begin by itself now."""
-    return _in_window(policy, now_us) == now_us
+    return in_window(policy, now_us) == now_us
 
 
 def backoff_us(attempts: int, spread: float) -> int:

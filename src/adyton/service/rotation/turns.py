@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import msgspec
+
 from adyton.actions import Action
 from adyton.dueports import DueRow
 from adyton.errors import AdytonError, RotationError, SecretNotFound
@@ -23,7 +25,7 @@ from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.notices.outbox import put_notice
 from adyton.service.objects import ObjectChanges
-from adyton.service.rotation import generators, schedule
+from adyton.service.rotation import folders, generators, schedule
 from adyton.service.rotation.records import ROTATIONS, VALUES, Plan, Values
 from adyton.service.secrets import Secrets
 from adyton.service.userkeys import UserKeys
@@ -118,7 +120,10 @@ class TurnOf:
         core = self._core
 
         async def work(scope: Scope) -> Plan | None:
-            keys, plan = await self._found(scope)
+            keys, found = await self._found(scope)
+            plan = await self._refreshed(scope, keys, found)
+            if plan is None:
+                return None
             place = ROTATIONS.place(keys, self._name)
             row = await scope.tx.due_of(keys.user, *place)
             if row is not None and row.lease and row.ready_us > scope.now_us:
@@ -157,6 +162,23 @@ class TurnOf:
         if keys is None or plan is None:
             raise gone()
         return keys, plan
+
+    async def _refreshed(self, scope: Scope, keys: UserKeys, plan: Plan) -> Plan | None:
+        """The plan by what its folder's policy is now; None where it has none any more."""
+        if not plan.folder or plan.step:
+            return plan
+        before = msgspec.structs.replace(plan)
+        all_folders = await folders.FOLDERS.all(scope.tx, keys)
+        now = scope.now_us
+        fresh = await folders.refreshed(scope.tx, keys, all_folders, self._name, plan, now)
+        if fresh is None:
+            await scope.tx.put_due(DueRow(keys.user, *ROTATIONS.place(keys, self._name), 0, b""))
+            changes = ObjectChanges(scope, keys)
+            changes.delete(ROTATIONS, self._name)
+            await changes.write(self._draft("folder", keys))
+        elif fresh != before:
+            await self._write(scope, keys, fresh, "folder")
+        return fresh
 
     async def _mine(self, scope: Scope) -> tuple[UserKeys, Plan]:
         """The plan, if the lease is still ours: nobody else has gone on with it."""
@@ -241,7 +263,7 @@ class TurnOf:
 
     async def _create(self, rotator: Rotator, plan: Plan) -> Plan:
         former = await self._open(self._name)
-        if former is None and plan.version:
+        if former is None and (plan.version or plan.folder):
             raise RotationError(
                 "the secret is gone, and is not made anew",
                 hint="Undelete it, or remove its rotation.",
@@ -341,6 +363,10 @@ class TurnOf:
             plan.due_us = schedule.next_due(plan.policy, from_us, _random.random())
             if plan.due_us and plan.due_us <= scope.now_us:  # times that were missed are one
                 plan.due_us = schedule.next_due(plan.policy, scope.now_us, _random.random())
+            if plan.folder:  # whose policy may be another one by now
+                all_folders = await folders.FOLDERS.all(scope.tx, keys)
+                now = scope.now_us
+                await folders.refreshed(scope.tx, keys, all_folders, self._name, plan, now)
             plan.tell(RotationEvent(scope.now_us, step, remark))
             await self._put_due(scope, keys, plan, leased=False)
             await self._write(scope, keys, plan, step, changes)
