@@ -32,7 +32,8 @@
     ├── AuditUnavailable        the record could not be made durable, so nothing was released
     ├── RootError               the root of trust refuses or fails
     │   ├── RootLocked          wrong passphrase, key file or context: no master key
-    │   └── RootUnavailable     the root is missing or does not answer
+    │   ├── RootUnavailable     the root is missing or does not answer
+    │   └── UserRootAway        a user's keys are under a root of the user's own, and it is away
     ├── ServerUnavailable       a server can't be reached, is busy, or fails
     ├── AttestationError        evidence of which code runs is missing, wrong or not accepted
     └── SecretWiped             a secret buffer was used after its block had ended
@@ -200,6 +201,10 @@ class RootLocked(RootError):
 
 class RootUnavailable(RootError):
     """The root is missing or does not answer."""
+
+
+class UserRootAway(RootError):
+    """A user's keys are under a root of the user's own, which has not been given."""
 
 
 class ServerUnavailable(AdytonError):

@@ -129,10 +129,17 @@ def no_watch(_: Progress) -> None:
 
 
 class RewrapReport(NamedTuple):
-    """What a re-wrap job has done."""
+    """What a re-wrap job has done.
+
+    Attributes:
+        users: Users whose keys were gone over.
+        keys: Keys that were moved.
+        closed: Users that were left out, as their own roots are away.
+    """
 
     users: int
     keys: int
+    closed: int = 0
 
 
 class UserInfo(NamedTuple):
@@ -182,6 +189,8 @@ class VerifyReport(NamedTuple):
         secrets: Secrets whose stored state is the one the log tells.
         users: Namespaces that were checked.
         root: Root hash of the whole tree.
+        closed: Namespaces that were left out, as their users' own roots are away: of these only
+            the tree was checked.
     """
 
     records: int
@@ -190,6 +199,7 @@ class VerifyReport(NamedTuple):
     secrets: int
     users: int
     root: bytes
+    closed: int = 0
 
 
 class ArchiveReport(NamedTuple):

@@ -186,7 +186,7 @@ def test_keys_users_and_doctor(both):
     both("set", "a", stdin="x")
     both("keys", "rotate")
     done = both.json("keys", "rewrap")
-    assert done == {"users": 1, "keys": 1} or (both.server and done.keys() == {"users", "keys"})
+    assert done == {"users": 1, "keys": 1, "closed": 0} or (both.server and done["closed"] == 0)
     assert both.json("keys", "rotate", "--master") == {"master_version": 2}
     both("keys", "list")
     mine = {"root"} if both.server else set()

@@ -201,6 +201,23 @@ BODIES = {
     "add_operator_hold": {"reason": "a case"},
     "set_notice": {"before": [60]},
     "set_retention": {"seconds": 60},
+    # For longer than may be: what bob does at home is not to close his own namespace.
+    "set_user_root": {
+        "root": b64(bytes(16)),
+        "key": b64(bytes(32)),
+        "roots": [],
+        "seconds": 10**9,
+    },
+    "give_user_root": {"root": b64(bytes(16)), "key": b64(bytes(32))},
+    "change_user_root": {
+        "root": b64(bytes(16)),
+        "key": b64(bytes(32)),
+        "new_root": b64(bytes(16)),
+        "new_key": b64(bytes(32)),
+        "roots": [],
+    },
+    "wrap_user_root": {"root": b64(bytes(16)), "key": b64(bytes(32)), "roots": []},
+    "remove_user_root": {"root": b64(bytes(16)), "key": b64(bytes(32))},
     "add_root": {"uri": "keyfile:"},
     "migrate_root": {"uri": "keyfile:"},
     "test_roots": {"uri": "keyfile:"},

@@ -112,6 +112,31 @@ NEEDED = {
     "cancel_rotation": (
         "adyton/rotation-cancel/r/x", "update", "users/me/rotation-cancel/r/x", None,
     ),
+    "show_user_root": ("adyton/root", "read", "users/me/root", None),
+    "set_user_root": (
+        "adyton/root", "update", "users/me/root",
+        {"root": b64(bytes(16)), "key": b64(bytes(32)), "roots": []},
+    ),
+    "give_user_root": (
+        "adyton/root/give", "update", "users/me/root/give",
+        {"root": b64(bytes(16)), "key": b64(bytes(32))},
+    ),
+    "take_user_root": ("adyton/root/take", "update", "users/me/root/take", None),
+    "change_user_root": (
+        "adyton/root/change", "update", "users/me/root/change",
+        {
+            "root": b64(bytes(16)), "key": b64(bytes(32)), "new_root": b64(bytes(16)),
+            "new_key": b64(bytes(32)), "roots": [],
+        },
+    ),
+    "wrap_user_root": (
+        "adyton/root/roots", "update", "users/me/root/roots",
+        {"root": b64(bytes(16)), "key": b64(bytes(32)), "roots": []},
+    ),
+    "remove_user_root": (
+        "adyton/root/remove", "update", "users/me/root/remove",
+        {"root": b64(bytes(16)), "key": b64(bytes(32))},
+    ),
     "run_due_rotations": ("adyton/rotation/run-due", "update+sudo", "rotation/run-due", None),
     "get_alert_settings": ("adyton/alerts/settings", "read", "users/me/alerts/settings", None),
     "set_alert_sensitivity": (

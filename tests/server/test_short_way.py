@@ -19,6 +19,7 @@ from adyton.server.build import build_handler
 from adyton.server.http import Request, token_text
 from adyton.service.access.tidy import Tidy
 from adyton.service.keyadmin import KeyAdmin
+from adyton.service.purging import Purging
 
 OPERATOR = Caller("test")
 SPACES = ("root", "alice")
@@ -196,7 +197,7 @@ class Ways(RuleBasedStateMachine):
 
     @rule()
     def purge(self):
-        self.run(KeyAdmin(self.core).purge(OPERATOR, "alice"))
+        self.run(Purging(self.core).purge(OPERATOR, "alice"))
         self.ask("POST", "sys/policies/acl/p", {"policy": POLICIES[0]}, space="alice")
 
     @rule(

@@ -22,7 +22,7 @@ from adyton.service.access.tokens import TokenRequest
 from adyton.service.access.tokentext import token_id
 from adyton.service.auditlog import AuditLog
 from adyton.service.journal import Draft
-from adyton.service.keyadmin import KeyAdmin
+from adyton.service.purging import Purging
 from adyton.service.values import Item
 
 HERE = Request("127.0.0.1", "request")
@@ -89,7 +89,7 @@ async def remove_policy(world):
 
 
 async def purge(world):
-    await KeyAdmin(world.core).purge(OPERATOR, "alice")
+    await Purging(world.core).purge(OPERATOR, "alice")
 
 
 CHANGES = [revoke, close_policy, remove_policy, purge]

@@ -101,6 +101,11 @@ def verify(
         f"{count(report.secrets, 'secret')} of {count(report.users, 'user')}: "
         "the log is whole, and the store is what it tells"
     )
+    if report.closed:
+        at.ui.note(
+            f"of {count(report.closed, 'user')} the records alone were checked: what opens them "
+            "is kept away by the user"
+        )
     if not notes:
         at.ui.note(
             "a whole older database would pass too; keep a checkpoint outside the store and "

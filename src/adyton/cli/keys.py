@@ -91,3 +91,5 @@ def rewrap(
         at.ui.document(report._asdict())
     else:
         at.ui.done(f"{count(report.keys, 'data key')} of {count(report.users, 'user')}")
+        if report.closed:
+            at.ui.note(f"{count(report.closed, 'user')} left out: their own roots are away")

@@ -46,7 +46,7 @@ def create(
 ) -> None:
     """Make a link that opens once, and write it to standard output."""
     at = state()
-    seconds = _seconds(ttl)
+    seconds = in_seconds(ttl)
     secret = None
     if passphrase and passphrase_file is None:
         with at.ui.ask_secret_twice("passphrase of the link") as typed:
@@ -130,7 +130,7 @@ def list_() -> None:
     )  # fmt: skip
 
 
-def _seconds(text: str) -> int:
+def in_seconds(text: str) -> int:
     """A time such as ``90``, ``30m`` or ``7d``, in seconds.
 
     Raises:

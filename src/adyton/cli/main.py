@@ -1,9 +1,7 @@
 """The command ``adyton``: its options, its commands, and what its exit codes mean.
 
-==== =====================================================================
-code meaning
-==== =====================================================================
-0    done
+==== ==============================================================code meaning
+==== ==============================================================0    done
 1    something unexpected: a fault of Adyton
 2    wrong usage or input; a document that does not parse
 3    no such secret, version or user
@@ -14,8 +12,7 @@ code meaning
 8    the root of trust: wrong, locked or away; a server that is sealed
 9    a server that can't be reached, is busy or still at it, or fails; a rotation or lease that did
 10   attestation: evidence of a server's code is missing, wrong or not accepted
-==== =====================================================================
-
+==== ==============================================================
 ``adyton run`` ends with the exit code of the program it ran.
 """
 
@@ -106,6 +103,7 @@ _VALUED: Final = (
     "--wait",
     "--audit-sink",
     "--share-file",
+    "--user-root",
 )
 _FLAGS: Final = ("--no-color", "--debug")
 
@@ -142,6 +140,14 @@ def options(
         list[Path] | None,
         typer.Option("--share-file", help="Take shares from this private file; may be repeated."),
     ] = None,
+    user_root: Annotated[
+        str,
+        typer.Option(
+            "--user-root",
+            envvar="ADYTON_USER_ROOT",
+            help="The root that --user holds, for a command on a store itself.",
+        ),
+    ] = "",
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where an unexpected error came from.")
@@ -164,7 +170,8 @@ def options(
     }
     given = {key: value for key, value in flags.items() if value is not None}
     server = _server(context, addr, given)
-    set_state(State(user, debug, ui, config_file, given, server, list(share_file or ())))
+    shares = list(share_file or ())
+    set_state(State(user, debug, ui, config_file, given, server, shares, user_root))
 
 
 def _server(context: typer.Context, addr: str, flags: dict[str, object]) -> str:
@@ -206,7 +213,7 @@ app.add_typer(policies.app, name="policy", help="Policies of a server.")
 app.add_typer(members.app, name="member", help="Members of a namespace: people, machines, users.")
 app.add_typer(members.roles, name="role", help="Roles: rights that go together.")
 app.add_typer(grants.app, name="grant", help="Rights of members on folders and secrets.")
-app.add_typer(users.app, name="user", help="Users: list, purge.")
+app.add_typer(users.app, name="user", help="Users: list, purge, roots of their own.")
 app.add_typer(quotas.app, name="quota", help="What users may store: show, set, clear.")
 app.add_typer(config.app, name="config", help="The configuration: check, show.")
 app.add_typer(tls.app, name="tls", help="Certificates for development.")

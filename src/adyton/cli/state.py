@@ -41,6 +41,7 @@ class State:
     flags: dict[str, object] = field(default_factory=dict)
     addr: str = ""
     share_files: list[Path] = field(default_factory=list)
+    user_root: str = ""
     _shares: "list[SecretBytes] | None" = None
     _configuration: Configuration | None = None
 
@@ -166,7 +167,14 @@ class State:
         options = self.options("cli", create=create, upkeep=upkeep)
         if ask is not None:
             options = dataclasses.replace(options, ask=ask)
-        return SecretStore(open_store(options))
+        store = SecretStore(open_store(options))
+        if self.user_root and self.user:
+            try:
+                store.user_roots.give(self.user, self.user_root, ask=self.asking(self.user_root))
+            except BaseException:
+                store.close()
+                raise
+        return store
 
     def ask(self, prompt: str) -> "SecretBytes":
         """Ask a person for the root's secret; shares are taken from files first."""

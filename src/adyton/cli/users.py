@@ -2,10 +2,12 @@
 
 import typer
 
+from adyton.cli import userroots
 from adyton.cli.state import Yes, state
 from adyton.cli.ui import moment
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(userroots.app, name="root", help="A root that the user holds: set, give, take.")
 
 
 @app.command(name="list")

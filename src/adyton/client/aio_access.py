@@ -19,6 +19,7 @@ from adyton.client.aio_roots import AsyncRoots
 from adyton.client.aio_rotation import AsyncRotation
 from adyton.client.aio_seal import AsyncSealing
 from adyton.client.aio_shares import AsyncShares
+from adyton.client.aio_userroots import AsyncUserRoots
 from adyton.client.payloads import MAX_PAGE
 from adyton.client.requests import given, once, query, read
 from adyton.client.results import Grant, ServerStatus, TokenInfo
@@ -205,6 +206,11 @@ class AsyncSessions(AsyncClientFace):
     def links(self) -> AsyncLinks:
         """One-time links."""
         return AsyncLinks(self)
+
+    @property
+    def user_roots(self) -> AsyncUserRoots:
+        """Roots that users hold themselves."""
+        return AsyncUserRoots(self)
 
     @property
     def rotation(self) -> AsyncRotation:

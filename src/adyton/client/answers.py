@@ -21,6 +21,7 @@ from adyton.errors import (
     SecretNotFound,
     ServerUnavailable,
     StoreError,
+    UserRootAway,
     ValueTooLarge,
     VersionConflict,
 )
@@ -108,7 +109,7 @@ def failure_of(answer: Answer) -> Failure | None:
         error,
         # What is pending is answered when it is done, to the same request with the same key.
         passing=isinstance(error, RequestPending)
-        or (status in _PASSING and not isinstance(error, RootLocked)),
+        or (status in _PASSING and not isinstance(error, RootLocked | UserRootAway)),
         asked=asked_seconds(answer.headers.get("Retry-After", "")),
     )
 

@@ -96,9 +96,17 @@ def write(
     return Call(method, target, encoded, extra, key, safe=True, patient=patient)
 
 
-def once(target: str, body: object = None, *, method: str = "POST", safe: bool = False) -> Call:
+def once(
+    target: str,
+    body: object = None,
+    *,
+    method: str = "POST",
+    safe: bool = False,
+    patient: bool = False,
+) -> Call:
     """A request to a part of the server that knows no such keys: repeated only where it is safe."""
-    return Call(method, target, None if body is None else _encode(body), safe=safe)
+    encoded = None if body is None else _encode(body)
+    return Call(method, target, encoded, safe=safe, patient=patient)
 
 
 def of_user(user: UserId, *parts: str) -> str:

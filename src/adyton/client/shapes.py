@@ -298,6 +298,7 @@ class WireVerified(msgspec.Struct):
     secrets: int
     users: int
     root: bytes
+    closed: int = 0
 
     def public(self) -> VerifyReport:
         """The public value."""
@@ -334,10 +335,11 @@ class WireRewrapped(msgspec.Struct):
 
     users: int
     keys: int
+    closed: int = 0
 
     def public(self) -> RewrapReport:
         """The public value."""
-        return RewrapReport(self.users, self.keys)
+        return RewrapReport(self.users, self.keys, self.closed)
 
 
 class Rotated(msgspec.Struct):

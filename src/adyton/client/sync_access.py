@@ -25,6 +25,7 @@ from adyton.client.sync_roots import Roots
 from adyton.client.sync_rotation import Rotation
 from adyton.client.sync_seal import Sealing
 from adyton.client.sync_shares import Shares
+from adyton.client.sync_userroots import UserRoots
 from adyton.client.vault_shapes import (
     AuthAnswer,
     KeysAnswer,
@@ -206,6 +207,11 @@ class Sessions(ClientFace):
     def links(self) -> Links:
         """One-time links."""
         return Links(self)
+
+    @property
+    def user_roots(self) -> UserRoots:
+        """Roots that users hold themselves."""
+        return UserRoots(self)
 
     @property
     def rotation(self) -> Rotation:

@@ -16,7 +16,7 @@ from adyton.library.aio_rooms import AsyncRooms
 from adyton.library.aio_user import AsyncUserStore
 from adyton.model import AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
-from adyton.service.keyadmin import KeyAdmin
+from adyton.service.purging import Purging
 from adyton.values import (
     Format,
     Health,
@@ -484,4 +484,4 @@ class AsyncSecretStore(AsyncRooms):
         Raises:
             UserNotFound: The user has no namespace.
         """
-        return await self._run(KeyAdmin(self._opened.core).purge(self._caller, user))
+        return await self._run(Purging(self._opened.core).purge(self._caller, user))

@@ -7,6 +7,7 @@ from adyton.library.aio_base import AsyncFace
 from adyton.model import UserId
 from adyton.service.auditlog import AuditLog
 from adyton.service.keyadmin import KeyAdmin
+from adyton.service.keylist import KeyList
 from adyton.values import ArchiveReport, KeyInfo, RewrapReport, VerifyReport, Watch, no_watch
 from adyton.wiring import opened_roots
 
@@ -25,7 +26,9 @@ class AsyncKeys:
 
     async def list(self) -> KeyInfos:
         """The versions of the master key and of every user's keys."""
-        return await self._store._run(self._admin.list_keys(self._store._caller))
+        return await self._store._run(
+            KeyList(self._store._opened.core).list_keys(self._store._caller)
+        )
 
     async def rotate(
         self,

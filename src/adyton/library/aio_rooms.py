@@ -15,6 +15,7 @@ from adyton.library.aio_reports import AsyncReports
 from adyton.library.aio_roots import AsyncRoots
 from adyton.library.aio_rotation import AsyncRotation
 from adyton.library.aio_shares import AsyncShares
+from adyton.library.aio_userroots import AsyncUserRoots
 from adyton.model import Caller
 from adyton.wiring import Opened
 
@@ -39,6 +40,7 @@ class AsyncRooms(AsyncFace):
         holds: Legal holds.
         lifecycle: Notices of what ends, and the retention of what was deleted.
         alerts: How unusual reads are looked for.
+        user_roots: Roots that users hold themselves.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -59,3 +61,4 @@ class AsyncRooms(AsyncFace):
         self.holds = AsyncHolds(self)
         self.lifecycle = AsyncLifecycle(self)
         self.alerts = AsyncAlerts(self)
+        self.user_roots = AsyncUserRoots(self)

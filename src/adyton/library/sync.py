@@ -13,7 +13,7 @@ from adyton.library.sync_rooms import Rooms
 from adyton.library.sync_user import UserStore
 from adyton.model import AuditEntry, Caller, OnConflict, SecretMetadata, UserId, Value
 from adyton.service.auditlog import AuditLog
-from adyton.service.keyadmin import KeyAdmin
+from adyton.service.purging import Purging
 from adyton.values import (
     Format,
     Health,
@@ -487,4 +487,4 @@ class SecretStore(Rooms):
         Raises:
             UserNotFound: The user has no namespace.
         """
-        return self._run(KeyAdmin(self._opened.core).purge(self._caller, user))
+        return self._run(Purging(self._opened.core).purge(self._caller, user))

@@ -8,6 +8,7 @@ from adyton.library.sync_base import Face
 from adyton.model import UserId
 from adyton.service.auditlog import AuditLog
 from adyton.service.keyadmin import KeyAdmin
+from adyton.service.keylist import KeyList
 from adyton.values import ArchiveReport, KeyInfo, RewrapReport, VerifyReport, Watch, no_watch
 from adyton.wiring import opened_roots
 
@@ -26,7 +27,7 @@ class Keys:
 
     def list(self) -> KeyInfos:
         """The versions of the master key and of every user's keys."""
-        return self._store._run(self._admin.list_keys(self._store._caller))
+        return self._store._run(KeyList(self._store._opened.core).list_keys(self._store._caller))
 
     def rotate(
         self,

@@ -16,6 +16,7 @@ from adyton.library.sync_reports import Reports
 from adyton.library.sync_roots import Roots
 from adyton.library.sync_rotation import Rotation
 from adyton.library.sync_shares import Shares
+from adyton.library.sync_userroots import UserRoots
 from adyton.model import Caller
 from adyton.wiring import Opened
 
@@ -40,6 +41,7 @@ class Rooms(Face):
         holds: Legal holds.
         lifecycle: Notices of what ends, and the retention of what was deleted.
         alerts: How unusual reads are looked for.
+        user_roots: Roots that users hold themselves.
     """
 
     def __init__(self, opened: Opened, caller: Caller | None = None) -> None:
@@ -60,3 +62,4 @@ class Rooms(Face):
         self.holds = Holds(self)
         self.lifecycle = Lifecycle(self)
         self.alerts = Alerts(self)
+        self.user_roots = UserRoots(self)

@@ -28,6 +28,7 @@ from adyton.errors import (
     StorageFull,
     StoreError,
     UserNotFound,
+    UserRootAway,
     ValueTooLarge,
     VersionConflict,
 )
@@ -76,6 +77,7 @@ PROBLEMS: Final[tuple[tuple[type[AdytonError], Problem], ...]] = (
     (StoreError, Problem(503, "storage-unavailable", "Storage unavailable")),
     (RootLocked, Problem(503, "root-locked", "Root of trust refuses")),
     (RootUnavailable, Problem(503, "root-unavailable", "Root of trust unavailable")),
+    (UserRootAway, Problem(503, "user-root-away", "User's own root is away")),
     (RootError, Problem(503, "root-error", "Root of trust fails")),
     (IntegrityError, Problem(500, "integrity-error", "Integrity error")),
 )

@@ -125,7 +125,7 @@ class AuditLog:
                 owner = keys
                 if owner is None:
                     if row.user not in opened:
-                        opened[row.user] = await self._core.ring.load_index(rows, row.user)
+                        opened[row.user] = await self._core.ring.load_open(rows, row.user)
                     owner = opened[row.user]
                 entry = self._entry(owner, row)
                 if entry is not None and (wanted is None or wanted(entry)):

@@ -37,6 +37,7 @@ from adyton.service.ticket import (
     wait_in_thread,
 )
 from adyton.service.userkeys import UserKeys
+from adyton.service.userroot.given import away
 
 T = TypeVar("T")
 CommitMode = Literal["auto", "inline", "thread"]
@@ -311,7 +312,8 @@ class GroupCommit:
         """A read that a purge has overtaken is refused: its keys are gone, and so is the user."""
         for at, draft in enumerate(ticket.drafts):
             if _purged(scope, draft):
-                ticket.error = SecretNotFound("there is no such secret")
+                own = draft.keys is not None and draft.keys.own_root
+                ticket.error = away() if own else SecretNotFound("there is no such secret")
                 failed = draft.refused(ticket.error)
                 failed.keys = None
                 ticket.drafts[at] = failed

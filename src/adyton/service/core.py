@@ -61,7 +61,8 @@ class Core:
         sinks: Where records are copied to: kind and place.
         own_quotas: Whether users have quotas of their own.
         run: Tells this opening of the store from all others.
-        on_purge: Called with a user's id once all of the user's is gone, before anybody is told.
+        on_purge: Called with a user's id once all of the user's is gone, before anybody is told;
+            also when the user's own root is taken away.
         rotation: What rotations of secrets need beside the store.
         notices: What delivering notices needs beside the store.
         books: Members and grants of the namespaces that are in use.
@@ -90,6 +91,7 @@ class Core:
         self.opened = OpenedCache()
         self.names = NameLists(storage)
         ring.forgotten = self._forget
+        ring.given.on_end = self._user_closed
         self.sink_floor: Callable[[], int | None] = _no_sinks
         self.sinks: tuple[tuple[str, str], ...] = ()
         self.own_quotas = OwnQuotasInUse()
@@ -137,6 +139,18 @@ class Core:
     def _forget(self) -> None:
         self.opened.clear()
         self.names.clear()
+
+    def take_user_root(self, user: bytes, user_id: str) -> bool:
+        """Forget a user's own root and all that it has opened; whether it was given."""
+        taken = self.ring.given.take(user)
+        self._user_closed(user_id)
+        return taken
+
+    def _user_closed(self, user_id: str) -> None:
+        self.ring.forget(user_id)
+        self.holds.forget(self.ring.user_index(user_id))
+        for forget in self.on_purge:
+            forget(user_id)
 
     # -- identity -------------------------------------------------------------------------------
 

@@ -54,8 +54,9 @@ async def _named(core: Core, shelf: Shelf[Any], row: DueRow) -> Found | None:
             if keys is not None and row.bucket == shelf.bucket(keys):
                 found = await shelf.at(rows, keys, row.ident)
     except AdytonError as error:
-        _log.error("what is due can't be read: %s", error.message)
         away = isinstance(error, RootError)  # it may come back
+        if not away:
+            _log.error("what is due can't be read: %s", error.message)
         await _put_aside(core, row, core.clock.now_us() + (_AWAY_US if away else _ASIDE_US))
         return None
     if keys is None or found is None:

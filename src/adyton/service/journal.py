@@ -24,6 +24,7 @@ from adyton.errors import (
     RequestPending,
     SecretNotFound,
     UserNotFound,
+    UserRootAway,
     VersionConflict,
 )
 from adyton.model import AuditEntry, Caller, from_us
@@ -61,6 +62,7 @@ _OUTCOMES: Final[tuple[tuple[type[AdytonError], str], ...]] = (
     (SecretNotFound, "absent"),
     (UserNotFound, "absent"),
     (AccessDenied, "denied"),
+    (UserRootAway, "denied"),
     (LimitExceeded, "limited"),
 )
 
@@ -168,7 +170,10 @@ class Draft:
 
     def refused(self, error: BaseException) -> "Draft":
         """The same draft, saying which error it has become."""
-        return self.failed(type(error).__name__, outcome_of(error))
+        draft = self.failed(type(error).__name__, outcome_of(error))
+        if isinstance(error, UserRootAway):
+            draft.name = ""  # it goes into the store's own log, which operators read
+        return draft
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -227,8 +232,8 @@ class Journal:
         if not known or header[1:17] != keys.user:
             raise IntegrityError("an audit record is not in the place it was written to")
         context = self._prefix + _u64(leaf) + self._header_length + header
-        plain = keys.audit.epoch(leaf >> EPOCH_BITS).open_parts(
-            record[HEADER_BYTES:SEALED_AT], record[SEALED_AT:], context
+        plain = keys.audit.open_parts(
+            leaf >> EPOCH_BITS, record[HEADER_BYTES:SEALED_AT], record[SEALED_AT:], context
         )
         if not compare_digest(sha256(COMMIT_LABEL + plain).digest(), header[21:]):
             raise IntegrityError("an audit record's commitment is not that of its content")

@@ -13,23 +13,23 @@ from typing import Final
 import msgspec
 
 from adyton.actions import Action
-from adyton.errors import IntegrityError, RootUnavailable, UserNotFound
-from adyton.model import Caller, UserId, from_us
+from adyton.errors import IntegrityError, RootUnavailable, UserNotFound, UserRootAway
+from adyton.model import Caller, UserId
 from adyton.ports import RootOfTrust, Rows
 from adyton.service import keychange
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.deep import DeepPosition, deep_batch
-from adyton.service.dynamic.many import end_leases, refuse_leases
 from adyton.service.journal import Draft
 from adyton.service.keyring import MASTER_WRAPS
 from adyton.service.limits import DAY_US
 from adyton.service.rootslots import drop_slot, move_notes
-from adyton.service.sharing.ending import leave
 from adyton.service.sharing.follow import move_items
 from adyton.service.ticket import Work
 from adyton.service.userkeys import Purpose, UserKeys
-from adyton.values import KeyInfo, Progress, RewrapReport
+from adyton.service.userroot import layers
+from adyton.service.userroot.records import move_kept
+from adyton.values import Progress, RewrapReport
 
 BATCH: Final = 500
 """Keys re-wrapped in one unit of a group: some ten milliseconds."""
@@ -49,6 +49,10 @@ def _not_at_hand(absent: dict[int, str]) -> RootUnavailable:
         hint="Name them beside it with --also URI, drop them with --drop-absent, or finish a "
         "change of shares by opening the store with the newest ones.",
     )
+
+
+def _left_out(count: int) -> str:
+    return f"{count} users' own roots are away: left out"
 
 
 class Position(msgspec.Struct, array_like=True):
@@ -75,52 +79,6 @@ class KeyAdmin:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def list_keys(self, caller: Caller) -> list[KeyInfo]:
-        """The versions of the master key and of every user's keys, with age and use."""
-        core = self._core
-        draft = Draft(caller, Action.KEYS_LIST)
-        found: list[KeyInfo] = []
-        async with core.guard(draft):
-            core.authorise_operator(caller)
-            async with core.storage.snapshot() as rows:
-                for master in await rows.master_keys():
-                    current = master.version == core.ring.master_current
-                    found.append(
-                        KeyInfo(
-                            "",
-                            master.version,
-                            from_us(master.created_us),
-                            current,
-                            core.ring.master_wraps if current else 0,
-                            core.limits.master_key_days,
-                        )
-                    )
-                after = b""
-                while page := await rows.users(after, _USERS):
-                    for user in page:
-                        found.extend(await self._user_infos(rows, user.user))
-                    after = page[-1].user
-        await core.record(draft)
-        return found
-
-    async def _user_infos(self, rows: Rows, user: bytes) -> list[KeyInfo]:
-        core = self._core
-        opened = await core.ring.load_index(rows, user)
-        if opened is None:
-            return []
-        cached = core.ring.cached(opened.user_id)
-        return [
-            KeyInfo(
-                opened.user_id,
-                row.version,
-                from_us(row.created_us),
-                not row.retired,
-                cached.wraps if cached and not row.retired else row.wraps,
-                core.limits.user_key_days,
-            )
-            for row in await rows.user_keys(user)
-        ]
-
     # -- rotation -------------------------------------------------------------------------------
 
     async def rotate(
@@ -133,6 +91,7 @@ class KeyAdmin:
     ) -> int:
         """Make a new current key for one user or all; returns for how many.
 
+        Users whose own root is away are left out, which is recorded, and get theirs when it is due.
         Where it was begun at a time and broken off, keys that were made since stay.
         """
         core = self._core
@@ -147,18 +106,25 @@ class KeyAdmin:
             else:
                 core.authorise_operator(caller)
                 wanted = await self._all_users()
+        closed: list[bytes] = []
         for at in range(0, len(wanted), _USERS):
             part = wanted[at : at + _USERS]
 
             async def work(scope: Scope, part: list[bytes] = part) -> None:
                 for index in part:
-                    found = await self._keys_at(scope, index)
+                    try:
+                        found = await self._keys_at(scope, index)
+                    except UserRootAway:
+                        closed.append(index)
+                        continue
                     if found is not None and (begun_us is None or found.created_us < begun_us):
                         await core.rotate_in(scope, caller, found, "on request")
 
             await core.write(draft, work)
             watch(Progress("rotate", at + len(part), len(wanted)))
-        return len(wanted)
+        if closed:
+            await core.record(Draft(caller, Action.KEYS_ROTATE, reason=_left_out(len(closed))))
+        return len(wanted) - len(closed)
 
     async def _all_users(self) -> list[bytes]:
         found: list[bytes] = []
@@ -251,6 +217,8 @@ class KeyAdmin:
             if rows:
                 await keychange.count_master(scope.tx, ring, len(rows))
                 await scope.tx.put_user_keys([keychange.rewrap_user_key(ring, row) for row in rows])
+                for user in {row.user for row in rows if layers.root_of(row.wrapped)}:
+                    await move_kept(scope.tx, ring, user)
                 return len(rows)
             for version in {row.version for row in await scope.tx.master_keys()}:
                 if version < ring.master_current:
@@ -301,13 +269,17 @@ class KeyAdmin:
                 core.authorise_operator(caller)
                 wanted = await (self._users_left() if deep else self._users_with_retired_keys())
             async with core.storage.snapshot() as rows:
+                listed, wanted = wanted, await self._open_ones(rows, wanted)
                 total = await self._size_of(rows, wanted, whole_store=user is None and deep)
         if user is None:
             await self.rewrap_master(caller)
-        moved = await self._run(
+        moved, left = await self._run(
             caller, draft, wanted, deep=deep, whole=user is None, watch=watch, total=total
         )
-        draft.reason = f"{moved} keys of {len(wanted)} users"
+        closed = len(listed) - len(wanted) + left
+        draft.reason = f"{moved} keys of {len(listed) - closed} users"
+        if closed:
+            draft.reason += f"; {_left_out(closed)}"
 
         async def finish(scope: Scope) -> None:
             if deep and user is None:
@@ -315,7 +287,7 @@ class KeyAdmin:
             scope.record(draft)
 
         await core.write(draft, finish)
-        return RewrapReport(len(wanted), moved)
+        return RewrapReport(len(listed) - closed, moved, closed)
 
     async def finish_jobs(self, caller: Caller, *, watch: Watcher = _ignore) -> int:
         """Go on with whatever rotations have left to be re-wrapped; how many keys were moved."""
@@ -327,7 +299,21 @@ class KeyAdmin:
         if stale_master or len(self._core.ring.masters) > 1:
             await self.rewrap_master(caller, watch=watch)
         wanted = await self._users_with_retired_keys()
-        return await self._run(caller, draft, wanted, deep=False, whole=True, watch=watch, total=0)
+        async with self._core.storage.snapshot() as rows:
+            wanted = await self._open_ones(rows, wanted)
+        moved, _ = await self._run(
+            caller, draft, wanted, deep=False, whole=True, watch=watch, total=0
+        )
+        return moved
+
+    async def _open_ones(self, rows: Rows, users: list[bytes]) -> list[bytes]:
+        """Users whose keys can be opened: no root of their own is away."""
+        found = []
+        for user in users:
+            root = layers.common_root(await rows.user_keys(user))
+            if not root or self._core.ring.given.until_us(root):
+                found.append(user)
+        return found
 
     async def _run(
         self,
@@ -339,17 +325,24 @@ class KeyAdmin:
         whole: bool,
         watch: Watcher,
         total: int,
-    ) -> int:
-        moved = 0
+    ) -> tuple[int, int]:
+        """How many keys were moved, and of how many users the own root was taken away meanwhile."""
+        moved = left = 0
         for index in wanted:
             more = True
             while more:
-                count, more = await self._core.write(
-                    draft, self._batch(caller, index, deep=deep, whole=whole)
-                )
+                try:
+                    count, more = await self._core.write(
+                        draft, self._batch(caller, index, deep=deep, whole=whole)
+                    )
+                except UserRootAway:
+                    if not whole:
+                        raise
+                    left += 1
+                    break
                 moved += count
                 watch(Progress("re-encrypt" if deep else "re-wrap", moved, max(total, moved)))
-        return moved
+        return moved, left
 
     async def _users_with_retired_keys(self) -> list[bytes]:
         found: list[bytes] = []
@@ -437,6 +430,8 @@ class KeyAdmin:
             return
         gone = [version for version in keys.wrapping if version < keys.current]
         await scope.tx.delete_user_keys(index, keys.current)
+        if keys.own_root:  # the rows that went may have been the last under an older master key
+            await move_kept(scope.tx, core.ring, index)
         if deep:  # only then was the metadata re-sealed too
             await scope.tx.delete_subkeys(index, Purpose.METADATA, keys.meta_current)
         fresh = await core.ring.load_index(scope.tx, index, keys.user_id)
@@ -457,40 +452,3 @@ class KeyAdmin:
             age_us >= core.limits.master_key_days * DAY_US
             or core.ring.master_wraps >= MASTER_WRAP_LIMIT
         )
-
-    async def purge(self, caller: Caller, user: UserId) -> int:
-        """Destroy a user's keys and rows: crypto-shredding; returns how many secrets went."""
-        core = self._core
-        draft = Draft(caller, Action.USER_PURGE)
-        async with core.guard(draft):
-            draft.user_id = core.authorise(caller, user)
-        await end_leases(core, caller, draft.user_id)
-
-        async def work(scope: Scope) -> int:
-            keys = await core.keys_in(scope, draft.user_id)
-            if keys is None:
-                raise UserNotFound("the user has no namespace in this store")
-            await refuse_leases(scope, keys)
-            await core.holds.check_all(scope, keys)
-            await leave(core, scope, caller, keys)
-            count = await scope.tx.delete_user(keys.user)
-            for job in ("deep", "rewrap", "lifecycle"):
-                await scope.tx.put_job(f"{job}:{keys.user.hex()}", None)
-            scope.changed[keys.user_id] = None
-            scope.after_commit(lambda: self._forget(keys))
-            # Under the store's own key, and by index: the user's id is erased with the user.
-            scope.record(
-                Draft(caller, Action.USER_PURGE, reason=f"{count} secrets", name_index=keys.user)
-            )
-            return count
-
-        return await core.write(draft, work)
-
-    def _forget(self, keys: UserKeys) -> None:
-        core = self._core
-        keys.purged = True
-        core.ring.forget(keys.user_id)
-        for forget in core.on_purge:
-            forget(keys.user_id)
-        core.commit.state.forget_user(keys.user)
-        core.erase_old_pages()

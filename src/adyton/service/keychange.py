@@ -13,17 +13,23 @@ from adyton.ports import Transaction
 from adyton.rows import SubkeyRow, UserKeyRow, UserRow
 from adyton.service.keyring import MASTER_WRAPS, Keyring
 from adyton.service.userkeys import AuditKey, Purpose, UserKeys
+from adyton.service.userroot import layers
 
 WRAP_RESERVE: Final = 4096
 """Wraps are counted in blocks: a block is written down before its first wrap is made."""
 
 
 def _seal_user_key(
-    ring: Keyring, user: bytes, version: int, key: SecretBytes, created_us: int, wraps: int
+    ring: Keyring,
+    user: bytes,
+    version: int,
+    key: SecretBytes,
+    created_us: int,
+    wraps: int,
+    own_root: bytes = b"",
 ) -> UserKeyRow:
-    master = ring.master_current
-    wrapped = ring.master(master).seal(key.writable(), ring.user_key_context(user, version, master))
-    return UserKeyRow(user, version, master, wrapped, created_us, wraps, retired=False)
+    row = UserKeyRow(user, version, 0, b"", created_us, wraps, retired=False)
+    return ring.seal_user_key(row, key, own_root)
 
 
 def _seal_subkey(ring: Keyring, wrapper: AeadKey, place: SubkeyRow, key: SecretBytes) -> SubkeyRow:
@@ -91,7 +97,8 @@ async def rotate_user(tx: Transaction, ring: Keyring, keys: UserKeys, now_us: in
     version = rows[-1].version + 1
     with new_key() as user_key:
         wrapper = AeadKey(user_key)
-        new = _seal_user_key(ring, keys.user, version, user_key, now_us, 0)
+        own_root = layers.common_root(rows)
+        new = _seal_user_key(ring, keys.user, version, user_key, now_us, 0, own_root)
     await tx.put_user_keys([*(row._replace(retired=True) for row in rows), new])
     openers: dict[int, AeadKey] = {}
     for row in rows:
@@ -124,8 +131,35 @@ async def rotate_metadata_key(tx: Transaction, ring: Keyring, keys: UserKeys) ->
     await tx.put_user(UserRow(user, box, keys.created_us if row is None else row.created_us))
 
 
+async def rotate_audit_key(tx: Transaction, ring: Keyring, user: bytes) -> None:
+    """Make a new current audit key; the older ones open what they have sealed."""
+    current = (await tx.user_keys(user))[-1]
+    versions = [row.version for row in await tx.subkeys(user) if row.purpose == Purpose.AUDIT]
+    place = SubkeyRow(user, Purpose.AUDIT, max(versions) + 1, current.version, b"")
+    with ring.open_user_key(current) as user_key, new_key() as key:
+        await tx.put_subkeys([_seal_subkey(ring, AeadKey(user_key), place, key)])
+
+
 def rewrap_user_key(ring: Keyring, row: UserKeyRow) -> UserKeyRow:
-    """The same user key wrapped under the current master key."""
+    """The same user key wrapped under the current master key.
+
+    Where a root of the user's own closes it, that layer stays as it is, and need not open.
+    """
+    root = layers.root_of(row.wrapped)
+    if root:
+        inner = layers.open_outer(ring.master(row.master_version), ring.store_id, row)
+        place = row._replace(master_version=ring.master_current)
+        master = ring.master(ring.master_current)
+        return layers.seal_outer(master, ring.store_id, place, root, inner)
     with ring.open_user_key(row) as key:
-        sealed = _seal_user_key(ring, row.user, row.version, key, row.created_us, row.wraps)
-    return sealed._replace(retired=row.retired)
+        return ring.seal_user_key(row, key, b"")
+
+
+def close_user_key(ring: Keyring, row: UserKeyRow, own_root: bytes) -> UserKeyRow:
+    """The same user key closed by another root of the user's own, or by none.
+
+    Raises:
+        UserRootAway: The root that closes it now, or the other one, is away.
+    """
+    with ring.open_user_key(row) as key:
+        return ring.seal_user_key(row, key, own_root)

@@ -14,10 +14,12 @@ from adyton.crypto import context as ctx
 from adyton.crypto.aead import AeadKey, new_key
 from adyton.crypto.kdf import IndexKey
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import IntegrityError, RootLocked
-from adyton.ports import RootOfTrust, Rows, SettlingRoot, SlotChooser, Transaction
+from adyton.errors import IntegrityError, RootLocked, UserRootAway
+from adyton.ports import Clock, RootOfTrust, Rows, SettlingRoot, SlotChooser, Transaction
 from adyton.rows import MasterKeyRow, StoreKeyRow, SubkeyRow, UserKeyRow, UserRow
 from adyton.service.userkeys import AuditKey, Purpose, UserKeys, unknown_key
+from adyton.service.userroot import layers
+from adyton.service.userroot.given import GivenRoots
 
 SYSTEM_USER: Final = bytes(16)
 """The reserved user index under which the store's own records are kept."""
@@ -51,15 +53,24 @@ class Keyring:
     Args:
         store_id: The store's 16 random bytes.
         cached_users: How many users' keys stay open at once.
+        clock: Tells the time, which users' own roots need.
 
     Attributes:
+        given: Users' own roots that are given at this moment.
         generation: Counted up whenever keys are forgotten.
         forgotten: Called then, for whoever keeps what those keys have opened.
         loads: How often a user's keys were opened from storage.
     """
 
-    def __init__(self, store_id: bytes, *, cached_users: int = DEFAULT_CACHED_USERS) -> None:
+    def __init__(
+        self,
+        store_id: bytes,
+        *,
+        cached_users: int = DEFAULT_CACHED_USERS,
+        clock: Clock | None = None,
+    ) -> None:
         self.store_id = store_id
+        self.given = GivenRoots(store_id, clock)
         self.masters: dict[int, AeadKey] = {}
         self.master_current = 0
         self.master_created_us = 0
@@ -229,6 +240,7 @@ class Keyring:
 
     def wipe(self) -> None:
         """Forget every key; nothing can be opened or sealed any more."""
+        self.given.wipe()
         self.forget()
         self.masters.clear()
         # The cipher objects go with the last reference, and OpenSSL clears their memory.
@@ -300,7 +312,8 @@ class Keyring:
 
     def cached(self, user_id: str) -> UserKeys | None:
         """A user's keys if they are open."""
-        return self._users.get(user_id)
+        found = self._users.get(user_id)
+        return found if found is not None or not self.given.any else self.given.cached(user_id)
 
     def remember(self, keys: UserKeys, generation: int) -> None:
         """Keep a user's keys open, closing the longest-kept ones over the limit.
@@ -309,6 +322,9 @@ class Keyring:
         """
         with self._lock:
             if generation != self.generation:
+                return
+            if keys.own_root:
+                self.given.keep(keys)
                 return
             self._users[keys.user_id] = keys
             self._users.move_to_end(keys.user_id)
@@ -319,6 +335,7 @@ class Keyring:
         """Close one user's keys, or all."""
         with self._lock:
             self.generation += 1
+            self.given.forget(user_id)
             if user_id is None:
                 self._users.clear()
             else:
@@ -329,9 +346,23 @@ class Keyring:
         """Open a user's keys from storage, or None where the user has no namespace.
 
         Raises:
+            UserRootAway: They are closed by a root of the user's own, which is away.
             IntegrityError: Keys are missing or were changed.
         """
         return await self.load_index(rows, self.user_index(user_id), user_id)
+
+    async def load_open(self, rows: Rows, user: bytes) -> UserKeys | None:
+        """As :meth:`load_index`, and None as well while the user's own root is away.
+
+        For whoever goes over all users: nobody's absence holds up the others.
+
+        Raises:
+            IntegrityError: Keys are missing or were changed.
+        """
+        try:
+            return await self.load_index(rows, user)
+        except UserRootAway:
+            return None
 
     async def load_index(
         self, rows: Rows, user: bytes, user_id: str | None = None
@@ -339,6 +370,7 @@ class Keyring:
         """Open a user's keys by the user's index, and the sealed user id with them.
 
         Raises:
+            UserRootAway: They are closed by a root of the user's own, which is away.
             IntegrityError: Keys are missing or were changed, or the id is not the index's.
         """
         row = await rows.user(user)
@@ -346,6 +378,7 @@ class Keyring:
             return None
         self.loads += 1
         key_rows = await rows.user_keys(user)
+        own_root = layers.common_root(key_rows)
         subkey_rows = await rows.subkeys(user)
         wrapping = {}
         for key_row in key_rows:
@@ -372,20 +405,37 @@ class Keyring:
             wrapping=wrapping,
             index_key=IndexKey(by_purpose[Purpose.INDEX][max(by_purpose[Purpose.INDEX])]),
             meta=meta,
-            audit=AuditKey(by_purpose[Purpose.AUDIT][max(by_purpose[Purpose.AUDIT])]),
+            audit=AuditKey(*(key for _, key in sorted(by_purpose[Purpose.AUDIT].items())[::-1])),
             created_us=current.created_us,
             wraps=current.wraps,
+            own_root=own_root,
         )
 
     def open_user_key(self, row: UserKeyRow) -> SecretBytes:
         """Open a user key.
 
         Raises:
+            UserRootAway: It is closed by a root of the user's own, which is away.
             IntegrityError: The master version is unknown, or the row was changed.
         """
-        return self.master(row.master_version).open_secret(
-            row.wrapped, self.user_key_context(row.user, row.version, row.master_version)
-        )
+        master = self.master(row.master_version)
+        if layers.root_of(row.wrapped):
+            return self.given.open(master, row)
+        context = self.user_key_context(row.user, row.version, row.master_version)
+        return master.open_secret(row.wrapped, context)
+
+    def seal_user_key(self, row: UserKeyRow, key: SecretBytes, own_root: bytes) -> UserKeyRow:
+        """A row with a user key wrapped under the current master key, and by a user's own root.
+
+        Raises:
+            UserRootAway: It is to be closed by a root of the user's own, which is away.
+        """
+        master = self.master(self.master_current)
+        row = row._replace(master_version=self.master_current)
+        if own_root:
+            return self.given.seal(master, row, own_root, key)
+        context = self.user_key_context(row.user, row.version, row.master_version)
+        return row._replace(wrapped=master.seal(key.writable(), context))
 
     def _open_user_id(self, row: UserRow, meta: dict[int, AeadKey]) -> str:
         version = max(meta)

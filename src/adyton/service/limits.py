@@ -23,6 +23,7 @@ class Limits:
         cached_users: Users whose keys stay open in memory.
         quotas: What each user may store.
         lifecycle: When there are notices of what ends, and how long what is deleted is kept.
+        user_root_seconds: Longest time that a user's own root is given for, in seconds.
     """
 
     max_value_bytes: int = 1024 * 1024
@@ -33,6 +34,7 @@ class Limits:
     cached_users: int = 10_000
     quotas: Quotas = field(default_factory=Quotas)
     lifecycle: LifecycleOptions = field(default_factory=LifecycleOptions)
+    user_root_seconds: int = 30 * 86_400
 
     def __post_init__(self) -> None:
         if not 1 <= self.user_key_wraps <= 2**31:
@@ -40,7 +42,7 @@ class Limits:
                 f"user_key_wraps is {self.user_key_wraps}, not between 1 and 2^31",
                 hint="SP 800-38D bounds how often one key may be used.",
             )
-        for name in ("max_value_bytes", "max_batch", "cached_users"):
+        for name in ("max_value_bytes", "max_batch", "cached_users", "user_root_seconds"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is not positive")
         for name in ("user_key_days", "master_key_days"):

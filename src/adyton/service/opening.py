@@ -62,7 +62,7 @@ async def create(
     if await is_initialised(storage):
         raise StoreExists("there is a store already", hint="Open it, or give another path.")
     store_id = os.urandom(16)
-    ring = Keyring(store_id)
+    ring = Keyring(store_id, clock=clock)
     tx = await storage.begin()
     try:
         await tx.put_setting(STORE_ID, store_id)
@@ -103,7 +103,7 @@ async def load(
             raise StoreNotFound(
                 "the file holds no store yet", hint="Make one with 'adyton init' or create=True."
             )
-        ring = Keyring(store_id, cached_users=limits.cached_users)
+        ring = Keyring(store_id, cached_users=limits.cached_users, clock=clock)
         slot = await ring.unlock(rows, root)
         with ring.signing_seed as seed, seed.borrow() as view:
             signer = NoteSigner(origin_of(store_id, LOG), view)
@@ -144,7 +144,7 @@ async def _replay_access(rows: Rows, ring: Keyring, journal: Journal, state: Log
             return
         for row in page:
             if row.user not in keys:
-                keys[row.user] = await ring.load_index(rows, row.user)
+                keys[row.user] = await ring.load_open(rows, row.user)
             owner = keys[row.user]
             if owner is None:
                 continue

@@ -4,7 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from adyton.actions import Action
-from adyton.errors import AdytonError, IntegrityError, InvalidInput, LimitExceeded
+from adyton.errors import (
+    AdytonError,
+    IntegrityError,
+    InvalidInput,
+    LimitExceeded,
+    UserRootAway,
+)
 from adyton.model import Caller, SecretMetadata, UserId, check_cas, secret_name
 from adyton.rows import SecretRow
 from adyton.service import secretmeta, writing
@@ -157,7 +163,7 @@ class Secrets:
                     found[name] = secret = await self._open(draft, None)
                     total += secret.info.size
                     drafts.append(draft)
-                except IntegrityError as error:
+                except (IntegrityError, UserRootAway) as error:
                     await core.own(draft)
                     await core.commit.submit(drafts=[*drafts, draft.refused(error)])
                     raise

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from adyton.actions import Action
-from adyton.errors import AdytonError, AuditError, IntegrityError, RootError
+from adyton.errors import AdytonError, AuditError, IntegrityError, RootError, UserRootAway
 from adyton.model import Caller, from_us
 from adyton.ports import Rows, Sink, SinkEvent
 from adyton.rows import EntryRow
@@ -24,6 +24,7 @@ from adyton.service.keyring import SYSTEM_USER
 from adyton.service.logstate import CHECKPOINT_SECONDS
 from adyton.service.notices.outbox import told_in
 from adyton.service.userkeys import UserKeys
+from adyton.service.userroot.admin import UserRoots
 from adyton.values import Progress
 
 UPKEEP: Final = Caller("adyton:upkeep")
@@ -82,6 +83,7 @@ class Upkeep:
         while not self._stop.wait(_TICK):
             try:
                 self._checkpoint()
+                self._core.commit.run_sync(UserRoots(self._core).record_ended(UPKEEP))
                 if self._jobs and time.monotonic() >= jobs_at:
                     jobs_at = time.monotonic() + _RETRY_SECONDS
                     self._due_jobs()
@@ -108,6 +110,7 @@ class Upkeep:
                 self._master_at = time.monotonic() + _ROOT_RETRY_SECONDS
                 _log.warning("the master key is due, and can't be rotated: %s", error.message)
         core.commit.run_sync(admin.finish_jobs(UPKEEP, watch=self._watch))
+        core.commit.run_sync(UserRoots(core).finish(UPKEEP, watch=self._watch))
 
     def _watch(self, _: Progress) -> None:
         if self._stop.is_set():
@@ -161,11 +164,15 @@ class Upkeep:
             self._keys = {SYSTEM_USER: self._core.ring.system}
             for row in await rows.entries(LOG, start, _BATCH):
                 events.append(SinkEvent(row.leaf, await self._line(rows, row)))  # noqa: PERF401
+            self._keys = {}  # a user who takes away what opens them finds none of them here
         return events
 
     async def _line(self, rows: Rows, row: EntryRow) -> str:
         if row.user not in self._keys:
-            self._keys[row.user] = await self._core.ring.load_index(rows, row.user)
+            try:
+                self._keys[row.user] = await self._core.ring.load_index(rows, row.user)
+            except UserRootAway:
+                return msgspec.json.encode({"index": row.leaf, "log": LOG, "closed": True}).decode()
         keys = self._keys[row.user]
         event: dict[str, object] = {"index": row.leaf, "log": LOG}
         try:

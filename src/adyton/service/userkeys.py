@@ -1,6 +1,7 @@
 """One user's keys, opened, and what they alone can do (``docs/spec/envelope.md``, section 4)."""
 
 import enum
+from contextlib import suppress
 from typing import Final
 
 from adyton.crypto import context as ctx
@@ -8,7 +9,7 @@ from adyton.crypto.aead import AeadKey, open_once, seal_once
 from adyton.crypto.kdf import IndexKey, expand
 from adyton.crypto.scratch import scratch
 from adyton.crypto.secretbytes import SecretBytes, wipe_at_end
-from adyton.errors import IntegrityError
+from adyton.errors import DecryptionFailed, IntegrityError
 
 EPOCH_BITS: Final = 20
 """An audit key's sub-key seals the records of 2^20 consecutive leaves, then the next one does."""
@@ -24,14 +25,34 @@ class Purpose(enum.IntEnum):
 
 
 class AuditKey:
-    """Derives and keeps the AEAD key of each epoch of the log."""
+    """Derives and keeps the AEAD key of each epoch of the log.
 
-    __slots__ = ("__weakref__", "_epochs", "_key")
+    Args:
+        key: Seals and opens records.
+        older: Open those that were sealed before there was this one, the newest first.
+    """
 
-    def __init__(self, key: SecretBytes) -> None:
+    __slots__ = ("__weakref__", "_epochs", "_key", "_older")
+
+    def __init__(self, key: SecretBytes, *older: SecretBytes) -> None:
         self._key = key
         self._epochs: dict[int, AeadKey] = {}
+        self._older = [AuditKey(one) for one in older]
         wipe_at_end(self, key)
+
+    def open_parts(self, number: int, nonce: bytes, sealed: bytes, context: bytes) -> bytes:
+        """Open a record of an epoch; see :meth:`AeadKey.open_parts`.
+
+        Raises:
+            DecryptionFailed: No key opens it.
+        """
+        try:
+            return self.epoch(number).open_parts(nonce, sealed, context)
+        except DecryptionFailed:
+            for older in self._older:
+                with suppress(DecryptionFailed):
+                    return older.epoch(number).open_parts(nonce, sealed, context)
+            raise
 
     def epoch(self, number: int) -> AeadKey:
         """The key for leaves ``number << 20`` and following."""
@@ -49,6 +70,8 @@ class AuditKey:
 class UserKeys:
     """The opened keys of one user; also the store's own, under the reserved index of zeros.
 
+    Where a root of the user's own closes them, ``own_root`` is the id of its key.
+
     Immutable once shared, save for the count of wraps and the mark of a purge, which are only
     written by whoever holds the writing transaction.
     """
@@ -64,6 +87,7 @@ class UserKeys:
         "index_key",
         "meta",
         "meta_current",
+        "own_root",
         "purged",
         "store_id",
         "user",
@@ -85,6 +109,7 @@ class UserKeys:
         audit: AuditKey,
         created_us: int,
         wraps: int,
+        own_root: bytes = b"",
     ) -> None:
         self.store_id = store_id
         self.user = user
@@ -98,6 +123,7 @@ class UserKeys:
         self.created_us = created_us
         self.wraps = wraps
         self.wraps_reserved = wraps
+        self.own_root = own_root
         self.purged = False
         place = (store_id, user)
         self._value_prefix = ctx.encode(ctx.LABEL_VALUE, *place)

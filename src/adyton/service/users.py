@@ -3,10 +3,13 @@
 from typing import Final
 
 from adyton.actions import Action
+from adyton.errors import UserRootAway
 from adyton.model import Caller, from_us
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.keyadmin import KeyAdmin
+from adyton.service.userkeys import UserKeys
+from adyton.service.userroot.records import Kept, kept_of
 from adyton.values import Health, UserInfo
 
 _PAGE: Final = 500
@@ -54,7 +57,11 @@ class Users:
                 after = b""
                 while page := await rows.users(after, _PAGE):
                     for row in page:
-                        keys = await core.ring.load_index(rows, row.user)
+                        keys: UserKeys | Kept | None
+                        try:
+                            keys = await core.ring.load_index(rows, row.user)
+                        except UserRootAway:
+                            keys = await kept_of(rows, core.ring, row.user)
                         if keys is not None:
                             count = await rows.count_secrets(row.user)
                             found.append(UserInfo(keys.user_id, from_us(row.created_us), count))

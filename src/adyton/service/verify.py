@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from adyton.actions import Action
-from adyton.errors import AuditError, IntegrityError, InvalidDocument
+from adyton.errors import AuditError, IntegrityError, InvalidDocument, UserRootAway
 from adyton.model import State
 from adyton.ports import Rows
 from adyton.rows import CheckpointRow, EntryRow, SecretRow
@@ -71,6 +71,7 @@ class Verifier:
         self._keys: dict[bytes, UserKeys | None] = {SYSTEM_USER: core.ring.system}
         self._unopened: dict[bytes, int] = {}
         self._purged: dict[bytes, int] = {}
+        self._closed: set[bytes] = set()
 
     async def run(self, outside: Sequence[bytes | str], archive_dir: Path | None) -> VerifyReport:
         """Check everything; raises at the first lie.
@@ -102,7 +103,8 @@ class Verifier:
         self._check_root(known, pending)
         self._check_unopened()
         users, secrets = await self._store()
-        return VerifyReport(size, first, len(known), secrets, users, self._builder.root())
+        root = self._builder.root()
+        return VerifyReport(size, first, len(known), secrets, users, root, len(self._closed))
 
     # -- tree -----------------------------------------------------------------------------------
 
@@ -201,6 +203,9 @@ class Verifier:
     async def _load(self, user: bytes) -> UserKeys | None:
         try:
             keys = await self._core.ring.load_index(self._rows, user)
+        except UserRootAway:
+            self._closed.add(user)
+            keys = None
         except IntegrityError as error:
             lie(f"the keys of a user don't open: {error.message}")
         self._keys[user] = keys
@@ -213,7 +218,7 @@ class Verifier:
 
     def _check_unopened(self) -> None:
         for user, leaf in self._unopened.items():
-            if leaf > self._purged.get(user, -1):
+            if user not in self._closed and leaf > self._purged.get(user, -1):
                 lie(f"the record of leaf {leaf} was changed, or its user's keys were removed")
 
     # -- store ----------------------------------------------------------------------------------
@@ -225,12 +230,14 @@ class Verifier:
         while page := await self._rows.users(after, _PAGE):
             for row in page:
                 keys = self._keys.get(row.user) or await self._load(row.user)
+                if row.user in self._closed:
+                    continue
                 if keys is None:
                     lie("a namespace has no keys")
                 secrets += await self._namespace(keys)
                 await self._objects(keys)
                 self._watch(Progress("cross-check", secrets, max(total, secrets)))
-            users += len(page)
+            users += sum(row.user not in self._closed for row in page)
             after = page[-1].user
         left = [place for place, digest in self._expected.items() if digest]
         if left:

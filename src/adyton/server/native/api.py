@@ -5,7 +5,7 @@ from typing import Final
 from adyton.errors import AdytonError, InvalidInput, LimitExceeded
 from adyton.server.errors import problem_of
 from adyton.server.http import Request, Response, token_text
-from adyton.server.native import bodies, rights
+from adyton.server.native import bodies, rights, userroots
 from adyton.server.native.call import Call
 from adyton.server.native.routes import MERGE_PATCH, Reply, Route, allowed
 from adyton.server.native.table import TABLE
@@ -63,6 +63,11 @@ class NativeApi:
             refused = None if route.body is None else await _take(call)
             if refused is not None:
                 raise refused
+            return await route.handler(call)
+        if route.while_away and await userroots.enter_while_away(call):
+            refused = await _take(call)
+            if refused is not None:
+                raise await call.core.refused(call.caller, route.action, call.user, refused)
             return await route.handler(call)
         gate = self._services.gate
         text = token_text(call.request.headers)

@@ -78,6 +78,8 @@ class Route(NamedTuple):
         conditional: Whether If-Match and If-None-Match have an effect.
         tagged: Whether answers have an entity tag.
         errors: Statuses beside those that every route has.
+        while_away: Whether it also serves a namespace that is closed by a root of its user's own,
+            for whoever bears a token of it (``userroots.py``).
     """
 
     method: str
@@ -97,6 +99,7 @@ class Route(NamedTuple):
     conditional: bool = False
     tagged: bool = False
     errors: tuple[int, ...] = ()
+    while_away: bool = False
 
     @property
     def media(self) -> tuple[str, ...]:

@@ -422,6 +422,7 @@ class VerifyShown(Answer, kw_only=True):
     secrets: int
     users: int
     root: Base64
+    closed: int
 
 
 class KeyShown(Answer, kw_only=True):
@@ -449,10 +450,11 @@ class RotateShown(Answer, kw_only=True):
 
 
 class RewrapShown(Answer, kw_only=True):
-    """How many users were gone over, and how many keys were moved."""
+    """How many users were gone over, and how many keys were moved; users whose roots are away."""
 
     users: int
     keys: int
+    closed: int
 
 
 class StoreShown(Answer, kw_only=True):

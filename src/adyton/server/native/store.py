@@ -18,7 +18,9 @@ from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.keyadmin import KeyAdmin
+from adyton.service.keylist import KeyList
 from adyton.service.pages import Pages
+from adyton.service.purging import Purging
 from adyton.service.users import Users
 from adyton.values import RewrapReport
 
@@ -63,14 +65,14 @@ async def purge_user(call: Call) -> Reply:
 
     await call.checked(check)
     return await call.write(
-        lambda core: KeyAdmin(core).purge(call.caller, user),
+        lambda core: Purging(core).purge(call.caller, user),
         lambda count: Reply(shapes.PurgeShown(secrets=count)),
     )
 
 
 async def list_keys(call: Call) -> Reply:
     """All keys."""
-    found = await call.beside(lambda: KeyAdmin(call.core).list_keys(call.caller))
+    found = await call.beside(lambda: KeyList(call.core).list_keys(call.caller))
     return Reply(shapes.KeyList(items=[shapes.KeyShown(**info._asdict()) for info in found]))
 
 

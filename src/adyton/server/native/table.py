@@ -24,6 +24,7 @@ from adyton.server.native import (
     shares,
     store,
     transfer,
+    userroots,
 )
 from adyton.server.native.call import Call
 from adyton.server.native.openapi import description
@@ -65,5 +66,6 @@ TABLE: Final = Table(
         *notices.ROUTES,
         *alerts.ROUTES,
         *grants.ROUTES,
+        *userroots.ROUTES,
     ]
 )  # fmt: skip

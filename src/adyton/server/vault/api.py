@@ -41,6 +41,7 @@ from adyton.service.access.logins import Logins, method_of
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount
 from adyton.service.journal import Draft
+from adyton.service.userroot.given import away
 
 _TRUE: Final = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 """As Go reads a truth value; hvac writes one of them."""
@@ -209,6 +210,8 @@ class VaultApi:
         if not decision or (sudo and operation & sudo and not context.is_sudo(gate)):
             raise await gate.refuse(session, context.user, context.path, operation, context.origin)
         context.allow(gate, decision)
+        if context.space.away:
+            raise away()
 
     async def _create_or_update(self, context: Context, exists: Exists) -> Capability:
         """Which of both a write is; asked of the store only where policies tell them apart."""

@@ -15,6 +15,7 @@ from adyton.service.access.leases import Leases
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount, MountTable
 from adyton.service.access.shelves import record_path
+from adyton.service.userroot.given import away
 
 _ENGINES: Final = {"kv", "kv-v1", "kv-v2", "generic", "database"}
 _RESERVED: Final = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/", "adyton/")
@@ -186,7 +187,9 @@ def add_routes(routes: Routes, services: Services) -> None:
             await gate.refuse(context.session, context.user, context.path, READ, context.origin)
             text = "preflight capability check returned 403, please ensure client's policies"
             return errors(403, f'{text} grant access to path "{path}"')
-        caller = gate.caller(context.session, context.user, context.origin)
+        context.caller = caller = gate.caller(context.session, context.user, context.origin)
+        if context.space.away:
+            raise away()
         await record_path(core, caller, context.user, Action.ACCESS_READ, context.path)
         mount = place[1]
         return Reply(_shown(mount) | {"path": place[0]})
@@ -195,7 +198,9 @@ def add_routes(routes: Routes, services: Services) -> None:
         session, user, table = context.session, context.user, context.space.table
         if not gate.reaches(session, user):
             raise await gate.refuse(session, user, context.path, READ, context.origin)
-        caller = gate.caller(session, user, context.origin)
+        context.caller = caller = gate.caller(session, user, context.origin)
+        if context.space.away and gate.any_under(session, user, ""):
+            raise away()
         await record_path(core, caller, user, Action.ACCESS_READ, context.path)
         engines = {
             m.path: _shown(m) for m in table.engines if gate.any_under(session, user, m.path)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from adyton.actions import Action
-from adyton.errors import AccessDenied, AdytonError, IntegrityError
+from adyton.errors import AccessDenied, AdytonError, IntegrityError, UserRootAway
 from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.identity import template_values
@@ -75,16 +75,10 @@ class Session:
         # Never a token's own metadata: whoever makes a token chooses those.
         self.acl, self.decisions = space.rights(token.policies, template_values(entity))
         self.actor = f"{token.path or 'token'} {token.display_name}#{token.accessor}"
-        self.method = token.method or _method_by_path(token, space)
+        self.method = token.method or space.method_at(token.path)
 
     def __repr__(self) -> str:
         return "<Session>"
-
-
-def _method_by_path(token: Token, space: Space) -> str:
-    """The login method of a token that was made before tokens kept it."""
-    place = space.mount_at(token.path)
-    return f"{place[1].type} {place[0]}" if place is not None else ""
 
 
 class Origin(Protocol):
@@ -130,6 +124,7 @@ class Gate:
         self._lock = threading.Lock()
         self.grants: Final = Deciding(core, spaces)
         self.loads = 0
+        core.on_purge.append(self._forget_user)
 
     # -- letting in -----------------------------------------------------------------------------
 
@@ -142,11 +137,14 @@ class Gate:
         """
         session = self.known(text)
         if session is None and text:
-            session = await self._load(text)
+            try:
+                session = await self._load(text)
+            except UserRootAway as error:
+                raise await self._refuse(request, "UserRootAway", error) from None
         if session is not None and session.token.wraps:
             session = None  # it opens its response and nothing else
         if session is None or not is_within(request.address, session.token.cidrs):
-            raise await self._refuse(request, "no such token")
+            raise await self._refuse(request, "no such token", denied())
         if session.token.num_uses:
             await self._take_use(session, request)
         return session
@@ -240,6 +238,12 @@ class Gate:
             self._forgotten += 1
             self._sessions.pop(ident, None)
 
+    def _forget_user(self, user: str) -> None:
+        """Keep nothing of a user's tokens, of a user who was purged or keeps the keys away."""
+        with self._lock:
+            self._forgotten += 1
+            self._sessions = {k: v for k, v in self._sessions.items() if v.space.user != user}
+
     async def _take_use(self, session: Session, request: Request) -> None:
         """Count a use before anything is done; the last one leaves a token that is refused."""
         core = self._core
@@ -261,9 +265,8 @@ class Gate:
 
         session.token = await core.write(draft, work)
 
-    async def _refuse(self, request: Request, reason: str) -> AccessDenied:
+    async def _refuse(self, request: Request, reason: str, error: AdytonError) -> AdytonError:
         caller = Caller("(no token)", None, request.address, request.request_id, decision="deny")
-        error = denied()
         await self._core.record(Draft(caller, Action.ACCESS_DENY).failed(reason, outcome_of(error)))
         error.recorded = True
         return error
@@ -389,7 +392,7 @@ class Gate:
         """Before a session is decided on in another namespace: have what decides in memory."""
         await self._spaces.get(user)
         for one in (session.space.user, user):
-            with suppress(IntegrityError):  # then nobody is a member there
+            with suppress(IntegrityError, UserRootAway):  # then nobody is a member there
                 await self._core.books.get(one)
 
     def member_name(self, session: Session, user: str) -> str:

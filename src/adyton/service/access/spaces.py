@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from adyton.actions import Action
-from adyton.errors import IntegrityError, InvalidDocument, InvalidInput
+from adyton.errors import IntegrityError, InvalidDocument, InvalidInput, UserRootAway
 from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.acl import Acl
@@ -92,12 +92,16 @@ class Space:
     Attributes:
         user: The user id.
         table: Its mounts.
+        away: Whether the real ones can't be opened, as the user's own root is away.
     """
 
-    __slots__ = ("_ordered", "_rights", "_texts", "parsed", "table", "user")
+    __slots__ = ("_ordered", "_rights", "_texts", "away", "parsed", "table", "user")
 
-    def __init__(self, user: str, table: MountTable, texts: dict[str, PolicyText]) -> None:
+    def __init__(
+        self, user: str, table: MountTable, texts: dict[str, PolicyText], *, away: bool = False
+    ) -> None:
         self.user = user
+        self.away = away
         self.table = table
         self._texts = texts
         self._rights: dict[tuple[object, ...], Rights] = {}
@@ -108,6 +112,11 @@ class Space:
             + [(f"auth/{mount.path}", mount) for mount in table.logins],
             key=lambda pair: -len(pair[0]),
         )
+
+    def method_at(self, path: str) -> str:
+        """The login method of a token that was made before tokens kept it."""
+        place = self.mount_at(path)
+        return f"{place[1].type} {place[0]}" if place is not None else ""
 
     def mount_at(self, path: str) -> tuple[str, Mount] | None:
         """The mount that serves a path, with its own whole path."""
@@ -191,7 +200,11 @@ class Spaces:
         if found is not None:
             return found
         generation = self._generation
-        keys = await self._core.keys(user)
+        try:
+            keys = await self._core.keys(user)
+        except UserRootAway:
+            # Shown to all as an empty one: whoever has no rights in it is not to learn of it.
+            return Space(user, self.first_table(user), {}, away=True)
         table, texts = None, {}
         if keys is not None:
             async with self._core.storage.snapshot() as rows:

@@ -61,7 +61,7 @@ class Tidy:
                 return removed
             for row in page:
                 async with core.storage.snapshot() as rows:
-                    keys = await core.ring.load_index(rows, row.user)
+                    keys = await core.ring.load_open(rows, row.user)
                 if keys is not None:
                     removed += await self._user(caller, keys)
             after = page[-1].user

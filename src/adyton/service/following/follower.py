@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from adyton.errors import AdytonError
+from adyton.errors import AdytonError, UserRootAway
 from adyton.service.commit import Scope
 from adyton.service.core import LOG, Core
 from adyton.service.due import Background
@@ -126,6 +126,8 @@ class Following:
                 return True
             for follower in self._followers:
                 await follower.follow(core.ring.cached(keys.user_id) or keys, stopped)
+        except UserRootAway:  # the records wait for the user as well
+            return False
         except AdytonError as error:
             _log.warning("a user's audit records can't be followed: %s", error.message)
             return False

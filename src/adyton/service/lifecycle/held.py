@@ -80,6 +80,10 @@ class HeldPlaces:
         self._changing.add(user)
         scope.after_commit(lambda: self._changing.discard(user))
 
+    def forget(self, user: bytes) -> None:
+        """Read a user's holds anew when they are asked for next."""
+        self._places.pop(user, None)
+
     async def covers(self, scope: Scope, keys: UserKeys, name: str) -> bool:
         """Whether a hold covers a secret."""
         places = await self.of(scope, keys)

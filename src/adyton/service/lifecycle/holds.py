@@ -13,6 +13,7 @@ from adyton.service.journal import Draft
 from adyton.service.lifecycle.held import HOLDS, Hold, held, meets, places_of
 from adyton.service.lifecycle.plan import plan_anew
 from adyton.service.objects import ObjectChanges
+from adyton.service.userroot.records import mark_held
 
 PATH: Final = "holds/"
 
@@ -66,6 +67,7 @@ class LegalHolds:
             changes.put(HOLDS, ident, hold)
             draft.name, draft.reason = where, f"hold {ident}"
             await changes.write(draft)
+            await mark_held(scope.tx, core.ring, keys)
             return _shown(ident, hold)
 
         return await core.write(draft, work, free=True)

@@ -1,0 +1,1 @@
+"""Users' own roots: their keys are closed while these are away (``docs/spec/userroots.md``)."""
