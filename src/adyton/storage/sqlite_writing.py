@@ -26,6 +26,8 @@ from adyton.storage.sqlite_rows import SqliteRows, translate
 
 _ROWS: Final = 32
 """Rows in one statement at the most; each number of rows is a statement that stays prepared."""
+_MAX_EMPTY: Final = 100_000
+"""Buckets of users that are known to hold no objects."""
 _INSERT_ENTRIES: Final = [
     f"INSERT INTO audit_entries VALUES {','.join(['(?,?,?,?)'] * rows)}"  # noqa: S608 - no values
     for rows in range(_ROWS + 1)
@@ -52,6 +54,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
         self._committed = committed
         self.renamed: set[bytes] = set()
         self.changed: set[tuple[bytes, bytes] | bytes] = set()
+        self._empty: set[tuple[bytes, bytes]] = set()
 
     def _run(self, sql: str, args: Sequence[Any] = ()) -> None:
         try:
@@ -72,6 +75,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
         self._run("RELEASE unit")
 
     async def rollback_to(self) -> None:
+        self._empty.clear()
         self._run("ROLLBACK TO unit; RELEASE unit")
 
     async def usage(self, user: bytes) -> UsageRow:
@@ -186,11 +190,28 @@ class SqliteTransaction(SqliteRows, DueWriting):
         self._run("DELETE FROM versions WHERE user=? AND name=?", (user, name))
         self._run("DELETE FROM secrets WHERE user=? AND name=?", (user, name))
 
+    async def objects(
+        self, user: bytes, bucket: bytes | None, after: bytes, limit: int
+    ) -> list[ObjectRow]:
+        # Writing asks for objects that few users have, and SQLite plans this statement each time.
+        if bucket is None or after:
+            return await super().objects(user, bucket, after, limit)
+        if (user, bucket) in self._empty:
+            return []
+        found = await super().objects(user, bucket, after, limit)
+        if not found:
+            if len(self._empty) >= _MAX_EMPTY:
+                self._empty.clear()
+            self._empty.add((user, bucket))
+        return found
+
     async def put_objects(self, user: bytes, rows: Iterable[ObjectRow]) -> None:
+        rows = list(rows)
+        self._empty.difference_update([(user, row.bucket) for row in rows])
         self._many(
             "INSERT INTO objects VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET"
             " meta_version=excluded.meta_version, box=excluded.box",
-            ((user, *row) for row in rows),
+            [(user, *row) for row in rows],
         )
 
     async def delete_objects(self, user: bytes, places: Iterable[tuple[bytes, bytes]]) -> None:
@@ -233,5 +254,6 @@ class SqliteTransaction(SqliteRows, DueWriting):
         self._committed()
 
     async def rollback(self) -> None:
+        self._empty.clear()
         if self.connection.in_transaction:
             self._run("ROLLBACK")
