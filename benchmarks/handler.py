@@ -154,6 +154,7 @@ def main(
     with fresh_store() as store:
         handler, services, _ = build_handler(store._opened.core)
         admission = Admission(services.gate.known)
+        admission.use(services.gate.known, holds=services.gate.holds)
         application = Application(handler, HttpLimits(), admission=admission)
         token = make_root_token(store._opened, "")
         figures = uvloop.run(measure(lambda: Load(application, token), rounds, count))

@@ -4,14 +4,21 @@ Groups are committed by the event loop, or by other threads. So a change may be 
 point of what the loop does: here at each await of letting a token in.
 """
 
+import asyncio
 import threading
 
 import pytest
 
 from adyton import SecretStore
 from adyton.actions import Action
+from adyton.config import HttpLimits
 from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
 from adyton.model import Caller
+from adyton.server.admission import Admission
+from adyton.server.app import Application
+from adyton.server.build import build_handler
+from adyton.server.driver import Run
+from adyton.server.jsonbody import LARGE
 from adyton.server.vault.service import Services
 from adyton.service.access.gate import Request
 from adyton.service.access.logins import Logins
@@ -128,6 +135,81 @@ def test_memory_ends_with_the_commit(world, change):
     session = world.gate.known(world.text)
     assert session is None
     assert not world.may_read()
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_a_session_that_was_waited_with_is_looked_at_again(world, change):
+    """It holds until the change is committed, then never again, though the token may."""
+    world.may_read()
+    session = world.gate.known(world.text)
+    assert world.gate.holds(session)
+    world.beside(change(world))
+    assert not world.gate.holds(session)
+    world.may_read()
+    assert not world.gate.holds(session)
+
+
+class Slow:
+    """A write whose body comes when it is let go; in the place of both of Granian's objects."""
+
+    proto, scheme, http_version, client = "http", "http", "1.1", "127.0.0.1:50000"
+    method, path, query_string = "POST", "/v1/secret/data/x", ""
+
+    def __init__(self, loop, token, body):
+        self.headers = {
+            "x-vault-token": token, "x-vault-namespace": "alice", "content-length": str(len(body)),
+        }  # fmt: skip
+        self.body, self.arriving = body, loop.create_future()
+        self.answer = loop.create_future()
+        self.loop = loop
+
+    def __call__(self):
+        return self.arriving
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        if not self.arriving.done():
+            return self.arriving
+        ended = self.loop.create_future()
+        ended.set_exception(StopAsyncIteration())
+        return ended
+
+    def response_bytes(self, status, _, __):
+        self.answer.set_result(status)
+
+    def response_empty(self, status, _):
+        self.answer.set_result(status)
+
+
+@pytest.mark.parametrize("body", [b'{"data":{"a":1}}', b'{"data":{"a":"%s"}}' % (b"x" * 70_000)])
+@pytest.mark.parametrize(
+    "change", [None, *CHANGES], ids=lambda change: getattr(change, "__name__", "")
+)
+def test_what_changes_while_a_body_arrives_counts(world, body, change):
+    """The token was let in by the head of the request; the body of a large one is looked at too."""
+    policy = READ.replace('"read"', '"read", "create", "update"')
+    world.run(world.services.spaces.put_policy(OPERATOR, "alice", "reader", policy))
+    handler, services, _ = build_handler(world.core)
+    world.services, gate = services, services.gate
+
+    async def request():
+        assert await gate.enter(world.text, HERE)
+        admission = Admission(gate.known)
+        admission.use(gate.known, holds=gate.holds)
+        asking = Slow(asyncio.get_running_loop(), world.text, body)
+        application = Application(handler, HttpLimits(), admission=admission)
+        Run(application.__rsgi__(asking, asking), asyncio.get_running_loop())
+        if change is not None and len(body) < LARGE:
+            await asyncio.to_thread(world.run, change(world))
+        asking.arriving.set_result(body)
+        if change is not None and len(body) > LARGE:
+            await asyncio.sleep(0)
+            world.run(change(world))
+        return await asking.answer
+
+    assert asyncio.run(request()) == (200 if change is None else 403)
 
 
 def test_a_read_that_a_purge_overtakes_gives_nothing(world):

@@ -41,7 +41,7 @@ class Visit:
 
     Attributes:
         address: Where it comes from.
-        session: Who asks, if memory knows the token and nothing was waited for since.
+        session: Who asks, if memory knew the token when it came.
     """
 
     __slots__ = ("_begun", "_bodies", "_cost", "_held", "_lane", "_turns", "address", "session")
@@ -83,7 +83,6 @@ class Visit:
 
     async def wait(self) -> bool:
         """Wait for the request's turn, which begins it; False if that takes too long."""
-        self.session = None  # the token may be revoked in the meantime
         self._begun = await self._turns.wait(self._lane, self._cost)
         return self._begun
 
@@ -101,6 +100,9 @@ class Admission:
     Args:
         known: The session of a token's text that is in memory.
         configuration: The limits.
+
+    Attributes:
+        holds: Whether such a session still holds.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Admission:
         configuration: Configuration = Configuration(),  # noqa: B008 - frozen
     ) -> None:
         self._known = known
+        self.holds: Callable[[Session], bool] = _never
         self._limits = RequestLimits(configuration.rates.rates())
         self._quotas: RateQuotas | None = None
         limits = configuration.limits
@@ -118,9 +121,15 @@ class Admission:
         self.proxies = TrustedProxies(configuration.server.trusted_proxies)
         self._pausing = 0
 
-    def use(self, known: Callable[[str], Session | None], quotas: RateQuotas | None = None) -> None:
+    def use(
+        self,
+        known: Callable[[str], Session | None],
+        quotas: RateQuotas | None = None,
+        holds: Callable[[Session], bool] | None = None,
+    ) -> None:
         """Ask another memory of tokens, and another store's quotas, from now on."""
         self._known = known
+        self.holds = holds or _never
         self._quotas = quotas
 
     def visit(self, method: str, path: str, peer: str, headers: Mapping[str, str]) -> Visit | int:
@@ -177,6 +186,10 @@ class Admission:
                 await asyncio.sleep(_PAUSE_SECONDS)
             finally:
                 self._pausing -= 1
+
+
+def _never(_: Session) -> bool:
+    return False
 
 
 def _seconds(wait_ns: int) -> int:

@@ -148,18 +148,21 @@ class Application:
             await self._admission.pause()
             text = "request rate limit exceeded"
             return self._refuse(scope, 429, text, ("retry-after", str(visit)))
-        body = b""
+        body, waited = b"", False
         try:
             if method != "GET" or "content-length" in headers or "transfer-encoding" in headers:
                 found = await self._body(scope, protocol, visit)
                 if isinstance(found, Response):
                     return found
-                body = found
-                visit.session = None
+                body, waited = found, True
                 self._stats.received += len(body)
-            if not visit.enter(len(body)) and not await visit.wait():
-                return self._busy(scope)
+            if not visit.enter(len(body)):
+                if not await visit.wait():
+                    return self._busy(scope)
+                waited = True
             address, session, text = visit.address, visit.session, scope.query_string
+            if waited and session is not None and not self._admission.holds(session):
+                session = None  # its token was changed or revoked in the meantime
             return await self._handler(
                 Request(method, path, query, headers, body, address, self._new_id(), text, session)
             )

@@ -19,8 +19,7 @@ class Request:
         address: Where it came from.
         request_id: A fresh identifier of ours.
         query_string: The query as it came.
-        session: Who asks, once let in; before that, only if it is in memory and nothing was
-            waited for since.
+        session: Who asks, once let in; before that, only if it is in memory.
     """
 
     __slots__ = (

@@ -275,7 +275,8 @@ class Lifecycle:
     def _serve(self, opened: Opened) -> None:
         session = Session(opened, self._configuration, self._telemetry, self, self.attestation)
         self._session = session
-        self._admission.use(session.services.gate.known, session.services.rate_quotas)
+        gate = session.services.gate
+        self._admission.use(gate.known, session.services.rate_quotas, gate.holds)
         self._application.use(session.handler)
         session.start()
         tune_interpreter()

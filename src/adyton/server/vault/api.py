@@ -94,6 +94,7 @@ class VaultApi:
             else:
                 if len(request.body) > LARGE:
                     await check_large(request.body)
+                    request.session = None  # others went on meanwhile, and may have ended it
                 context = Context(request)
                 response = await self._answer(context)
         except SecretNotFound:

@@ -152,15 +152,14 @@ class Gate:
     def known(self, text: str) -> Session | None:
         """A session in memory that still holds."""
         session = self._sessions.get(token_id(text))
-        if session is None:
-            return None
-        ends = session.ends_us
-        if ends and ends <= self._core.clock.now_us():
+        return session if session is not None and self.holds(session) else None
+
+    def holds(self, session: Session) -> bool:
+        """Whether a session that was in memory is so now, and nothing that it goes by changed."""
+        if 0 < session.ends_us <= self._core.clock.now_us():
             self.forget(session.ident)
-            return None
-        if self._spaces.cached(session.space.user) is not session.space:
-            return None
-        return session
+        kept = self._sessions.get(session.ident) is session
+        return kept and self._spaces.cached(session.space.user) is session.space
 
     @property
     def size(self) -> int:
