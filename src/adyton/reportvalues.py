@@ -21,6 +21,18 @@ _RANGE_DAYS: Final = 30
 _DAY_US: Final = 86_400_000_000
 
 
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for people."""
+    for unit in _UNITS[:-1]:
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} {_UNITS[-1]}"
+
+
 class Column(msgspec.Struct, frozen=True):
     """A column of a table.
 

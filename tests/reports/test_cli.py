@@ -40,6 +40,8 @@ def test_report_access(sh):
     assert sum(row["done"] for row in found["tables"]["hours"]["rows"]) >= 4
     same = sh.json("report", "access", "--prefix", "other/")
     assert same["tables"]["secrets"]["rows"] == []
+    sh("report", "access", "--format", "html", "--out", "a.html")
+    assert b"<svg" in (sh.folder / "a.html").read_bytes()
     sh("report", "access", "--format", "csv", "--out", "a.csv")
     rows = list(csv.reader(io.StringIO((sh.folder / "a.csv").read_text(), newline="")))
     assert ["secrets", "db/password", "3", "1", "0"] in rows

@@ -11,12 +11,11 @@ from adyton.cli import charts
 from adyton.cli.state import OutFile, State, state, write_private
 from adyton.cli.ui import count, moment
 from adyton.errors import InvalidInput
-from adyton.reportvalues import MAX_LIMIT, Cell, Fact, Kind, Report, Table
+from adyton.reportvalues import MAX_LIMIT, Cell, Fact, Kind, Report, Table, size_text
 
-_FORMATS: Final = ("table", "json", "csv")
+_FORMATS: Final = ("table", "json", "csv", "html")
 _TERMINAL_ROWS: Final = 20
 _SPARK_CELLS: Final = 96
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +41,7 @@ def report(
         int | None, typer.Option("--limit", "-n", help="Rows of each table at the most.")
     ] = None,
     offset: Annotated[int, typer.Option(help="Rows of each table left out before.")] = 0,
-    format_name: Annotated[str, typer.Option("--format", help="table, json, csv.")] = "table",
+    format_name: Annotated[str, typer.Option("--format", help="table, json, csv, html.")] = "table",
     out: OutFile = None,
     check: Annotated[
         bool, typer.Option("--check", help="Hold the counts of reports against the audit log.")
@@ -83,7 +82,7 @@ def _format(at: State, name: str, out: Path | None) -> str:
     if name == "table" and at.ui.json:
         return "json"
     if name == "table" and out is not None:
-        raise InvalidInput("a table is for the terminal", hint="Give --format csv or json.")
+        raise InvalidInput("a table is for the terminal", hint="Give --format html, csv or json.")
     return name
 
 
@@ -218,12 +217,7 @@ def shown(cell: Cell, kind: Kind) -> str:
     if cell is None:
         return "-"
     if kind == "bytes" and isinstance(cell, int | float):
-        size = float(cell)
-        for unit in _UNITS[:-1]:
-            if size < 1024:
-                return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-            size /= 1024
-        return f"{size:.1f} {_UNITS[-1]}"
+        return size_text(cell)
     if kind == "percent":
         return f"{cell} %"
     if kind == "time":
