@@ -103,6 +103,10 @@ def test_revocation_waits_for_the_database(store, postgres, way, caplog):
     store.ahead += 7200
     assert store.dynamic.revoke_due() == (2, 2, 0)
     assert not roles_in(postgres)
+    notices = store.notices.list("alice", kinds=["lease"])
+    kinds = sorted(notice.kind for notice in notices)
+    assert kinds == ["lease.revoked"] * 2 + ["lease.stuck"] * 2
+    assert {notice.subject for notice in notices} == {"leases/app"}
     assert store.dynamic.leases("alice") == []
 
 

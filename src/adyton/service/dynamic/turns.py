@@ -29,6 +29,7 @@ from adyton.service.dynamic.records import (
     gone,
 )
 from adyton.service.journal import Draft
+from adyton.service.notices.outbox import put_notice
 from adyton.service.objects import ObjectChanges
 from adyton.service.rotation import schedule
 from adyton.service.secrets import Secrets
@@ -146,6 +147,13 @@ class LeaseTurn:
         changes.put(LEASES, self.ident, lease)
         await changes.write(draft)
 
+    async def _tell(
+        self, scope: Scope, keys: UserKeys, what: str, lease: Lease, details: dict[str, str]
+    ) -> None:
+        """Tell the user, of a role's lease: whose, the audit log has."""
+        core, subject = self._core, f"leases/{lease.role}"
+        await put_notice(core, scope, self._caller, keys, f"lease.{what}", subject, details)
+
     # -- the issuer -----------------------------------------------------------------------------
 
     async def grant(self, lease: Lease, role: DynamicRole | None = None) -> tuple[Issuer, Grant]:
@@ -235,6 +243,9 @@ class LeaseTurn:
 
         async def work(scope: Scope) -> None:
             keys, found = await self.mine(scope)
+            if found.attempts >= ALARM:
+                details = {"attempts": str(found.attempts)}
+                await self._tell(scope, keys, "revoked", found, details)
             await self.forget(scope, keys, found, draft)
 
         await self.unit(draft, work)
@@ -249,6 +260,9 @@ class LeaseTurn:
             again = scope.now_us + schedule.backoff_us(lease.attempts, _random.random())
             await self._put_due(scope, keys, again)
             scope.record(self.draft(Action.LEASE_REVOKE).refused(error))
+            if lease.attempts == ALARM:
+                details = {"attempts": str(ALARM), "error": error.message[:300]}
+                await self._tell(scope, keys, "stuck", lease, details)
             await self.put(scope, keys, lease, self.draft(Action.LEASE_REVOKE, "again later"))
             return lease.attempts
 
