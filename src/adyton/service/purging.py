@@ -35,6 +35,7 @@ class Purging:
         draft = Draft(caller, Action.USER_PURGE)
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
+        await self._check_holds(draft)
         await end_leases(core, caller, draft.user_id)
 
         async def work(scope: Scope) -> int:
@@ -63,6 +64,19 @@ class Purging:
             return count
 
         return await core.write(draft, work)
+
+    async def _check_holds(self, draft: Draft) -> None:
+        """Refuse what a hold keeps before anything of the user's is ended."""
+        core = self._core
+
+        async def work(scope: Scope) -> None:
+            with suppress(UserRootAway):
+                keys = await core.keys_in(scope, draft.user_id)
+                if keys is not None:
+                    await core.holds.check_all(scope, keys)
+
+        await core.own(draft)
+        await core.commit.submit(work, failure=draft)
 
     def _forget(self, user: bytes, user_id: str, keys: UserKeys | None) -> None:
         core = self._core

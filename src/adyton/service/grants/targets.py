@@ -51,6 +51,8 @@ _NAMED: Final[dict[str, tuple[_Rule, ...]]] = {
     "rotation-cancel": ((UPDATE, ("write",)),),
 }
 """Of the native API: ``KIND/NAME``."""
+_OF_FOLDERS: Final = frozenset({"rotation", "secrets"})
+"""Those whose name may be a folder: its policy of rotation, and what is in it."""
 _WHOLE: Final[dict[tuple[str, Capability], Target]] = {
     ("audit", READ): Target(("audit",), EVERYTHING, partly=True),
     ("export", UPDATE): Target(("read",), EVERYTHING, partly=True),
@@ -86,6 +88,11 @@ _BEGINNING: Final[tuple[tuple[str, Capability, Target | None], ...]] = (
     ("holds/", DELETE, Target(("admin",), EVERYTHING)),
     ("members", READ | LIST | UPDATE | DELETE, Target(("admin",), EVERYTHING)),
     ("roles", READ | LIST | UPDATE | DELETE, Target(("admin",), EVERYTHING)),
+    ("dynamic-connections", READ | LIST | UPDATE | DELETE, Target(("admin",), EVERYTHING)),
+    ("dynamic-roles", READ | LIST | UPDATE | DELETE, Target(("admin",), EVERYTHING)),
+    ("dynamic-issue/", UPDATE, Target(("admin",), EVERYTHING)),
+    ("leases", READ | LIST | UPDATE, Target(("admin",), EVERYTHING)),
+    ("lease-", UPDATE, Target(("admin",), EVERYTHING)),
     ("access/requests/", UPDATE | DELETE, Target((), EVERYTHING, partly=True)),
 )
 """Of the native API: paths that begin so; where no target is named, the rest of the path is it."""
@@ -149,7 +156,7 @@ def _native(
     for start, operations, target in _BEGINNING:
         if path.startswith(start) and not operation & ~operations:
             return target or Target(("admin", "audit"), path[len(start) :])
-    return _named(_NAMED.get(kind, ()), operation, name)
+    return _named(_NAMED.get(kind, ()), operation, name, folders=kind in _OF_FOLDERS)
 
 
 def _kv(rest: str, operation: Capability, mount: Mount) -> Target | None:
@@ -169,8 +176,10 @@ def _folder(mount: Mount, path: str) -> Target:
     return Target(("list",), name, partly=True)
 
 
-def _named(rules: tuple[_Rule, ...], operation: Capability, name: str) -> Target | None:
-    if not name or name.endswith("/"):
+def _named(
+    rules: tuple[_Rule, ...], operation: Capability, name: str, *, folders: bool = False
+) -> Target | None:
+    if not name or (name.endswith("/") and not folders):
         return None
     for operations, rights in rules:
         if not operation & ~operations:
