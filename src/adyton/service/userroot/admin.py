@@ -1,4 +1,4 @@
-"""A user's own root: set, given, taken away, changed, removed (``docs/adr/0019``).
+"""A user's own root: set, given, taken away, changed, removed (``docs/adr/0020``).
 
 The store never gets the user's roots of trust. It gets a key of 32 bytes, holds it in locked memory
 for a time, and closes the user's keys with it. Whoever gives the key has shown to be the one who
