@@ -1,14 +1,17 @@
 """A user's own root over HTTP: given by whoever holds it, told to nobody else."""
 
+import inspect
 import secrets
 import time
 
 import pytest
 
 from adyton.client import Client
+from adyton.client.sync_userroots import UserRoots
 from adyton.crypto.links import proof_hash
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import AccessDenied, InvalidInput, RootLocked, UserRootAway
+from adyton.library.sync_userroots import UserRoots as Embedded
 from natives import b64, call, kind, put, text, token_of
 from ownroots import own
 from servers import TOKEN, Server
@@ -345,3 +348,11 @@ def test_a_command_on_a_store_itself_names_the_root(tmp_path):
     assert shell("get", "a", "--user-root", mine) == b"value"
     assert shell("get", "a", ADYTON_USER_ROOT=mine) == b"value"
     shell("get", "a", code=8)
+
+
+def test_the_client_has_the_methods_of_the_store():
+    """The same names and arguments, but for what asks a person and tells of progress."""
+    for name in [name for name in vars(Embedded) if not name.startswith("_")]:
+        ours = inspect.signature(getattr(Embedded, name)).parameters
+        theirs = inspect.signature(getattr(UserRoots, name)).parameters
+        assert [each for each in ours if each not in {"ask", "watch"}] == list(theirs), name

@@ -108,6 +108,10 @@ class KeySettings:
         _LIMITS.master_key_days, "Age at which the master key is rotated.", unit="days",
         at_least=0.001, at_most=100 * _YEAR,
     )  # fmt: skip
+    user_root_longest: int = setting(
+        _LIMITS.user_root_seconds, "Longest time that a user's own root is given for.",
+        unit="seconds", at_least=1, at_most=_YEAR * 86_400,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,6 +447,7 @@ class Configuration:
             user_key_days=self.keys.user_key_days,
             user_key_wraps=self.keys.user_key_wraps,
             master_key_days=self.keys.master_key_days,
+            user_root_seconds=self.keys.user_root_longest,
             cached_users=self.store.cached_users,
             quotas=self.quotas.quotas(),
             lifecycle=self.lifecycle.options(),
