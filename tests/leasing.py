@@ -31,9 +31,9 @@ def lets_in(postgres, username, password):
 
 
 @contextlib.contextmanager
-def world(folder, postgres, user="alice", *, hold=HOLD, max_leases=1000, **role):
+def world(folder, postgres, user="alice", *, hold=HOLD, seconds=20, max_leases=1000, **role):
     """An open store with a connection, a dynamic role ``app``, and a clock that can be moved."""
-    options = RotationOptions(Bounds(seconds=20), hold, max_leases=max_leases)
+    options = RotationOptions(Bounds(seconds=seconds), hold, max_leases=max_leases)
     with Place(folder).open(rotation=options) as store:
         clock = store._opened.core.clock
         real = clock.now_us

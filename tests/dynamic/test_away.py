@@ -3,13 +3,20 @@
 import logging
 import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import databases
+from adyton.actions import Action
 from adyton.dynamicvalues import Connection
 from adyton.errors import LeaseError
-from leasing import lets_in, roles_in, settings, world
+from adyton.model import Caller
+from adyton.service.dynamic.records import LEASES
+from adyton.service.journal import Draft
+from adyton.service.objects import ObjectChanges
+from leasing import configure, lets_in, roles_in, settings, world
 
 
 class Way:
@@ -193,3 +200,66 @@ def test_the_admins_secret_is_gone(store, postgres):
     store.undelete_secret("alice", "admin")
     store.dynamic.revoke("alice", made.lease.id)
     assert not roles_in(postgres)
+
+
+@pytest.fixture
+def hole():
+    """A place that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_database_that_never_answers_holds_up_nobody_else(tmp_path, postgres, hole):
+    """Neither making nor revoking: of one user's many that wait, others' come in between."""
+    with world(tmp_path, postgres, seconds=4) as store:
+        configure(store, postgres, "bob")
+        leases = [store.dynamic.issue("alice", "app") for _ in range(20)]
+        with store.dynamic.issue("bob", "app") as made:
+            pass
+        away = settings(postgres) | {"port": str(hole)}
+        # As if the database that they were made in had come to be deaf.
+        monkey = {"settings": away, "place": f"127.0.0.1:{hole}/postgres"}
+        change_leases(store, "alice", monkey)
+        store.dynamic.set_connection("alice", "db", Connection(settings=away, admin="admin"))
+        with ThreadPoolExecutor(10) as pool:
+            asked = [pool.submit(store.dynamic.issue, "alice", "app") for _ in range(10)]
+            time.sleep(0.2)
+            began = time.monotonic()
+            with store.dynamic.issue("bob", "app"):
+                pass
+            assert time.monotonic() - began < 1.5
+            assert all(isinstance(each.exception(), LeaseError) for each in asked)
+        store.ahead = 3601
+        began = time.monotonic()
+        report = store.dynamic.revoke_due()
+        spent = time.monotonic() - began
+        assert made.username not in roles_in(postgres)
+        assert report.taken > 20
+        assert spent < 20 * 2 / 4  # as long as all of them would have taken, four at once
+        back = {"settings": settings(postgres), "place": f"127.0.0.1:{postgres.port}/postgres"}
+        change_leases(store, "alice", back)
+        store.dynamic.set_connection(
+            "alice", "db", Connection(settings=settings(postgres), admin="admin")
+        )
+        assert store.dynamic.revoke_all("alice").failed == 0
+        assert len(leases) == 20
+        assert not roles_in(postgres)
+
+
+def change_leases(store, user, members):
+    """Write into leases what they were made with."""
+    core = store._opened.core
+
+    async def work(scope):
+        keys = await core.keys_in(scope, user)
+        changes = ObjectChanges(scope, keys)
+        for ident, lease in (await LEASES.all(scope.tx, keys)).items():
+            for name, value in members.items():
+                setattr(lease, name, value)
+            changes.put(LEASES, ident, lease)
+        await changes.write(Draft(Caller("test"), Action.LEASE_RENEW, keys, user))
+
+    async def run():
+        await core.commit.submit(work)
+
+    core.commit.run_sync(run())

@@ -111,7 +111,7 @@ class Dynamics:
         admin = await admin_of(core, caller, user, kept)
         bounds, now = core.rotation.options.bounds, from_us(core.clock.now_us())
         grant = Grant("", settings, bounds, admin, now)
-        await call_issuer(core, lambda: issuer.test(grant))
+        await call_issuer(core, user, lambda: issuer.test(grant))
 
     async def get_connection(self, caller: Caller, user: UserId, name: str) -> Connection:
         """Where credentials are made.

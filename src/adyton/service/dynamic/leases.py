@@ -97,7 +97,7 @@ class DynamicLeases:
         made = SecretBytes(generators.generate("text", _PASSWORD).value)
         try:
             issuer, grant = await turn.grant(lease, found)
-            await call_issuer(core, lambda: issuer.create(grant, made.text()))
+            await call_issuer(core, user_id, lambda: issuer.create(grant, made.text()))
             return Credentials(await self._settle(turn), made)
         except BaseException as error:
             made.wipe()
@@ -217,7 +217,7 @@ class DynamicLeases:
         taken = await turn.unit(draft, take)
         try:
             issuer, grant = await turn.grant(taken)
-            await call_issuer(core, lambda: issuer.renew(grant))
+            await call_issuer(core, user_id, lambda: issuer.renew(grant))
         except AdytonError as error:
             await self._let_go(turn)
             raise await core.refuse(turn.draft(Action.LEASE_RENEW), error) from None

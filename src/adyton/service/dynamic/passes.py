@@ -1,10 +1,11 @@
 """Revoking what is due: leases that have ended, and what was broken off."""
 
+import time
 from collections.abc import Callable
 from typing import Final
 
 from adyton.actions import Action
-from adyton.errors import AdytonError
+from adyton.errors import AdytonError, LeaseError
 from adyton.model import Caller
 from adyton.rotationpolicy import RotationReport
 from adyton.service import due
@@ -14,6 +15,8 @@ from adyton.service.dynamic.turns import KIND, LeaseTurn, Taken
 from adyton.service.journal import Draft
 
 REVOKER: Final = Caller("adyton:leases")
+SLOW_SECONDS: Final = 1.0
+"""A failure that takes longer has its user's other leases wait for the next pass."""
 
 
 def _never() -> bool:
@@ -40,10 +43,11 @@ async def run_due(
     if not found or stopped():
         return RotationReport(0, 0, 0)
     await core.record(draft)
+    slow: set[str] = set()
     turns = [
         core.rotation.turn(
             lambda user=user, ident=ident: core.commit.run_sync(  # type: ignore[misc]
-                LeaseTurn(core, caller, user, ident).revoke("ended", by_hand=False)
+                _revoke(LeaseTurn(core, caller, user, ident), user, slow)
             )
         )
         for user, ident in found
@@ -57,6 +61,23 @@ async def run_due(
         except AdytonError:
             failed += 1
     return RotationReport(len(found), len(found) - failed, failed)
+
+
+async def _revoke(turn: LeaseTurn, user: str, slow: set[str]) -> None:
+    """Revoke one lease, unless a system of its user has just failed to answer.
+
+    One user's thousand leases in a database that is away are not to hold up all others'.
+    """
+    if user in slow:
+        await turn.postpone()
+        raise Taken("it waits for the next pass")
+    began = time.monotonic()
+    try:
+        await turn.revoke("ended", by_hand=False)
+    except LeaseError:
+        if time.monotonic() - began > SLOW_SECONDS:
+            slow.add(user)
+        raise
 
 
 def background(core: Core) -> due.Background:

@@ -206,6 +206,17 @@ class LeaseTurn:
         await self.finish(lease)
         return True
 
+    async def postpone(self) -> None:
+        """Let a lease that is due wait: its system does not answer, others' are to come first."""
+
+        async def work(scope: Scope) -> None:
+            keys, _ = await self.found(scope)
+            await self.free(scope, keys)
+            again = scope.now_us + schedule.backoff_us(1, _random.random())
+            await self._put_due(scope, keys, again)
+
+        await self.unit(self.draft(Action.LEASE_REVOKE), work)
+
     async def _begin(self, reason: str, *, by_hand: bool) -> Lease | None:
         draft = self.draft(Action.LEASE_REVOKE, reason)
 
@@ -233,7 +244,7 @@ class LeaseTurn:
         """
         try:
             issuer, grant = await self.grant(lease)
-            await call_issuer(self._core, lambda: issuer.revoke(grant))
+            await call_issuer(self._core, self._user, lambda: issuer.revoke(grant))
         except AdytonError as error:
             await self._failed(error)
             raise LeaseError(
@@ -289,10 +300,10 @@ async def admin_of(core: Core, caller: Caller, user: str, kept: Kept) -> bytes:
         return secret.reveal()
 
 
-async def call_issuer(core: Core, work: Callable[[], T]) -> T:
+async def call_issuer(core: Core, user: str, work: Callable[[], T]) -> T:
     """Call an issuer, on a thread; whatever it raises becomes one of ours."""
     try:
-        return await core.rotation.run_issuer(work)
+        return await core.rotation.run_issuer(user, work)
     except AdytonError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a plug-in does

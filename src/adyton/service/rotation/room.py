@@ -8,13 +8,15 @@ from adyton.errors import ConfigurationError
 from adyton.issuing import Issuer
 from adyton.rotating import Bounds, Rotator
 from adyton.service.aside import Threads
+from adyton.service.lanes import Lanes
 from adyton.service.ticket import Aside
 
 T = TypeVar("T")
 
 CONCURRENT: Final = 4
 """Rotations that run at once."""
-_CONCURRENT_LEASES: Final = 8
+_STEPS: Final = 12
+"""Steps of issuers that run at once."""
 _WAITING: Final = 256
 
 
@@ -69,7 +71,7 @@ class RotationRoom:
         self.issuer = open_issuer
         self._threads: Threads | None = None
         self._turns: Threads | None = None
-        self._issuing: Threads | None = None
+        self._issuing: Lanes | None = None
 
     def turn(self, work: Callable[[], T]) -> Aside[T]:
         """Run one of many rotations, on other threads than those that its steps need.
@@ -91,17 +93,17 @@ class RotationRoom:
             self._threads = Threads("rotation", CONCURRENT, _WAITING, "too many rotations at once")
         return self._threads.run(work)
 
-    def run_issuer(self, work: Callable[[], T]) -> Aside[T]:
-        """Run a step of an issuer: on threads of their own, as somebody waits for most of them.
+    def run_issuer(self, user: str, work: Callable[[], T]) -> Aside[T]:
+        """Run a step of an issuer: on threads of their own, of which a user has a half at most.
 
         Raises:
-            LimitExceeded: Too many wait already.
+            LimitExceeded: Too many of the user's wait already.
         """
         if self._issuing is None:
-            self._issuing = Threads(
-                "leases", _CONCURRENT_LEASES, _WAITING, "too many leases at once"
+            self._issuing = Lanes(
+                "leases", _STEPS, _STEPS // 2, _WAITING, "too many leases at once"
             )
-        return self._issuing.run(work)
+        return self._issuing.run(user, work)
 
     def close(self) -> None:
         """End the threads."""
