@@ -14,6 +14,7 @@ from adyton.errors import (
     LegalHold,
     LimitExceeded,
     SecretNotFound,
+    StorageFull,
 )
 from adyton.model import State
 from adyton.rotationpolicy import RotationPolicy
@@ -22,6 +23,8 @@ from adyton.service.access.records import Mount
 from adyton.service.access.spaces import Spaces
 from adyton.service.access.tidy import Tidy
 from adyton.service.kv import KeyValue, KvMount, KvSettings
+from adyton.service.lifecycle.holds import LegalHolds
+from adyton.storage.sqlite_writing import SqliteTransaction
 from lifecycles import DAY, World
 from support import Place
 
@@ -37,7 +40,8 @@ def held(world):
     for value in ("one", "two", "three"):
         store.set_secret("alice", NAME, value, max_versions=3)
     store.delete_secret("alice", NAME, versions=[2])
-    store.set_secret("alice", "free", "v")
+    for name in ("a/free", "free"):  # before and behind it, by whatever order
+        store.set_secret("alice", name, "v")
     world.hold = store.holds.add("alice", "case 4711", where="case/")
     return world
 
@@ -332,8 +336,6 @@ def test_holds_outlive_the_program(tmp_path):
 def test_a_change_of_holds_that_is_not_kept_changes_nothing(held, monkeypatch):
     """A release whose commit fails leaves the hold, in memory as well."""
     store = held.store
-    from adyton.errors import StorageFull
-    from adyton.storage.sqlite_writing import SqliteTransaction
 
     async def full(_):
         raise StorageFull("full")
@@ -349,3 +351,22 @@ def test_a_change_of_holds_that_is_not_kept_changes_nothing(held, monkeypatch):
         with pytest.raises(StorageFull):
             store.holds.add("alice", "r", where="free")
     store.delete_secret("alice", "free")
+
+
+def test_what_a_failed_group_has_seen_is_forgotten(held, monkeypatch):
+    """A deletion in the group of a release that is not kept leaves nothing behind in memory."""
+
+    async def full(_):
+        raise StorageFull("full")
+
+    store = held.store
+    release = LegalHolds(held.core).release(store._caller, "alice", held.hold.id)
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteTransaction, "commit", full)
+        release.send(None)  # queued: whoever comes next carries it out with its own
+        with pytest.raises(StorageFull):
+            store.delete_secret("alice", "free")
+        with pytest.raises(StorageFull):
+            release.send(None)
+    with pytest.raises(LegalHold):
+        store.delete_secret("alice", NAME)

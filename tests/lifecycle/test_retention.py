@@ -197,3 +197,17 @@ def test_a_receiver_loses_what_is_destroyed(world):
     with pytest.raises(SecretNotFound):
         store.shares.get("bob", share.id)
     store.audit.verify()
+
+
+def test_shares_of_other_versions_go_on(world):
+    """What is destroyed changes the secret; a receiver of what lives reads it as before."""
+    store = world.store
+    store.set_secret("alice", NAME, "one")
+    store.set_secret("alice", NAME, "two")
+    share = store.shares.create("alice", "bob", NAME)
+    store.shares.accept("bob", share.id)
+    store.delete_secret("alice", NAME, versions=[1])
+    world.wait(91 * DAY)
+    assert world.run().destroyed == 1
+    with store.shares.get("bob", share.id) as secret:
+        assert secret.reveal() == b"two"

@@ -12,7 +12,7 @@ from typing import Final
 
 from adyton.actions import Action
 from adyton.dueports import DueRow
-from adyton.errors import AdytonError, StoreError
+from adyton.errors import AdytonError, StoreError, UserRootAway
 from adyton.lifecyclevalues import LifecycleReport
 from adyton.model import Caller, State
 from adyton.rows import MetaRow
@@ -123,6 +123,9 @@ class LifecycleWork:
             return await core.commit.submit(unit)
         except StoreError:
             raise  # of the store, and not of this user
+        except UserRootAway:  # until the user gives the root again
+            await self._put_aside(rows)
+            return LifecycleReport()
         except AdytonError as error:
             # Neither the name nor the user: the audit log has them.
             _log.error("what is due to a user can't be done: %s", error.message)
