@@ -65,6 +65,23 @@ def test_many_that_were_missed_are_told_in_batches(world):
     assert sum(sizes.counts) - before >= 3
 
 
+def test_many_notices_at_once_do_not_push_each_other_out(world, monkeypatch):
+    """One pass gives a user some, and the rest a while later; another user does not wait."""
+    monkeypatch.setattr("adyton.service.lifecycle.work._MOST_NOTICES", 70)
+    store = world.store
+    ends = {f"s/{at}": world.after(31 * DAY) for at in range(150)}
+    for name, end in ends.items():
+        store.set_secret("alice", name, "v", expires_at=end)
+    store.set_secret("bob", NAME, "v", expires_at=world.after(31 * DAY))
+    world.wait(2 * DAY)
+    assert world.run().noticed == 71
+    assert not any(world.run())
+    for more in (70, 10, 0):
+        world.wait(601)
+        assert world.run().noticed == more
+    assert sorted(told[1] for told in world.told()) == sorted(ends)
+
+
 def test_an_end_that_is_near_from_the_start_is_told_from_there_on(world):
     """What had passed when the end was set is no news."""
     world.store.set_secret("alice", NAME, "v", expires_at=world.after(5 * DAY))

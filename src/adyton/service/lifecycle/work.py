@@ -6,6 +6,7 @@ killed, and what has passed while nobody was there becomes one notice.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from itertools import groupby
 from typing import Final
@@ -34,6 +35,10 @@ _BATCH: Final = 500
 """Secrets of a namespace that are planned anew in one unit."""
 _USERS: Final = 500
 _ASIDE_US: Final = 3600 * SECOND_US
+_MOST_NOTICES: Final = 500
+"""Notices that one pass gives to one user: half of what an outbox keeps, so that those of the pass
+before can be delivered first."""
+_LATER_US: Final = 600 * SECOND_US
 _TICK: Final = 5.0
 _log = logging.getLogger("adyton.lifecycle")
 
@@ -53,6 +58,7 @@ class LifecycleWork:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._given: Counter[bytes] = Counter()
 
     async def run_due(self, caller: Caller, *, stopped: Stopped = _never) -> LifecycleReport:
         """Do all that is due; what fails comes again an hour later.
@@ -67,6 +73,7 @@ class LifecycleWork:
         core = self._core
         async with core.guard(Draft(caller, Action.LIFECYCLE_RUN)):
             core.authorise_operator(caller)
+        self._given.clear()
         await self._begin(stopped)
         total = LifecycleReport()
         while not stopped():
@@ -195,6 +202,9 @@ class LifecycleWork:
         rules = await rules_of(scope.tx, keys)
         given = 0
         for row in rows:
+            if self._given[keys.user] + given >= _MOST_NOTICES:
+                await scope.tx.put_due(row._replace(ready_us=scope.now_us + _LATER_US))
+                continue
             end = await ending.end_of(scope.tx, keys, row)
             next_us = 0
             if end is not None:
@@ -208,6 +218,7 @@ class LifecycleWork:
                     await ending.tell(self._core, scope, caller, keys, end, min(passed))
                     given += 1
             await scope.tx.put_due(row._replace(ready_us=next_us))
+        self._given[keys.user] += given
         return LifecycleReport(noticed=given)
 
     # -- retention ------------------------------------------------------------------------------
