@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import getpass
+import logging
 import os
 import shutil
 import tempfile
@@ -17,7 +18,13 @@ from urllib.parse import unquote, urlsplit
 
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.crypto.shares import Share, ShareSet
-from adyton.errors import ConfigurationError, StoreExists, StoreNotFound
+from adyton.errors import (
+    AdytonError,
+    ConfigurationError,
+    RootError,
+    StoreExists,
+    StoreNotFound,
+)
 from adyton.issuers import open_issuer
 from adyton.model import Caller
 from adyton.noticeports import Sender
@@ -48,6 +55,7 @@ from adyton.storage.sqlite import SqliteStorage
 Ask = Callable[[str], SecretBytes]
 
 MEMORY: Final = "memory:"
+_log = logging.getLogger("adyton.roots")
 
 
 class SystemClock:
@@ -65,6 +73,8 @@ class Options:
     Attributes:
         url: Path, ``sqlite:///PATH`` or ``memory:``.
         root: Root of trust, as a URI or an object.
+        fallback_roots: Other roots of the store, by which it is opened where the first one does
+            not answer or refuses; the first of them that opens it does.
         create: Make the store, and what the root needs, if they are missing.
         must_create: Fail if the store exists.
         actor: Who acts, for the audit record; by default the user of the operating system.
@@ -96,6 +106,7 @@ class Options:
     upkeep: bool = True
     ask: Ask | None = None
     pending: bool = False
+    fallback_roots: tuple[str, ...] = ()
     rotation: RotationOptions = field(default_factory=RotationOptions)
     notices: NoticeOptions = field(default_factory=NoticeOptions)
     reports: ReportOptions = field(default_factory=ReportOptions)
@@ -341,6 +352,36 @@ def _open_sender(options: NoticeOptions) -> Sender:
     return WebhookSender(options.seconds, options.networks, options.ca_file)
 
 
+def _load_by_any(storage: Storage, options: Options, clock: SystemClock) -> Core:
+    """The store, opened by its root, or else by the first of the fallbacks that opens it.
+
+    Raises:
+        ConfigurationError: The root's URI is wrong; of a fallback that is only logged.
+        RootError: None opens it; the error is that of the first.
+    """
+    refusal: AdytonError | None = None
+    for uri in (options.root, *options.fallback_roots):
+        root: RootOfTrust | None = None
+        try:
+            root = open_root(uri, ask=options.ask)
+            core = opening.load_now(storage, root, clock, options.limits, options.commit)
+        except BaseException as error:
+            if root is not None:
+                root.close()
+            known = (RootError,) if refusal is None else (RootError, ConfigurationError)
+            if not isinstance(error, known):
+                raise
+            _log.warning("a root does not open the store: %s", error.message)
+            refusal = refusal or error
+        else:
+            if refusal is not None:
+                _log.warning("the store was opened by a fallback root, of kind %s", root.kind)
+            return core
+    if refusal is None:
+        raise ConfigurationError("the store has no root")
+    raise refusal
+
+
 def _open_in(
     storage: Storage,
     options: Options,
@@ -354,12 +395,15 @@ def _open_in(
     try:
         missing = not opening.is_initialised_now(storage)
         _check_place(options, missing=missing, create=create)
-        root = open_root(options.root, create=create and missing, ask=options.ask)
         if missing and create:
+            root = open_root(options.root, create=True, ask=options.ask)
             opening.create_now(
                 storage, root, clock, options.limits, caller, pending=options.pending
             )
-        core = opening.load_now(storage, root, clock, options.limits, options.commit)
+            core = opening.load_now(storage, root, clock, options.limits, options.commit)
+        else:
+            core = _load_by_any(storage, options, clock)
+            root = core.root
         if not options.pending:
             core.commit.run_sync(opening.settle(core, caller))
     except BaseException:

@@ -115,6 +115,7 @@ class State:
             must_create=create,
             actor=default_actor().replace("local:", f"{face}:", 1),
             lock_timeout=at.store.lock_timeout,
+            fallback_roots=() if create else at.store.fallback_roots,
             limits=at.store_limits(),
             sinks=at.audit.sinks,
             reveal_to_sinks=at.audit.reveal,

@@ -29,8 +29,11 @@ def conflicts(configuration: Configuration) -> Iterator[tuple[str, str]]:
         configuration.lifecycle.options()
     except ConfigurationError as error:
         yield "lifecycle.retention_days", error.message
-    if _SECRET_IN_URI.search(configuration.store.root or ""):
-        yield "store.root", "holds a secret; name a file or an environment variable that holds it"
+    store = configuration.store
+    for key, uris in (("root", (store.root or "",)), ("fallback_roots", store.fallback_roots)):
+        if any(_SECRET_IN_URI.search(uri) for uri in uris):
+            text = "holds a secret; name a file or an environment variable that holds it"
+            yield f"store.{key}", text
 
 
 def doubts(configuration: Configuration) -> Iterator[tuple[str, str]]:

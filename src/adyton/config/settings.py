@@ -64,6 +64,12 @@ def _networks(texts: tuple[str, ...]) -> str:
     return ""
 
 
+def _no_shares(texts: tuple[str, ...]) -> str:
+    if any(text.startswith("shamir:") for text in texts):
+        return "shares are entered by people, and open a store that is sealed at any time"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
     """The store and its root of trust."""
@@ -76,6 +82,10 @@ class StoreSettings:
         None, "Root of trust, as a URI; by default the key file STORE.key if there is one, "
         "otherwise a passphrase; a server takes shares where the store has them or is still to be "
         "made.", environment="ADYTON_ROOT", flag="--root",
+    )  # fmt: skip
+    fallback_roots: tuple[str, ...] = setting(
+        (), "Other roots of the store, as URIs: where the root does not answer or refuses, the "
+        "first of these that opens it does.", check=_no_shares,
     )  # fmt: skip
     lock_timeout: float = setting(
         10.0, "How long to wait for another process to close the store.", unit="seconds",
