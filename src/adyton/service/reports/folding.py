@@ -5,8 +5,8 @@ bookmark, in one unit, and only if the bookmark is still where the counting bega
 counted once, wherever a process ends, and two that count the same user don't both count.
 """
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, TypeAlias
 
 from adyton.actions import Action
 from adyton.errors import IntegrityError
@@ -35,6 +35,9 @@ _DROP: Final = 400
 """Old days that one unit looks for at the most, to remove them."""
 
 
+ReadOn: TypeAlias = Callable[[Core, UserKeys, int, int], Awaitable[Stretch]]
+
+
 def never() -> bool:
     """Not stopped."""
     return False
@@ -59,10 +62,14 @@ class Folding:
         core: The open store.
         stretch: Records that are read at once.
         unit: Records that are written at once.
+        read: Reads the next records of a user.
     """
 
-    def __init__(self, core: Core, *, stretch: int = STRETCH, unit: int = _UNIT) -> None:
+    def __init__(
+        self, core: Core, *, stretch: int = STRETCH, unit: int = _UNIT, read: ReadOn = read_on
+    ) -> None:
         self._core = core
+        self._read = read
         self._stretch = stretch
         self._unit = unit
 
@@ -118,7 +125,7 @@ class Folding:
         days: dict[int, Day] = {}
         unopened, more = state.unopened, True
         while more and state.records - counted < self._unit and not stopped():
-            stretch = await read_on(core, keys, state.next, self._stretch)
+            stretch = await self._read(core, keys, state.next, self._stretch)
             more = stretch.more
             await self._add(keys, state, days, stretch)
         if state.records == counted and state.unopened == unopened:
