@@ -124,7 +124,7 @@ def _whole(cell: Cell) -> int:
 def _away(users: int) -> list[str]:
     if not users:
         return []
-    return [f"The keys of {users} users don't open now: their own root of trust is away."]
+    return [f"Users whose keys are closed by a root of their own, which is away: {users}."]
 
 
 # -- keys ---------------------------------------------------------------------------------------
