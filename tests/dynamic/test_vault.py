@@ -198,3 +198,44 @@ def test_connection_urls_of_other_forms_are_refused(engine, text):
         )  # fmt: skip
     assert "a password" not in str(caught.value)
     assert "u:p" not in str(caught.value)
+
+
+def test_bao_enables_and_configures(server, postgres, tmp_path):
+    """As people type it: texts for lists and times, a statement from a file."""
+    (tmp_path / "create.sql").write_text(CREATE)
+    server.bao("secrets", "enable", "-path=typed", "database")
+    server.bao(
+        "write", "typed/config/db", "plugin_name=postgresql-database-plugin",
+        "allowed_roles=reader,writer", f"connection_url={url(postgres)}",
+        f"username={databases.ADMIN}", f"password={databases.PASSWORD}",
+    )  # fmt: skip
+    server.bao("write", "typed/roles/reader", "db_name=db", "default_ttl=15m", "max_ttl=1h",
+               f"creation_statements=@{tmp_path / 'create.sql'}")  # fmt: skip
+    told = json.loads(server.bao("read", "-format=json", "typed/creds/reader", out=True))
+    assert told["lease_duration"] == 900
+    assert lets_in(postgres, told["data"]["username"], told["data"]["password"])
+    server.bao("write", "typed/roles/other", "db_name=db", f"creation_statements={CREATE}")
+    assert "allows" in server.bao("read", "typed/creds/other", fails=True)
+    wrong = server.bao(
+        "write", "typed/config/db", f"connection_url={url(postgres)}", "username=nobody",
+        "password=wrong", fails=True,
+    )  # fmt: skip
+    assert "refuses the login" in wrong
+    server.bao("lease", "revoke", "-force", "-prefix", "typed/creds/reader")
+    server.bao("secrets", "disable", "typed")
+    with postgres.connect() as database:  # by force: its lease was forgotten, the role was not
+        name = told["data"]["username"]
+        assert name in roles_in(postgres)
+        database.execute(f'REVOKE ALL ON SCHEMA public FROM "{name}"')
+        database.execute(f'DROP ROLE "{name}"')
+
+
+def test_create_and_update_are_told_apart(server, engine, postgres):
+    """By whether the role is there, as Vault's policies mean it."""
+    token = server.token_with('path "database/roles/*" { capabilities = ["create"] }')
+    client = server.hvac(token)
+    role = {"name": "fresh", "db_name": "db", "creation_statements": [CREATE]}
+    client.secrets.database.create_role(**role)
+    with pytest.raises(hvac.exceptions.Forbidden):
+        client.secrets.database.create_role(**role)
+    engine.secrets.database.delete_role("fresh")

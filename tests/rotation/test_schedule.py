@@ -4,7 +4,7 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adyton.errors import InvalidInput
@@ -39,14 +39,79 @@ def test_cron_expressions_mean_the_time_of_their_zone(cron, zone, after, due):
     assert schedule.next_due(policy, found) > found + 3600 * 1_000_000 * 20
 
 
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "America/Santiago", "UTC"]
+)
+@given(hour=st.integers(0, 23), minute=st.integers(0, 59), year=st.integers(2024, 2035))
+@settings(max_examples=20, deadline=None)
+def test_a_time_of_the_day_comes_once_a_day(zone, hour, minute, year):
+    """On each day of a year, also where clocks jump over it or show it twice, and at midnight."""
+    policy = RotationPolicy(cron=f"{minute} {hour} * * *", timezone=zone)
+    at, days = us(f"{year}-01-01T00:00", zone) - 1, []
+    while True:
+        after, at = at, schedule.next_due(policy, at)
+        assert at > after
+        local = from_us(at).astimezone(ZoneInfo(zone))
+        if local.year > year:
+            break
+        days.append(local.date())
+        asked = local.replace(hour=hour, minute=minute, second=0, fold=0)
+        jumped = asked.astimezone(dt.UTC).astimezone(ZoneInfo(zone)) != asked
+        assert local == asked or (
+            jumped and dt.timedelta() < local - asked <= dt.timedelta(hours=1)
+        )
+    first = dt.date(year, 1, 1)
+    assert days == [first + dt.timedelta(days=n) for n in range(len(days))]
+    assert len(days) in {365, 366}
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone", "day", "hours"),
+    [
+        # Hours that are there twice count twice for what is every hour, and one that is not, not.
+        ("0 * * * *", "Europe/Berlin", "2026-10-25", 25),
+        ("0 * * * *", "Europe/Berlin", "2026-03-29", 23),
+        ("*/30 * * * *", "Australia/Lord_Howe", "2026-04-05", 49),
+        ("*/30 * * * *", "Australia/Lord_Howe", "2026-10-04", 47),
+    ],
+)
+def test_what_is_every_hour_is_every_hour(cron, zone, day, hours):
+    """On days that are longer or shorter."""
+    policy = RotationPolicy(cron=cron, timezone=zone)
+    at = us(f"{day}T00:00", zone) - 1
+    end = us(f"{dt.date.fromisoformat(day) + dt.timedelta(days=1)}T00:00", zone)
+    count = 0
+    while (at := schedule.next_due(policy, at)) < end:
+        count += 1
+    assert count == hours
+
+
 @given(times, zones, st.sampled_from(["01:00-05:00", "sat,sun 22:00-02:00", "mon-fri 12:30-13:00",
-                                      "fri-mon 00:00-23:59;wed 02:15-02:45"]))  # fmt: skip
+                                      "fri-mon 00:00-23:59;wed 02:15-02:45",
+                                      "sun 02:15-02:45"]))  # fmt: skip
 def test_what_is_due_lies_in_a_window_and_after_now(after, zone, window):
-    """For any time, zone and window; within nine days and the interval."""
+    """For any time, zone and window; within nine days and the interval, or a week more."""
     policy = RotationPolicy(every=3600, window=window, timezone=zone)
     due = schedule.next_due(policy, after)
-    assert after < due <= after + (9 * 86_400 + 3600) * 1_000_000
+    assert after < due <= after + (16 * 86_400 + 3600) * 1_000_000
     assert schedule.may_begin(policy, due)
+
+
+@pytest.mark.parametrize(
+    ("window", "zone", "after", "due"),
+    [
+        # The clocks jump over the whole of it: the next one is meant, a week later.
+        ("sun 02:15-02:45", "Europe/Berlin", "2026-03-28T12:00", "2026-04-05T02:15"),
+        # Over its beginning: it begins with the jump.
+        ("sun 02:15-03:45", "Europe/Berlin", "2026-03-28T12:00", "2026-03-29T03:00"),
+        ("00:00-00:30;sun 05:00-06:00", "America/Santiago", "2026-09-05T12:00", "2026-09-06T05:00"),
+    ],
+)
+def test_windows_where_clocks_are_put_forward(window, zone, after, due):
+    """What is due lies in a window by the clock of its zone."""
+    policy = RotationPolicy(every=60, grace=0, window=window, timezone=zone)
+    assert schedule.next_due(policy, us(after, zone)) == us(due, zone)
+    assert schedule.may_begin(policy, us(due, zone))
 
 
 @given(times, st.integers(1, 10**8), st.floats(0, 1))

@@ -14,6 +14,7 @@ from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Routes
 from adyton.server.vault.service import Services
 from adyton.service.dynamic.configuration import Dynamics
 from adyton.service.dynamic.leases import DynamicLeases
+from adyton.service.dynamic.records import CONNECTIONS, ROLES
 
 PLUGIN: Final = "postgresql-database-plugin"
 _SYSTEM_TTL: Final = 2_764_800
@@ -159,11 +160,22 @@ def database(services: Services) -> Method:
                 lease_id=f"{context.mount.path}creds/{lease.id}",
             )
 
+    async def has_config(context: Context) -> bool:
+        ident = context.mount.prefix + context.args["name"]
+        return await services.has_object(context.user, CONNECTIONS, ident, "")
+
+    async def has_role(context: Context) -> bool:
+        ident = context.mount.prefix + context.args["name"]
+        return await services.has_object(context.user, ROLES, ident, "")
+
     add = routes.add
     add("config", {LIST: list_configs})
-    add("config/{name}", {READ: read_config, UPDATE: write_config, DELETE: delete_config})
+    add(
+        "config/{name}", {READ: read_config, UPDATE: write_config, DELETE: delete_config},
+        exists=has_config,
+    )  # fmt: skip
     add("roles", {LIST: list_roles})
-    add("roles/{name}", {READ: read_role, UPDATE: write_role, DELETE: delete_role})
+    add("roles/{name}", {READ: read_role, UPDATE: write_role, DELETE: delete_role}, exists=has_role)
     add("creds/{name}", {READ: creds})
     return Method(routes)
 

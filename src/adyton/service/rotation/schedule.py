@@ -12,6 +12,9 @@ from adyton.model import from_us, to_us
 from adyton.rotationpolicy import RotationPolicy
 
 SECOND_US: Final = 1_000_000
+_MINUTE_US: Final = 60 * SECOND_US
+_MOST_DAYS: Final = 16
+"""Until when a window comes: a week, and one more if the clocks jump over it."""
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW: Final = re.compile(
     r"(?:(?P<days>[a-z,-]+) )?(?P<from>[0-2]\d:[0-5]\d)-(?P<to>[0-2]\d:[0-5]\d)", re.ASCII
@@ -146,12 +149,31 @@ def in_window(policy: RotationPolicy, at_us: int) -> int:
         return at_us
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     starts = [
-        (midnight + dt.timedelta(days=day, minutes=window.start)).replace(tzinfo=place)
-        for day in range(9)
+        begin
+        for day in range(_MOST_DAYS)
         for window in wanted
         if (local.weekday() + day) % 7 in window.days
+        and (begin := _begins(window, midnight + dt.timedelta(days=day), place)) > at_us
     ]
-    return min(found for found in (to_us(s.astimezone(dt.UTC)) for s in starts) if found > at_us)
+    return min(starts)
+
+
+def _begins(window: Window, midnight: dt.datetime, place: ZoneInfo) -> int:
+    """When a window begins on a day; 0 where the clocks jump over the whole of it.
+
+    A beginning that they jump over is the moment of the jump.
+    """
+    asked = midnight + dt.timedelta(minutes=window.start)
+
+    def shown(us: int) -> dt.datetime:
+        return from_us(us).astimezone(place).replace(tzinfo=None)
+
+    # Of a time that is not there, the offset of before the jump makes one behind it (PEP 495).
+    at = to_us(asked.replace(tzinfo=place).astimezone(dt.UTC))
+    if shown(at) != asked:
+        while shown(at - _MINUTE_US) > asked:
+            at -= _MINUTE_US
+    return at if window.holds(shown(at)) else 0
 
 
 def may_begin(policy: RotationPolicy, now_us: int) -> bool:
