@@ -226,3 +226,22 @@ def test_the_command_line_on_a_server(tmp_path, server):
     sh("delete", "case/a", code=4)
     sh("reminders", "set", "db/", "--before", "none")
     assert json.loads(sh("reminders", "list", "-o", "json"))["notice"] == {"db/": []}
+
+
+def test_a_link_ends_with_its_secret(tmp_path, server):
+    """Not with the time that was asked for, where the secret ends before it."""
+    sh = Shell(tmp_path)
+    del sh.env["ADYTON_STORE"], sh.env["ADYTON_ROOT"]
+    sh.env |= {
+        "ADYTON_ADDR": server.addr, "ADYTON_TOKEN": server.token,
+        "ADYTON_USER": "c" + randomness.token_hex(4),
+    }  # fmt: skip
+    sh("set", "ends", "--expires", "2h", stdin="v")
+    sh("set", "stays", stdin="v")
+    hours = {}
+    for name in ("ends", "stays"):
+        made = json.loads(sh("link", "create", name, "--ttl", "1d", "-o", "json"))
+        left = dt.datetime.fromisoformat(made["expires_at"]) - dt.datetime.now(dt.UTC)
+        hours[name] = left.total_seconds() / 3600
+    assert 1.8 < hours["ends"] <= 2
+    assert hours["stays"] > 23

@@ -62,6 +62,12 @@ def replace(world):
     world.store.import_secrets("alice", document, format="json", on_conflict="replace")
 
 
+def preview(world):
+    world.store.import_secrets(
+        "alice", b'{"case/db": "x"}', format="json", on_conflict="replace", dry_run=True
+    )
+
+
 FORBIDDEN = {
     "delete": lambda w: w.store.delete_secret("alice", NAME),
     "delete a version": lambda w: w.store.delete_secret("alice", NAME, versions=[1]),
@@ -73,6 +79,7 @@ FORBIDDEN = {
     "kv destroy": lambda w: kv(w, "destroy", [2]),
     "kv delete metadata": lambda w: kv(w, "destroy", None),
     "import over it": replace,
+    "look at an import over it": preview,
     "purge": lambda w: w.store.purge_user("alice"),
     "unmount": unmount,
 }

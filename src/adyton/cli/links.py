@@ -1,7 +1,8 @@
 """Commands on one-time links: for people without an account."""
 
+import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,10 @@ from adyton.cli.state import (
 )
 from adyton.cli.ui import moment
 from adyton.errors import InvalidInput
+from adyton.model import to_us
+
+if TYPE_CHECKING:
+    from adyton.values import Secret
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -59,6 +64,7 @@ def create(
         else:
             with store.get_secret(at.who(), name) as found:
                 value, kind = found.reveal(), found.content_type
+                seconds = _seconds_left(found, seconds)
         made = store.links.create(
             at.who(), value, seconds=seconds, passphrase=secret, tries=tries, note=note,
             content_type=kind,
@@ -140,3 +146,11 @@ def in_seconds(text: str) -> int:
     if not (number.isascii() and number.isdigit() and len(number) <= 9):
         raise InvalidInput("a time is a number and s, m, h or d", hint="Write it as in 1h.")
     return int(number) * _UNITS[unit]
+
+
+def _seconds_left(secret: "Secret", seconds: int) -> int:
+    """How long a link of a value can be opened: no longer than the value can be read itself."""
+    ends = [to_us(secret.metadata.expires_at)] if secret.metadata.expires_at else []
+    ends += [secret.info.deleted_us] if secret.info.deleted_us else []
+    left = [(end - to_us(dt.datetime.now(dt.UTC))) // 1_000_000 for end in ends]
+    return max(1, min([seconds, *left]))

@@ -5,6 +5,7 @@ from typing import Final
 
 from adyton.actions import Action
 from adyton.errors import ImportConflict, IntegrityError, InvalidInput, ValueTooLarge
+from adyton.lifecyclevalues import covers
 from adyton.model import Caller, OnConflict, State, UserId, secret_name
 from adyton.ports import Rows
 from adyton.rows import MetaRow
@@ -13,6 +14,7 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.lifecycle import plan
+from adyton.service.lifecycle.held import held, places_of
 from adyton.service.secretmeta import Meta
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item
@@ -238,9 +240,12 @@ class Portability:
         old: set[str] = set()
         if keys is not None:
             async with core.storage.snapshot() as rows:
+                places = await places_of(rows, keys) if on_conflict == "replace" else ()
                 for secret in secrets:
                     if await rows.metadata(keys.user, keys.index(secret.name)) is not None:
                         old.add(secret.name)
+                        if any(covers(where, secret.name) for where in places):
+                            raise held()
         return _report([s.name for s in secrets], old, on_conflict, dry_run=True)
 
     async def _write(
