@@ -257,6 +257,9 @@ class Storage(Protocol):
     async def secret(self, user: bytes, name: bytes) -> SecretRow | None:
         """A secret with its current version, from the last commit: the hot path."""
 
+    async def object(self, user: bytes, bucket: bytes, ident: bytes) -> ObjectRow | None:
+        """A sealed object, from the last commit."""
+
     def snapshot(self) -> AbstractAsyncContextManager[Rows]:
         """One consistent state for several reads."""
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from adyton import SecretStore
 from sharing.helpers import VALUE
 from support import Place
 
@@ -12,8 +13,8 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def store(place):
-    with place.open() as opened:
+def store():
+    with SecretStore.open("memory:", root="dev:", create=True, upkeep=False) as opened:
         opened.set_secret("alice", "db/password", "one")
         opened.set_secret("alice", "db/password", VALUE)
         opened.set_secret("alice", "db/user", "admin")

@@ -13,7 +13,8 @@ from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import AdytonError, AuditError, IntegrityError, SecretNotFound
 from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Item
 from adyton.service.sharing.records import Place as Where
-from adyton.service.sharing.wraps import open_shared, rewrap
+from adyton.service.sharing.wraps import contexts_of, rewrap
+from adyton.service.sharing.wraps import open_shared as open_item
 from support import Place
 
 VECTORS = json.loads(
@@ -201,6 +202,10 @@ class Keys:
         with SecretBytes(bytes.fromhex(vector["user_key"])) as key:
             self.wrapping = {vector["key_version"]: AeadKey(key)}
         self.current = vector["key_version"]
+
+
+def open_shared(keys, owner, item, box):
+    return open_item(keys, item, contexts_of(keys, owner, item), box)
 
 
 def item_of(vector, **changed):

@@ -45,6 +45,23 @@ def test_a_folder_and_what_comes_into_it(store):
         store.shares.get("bob", found)
 
 
+def test_another_secret_of_the_name_is_not_what_was_shared(store):
+    """Where a secret was destroyed with its name, or a version's number given to another value."""
+    single, version = share(store), share(store, version=1)
+    folder = share(store, "db/")
+    store.destroy_secret("alice", "db/password")
+    assert [info.id for info in store.shares.received("bob")] == [folder]
+    store.set_secret("alice", "db/password", "another")
+    refused(store, single)
+    refused(store, version)
+    assert read(store, folder, "db/password") == "another"
+    version, single = share(store, version=1), share(store)
+    document = b'{"db": {"password": "imported"}}'
+    store.import_secrets("alice", document, format="json", on_conflict="replace", flatten=True)
+    refused(store, version)
+    assert read(store, single) == "imported"
+
+
 def test_only_what_was_accepted_is_read(store):
     made = store.shares.create("alice", "bob", "db/password")
     refused(store, made.id)

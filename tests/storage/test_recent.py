@@ -8,13 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adyton.errors import StoreClosed
-from adyton.rows import MetaRow, SecretRow, WrapRow
+from adyton.rows import MetaRow, ObjectRow, SecretRow, WrapRow
 from adyton.service.ticket import run_now
 from adyton.storage import sqlite_recent
 from adyton.storage.sqlite import SqliteStorage
 from adyton.storage.sqlite_rows import SELECT_CURRENT
 
 USERS = [b"u" * 16, b"v" * 16]
+SELECT_OBJECT = (
+    "SELECT bucket,object,meta_version,box FROM objects WHERE user=? AND bucket=? AND object=?"
+)
 NAMES = [bytes([n]) * 16 for n in range(3)]
 SECRETS = [(user, name) for user in USERS for name in NAMES]
 
@@ -47,13 +50,21 @@ async def step(tx, kind, user, name, fill):
             await tx.delete_secret(user, name)
         case "purge":
             await tx.delete_user(user)
+        case "object":
+            await tx.put_objects(user, [ObjectRow(name, name, 1, b"o" + fill)])
+        case "object gone":
+            await tx.delete_objects(user, [(name, name)])
         case "undone":
             await tx.savepoint()
             await tx.put_secrets(user, [row(name, fill)])
+            await tx.put_objects(user, [ObjectRow(name, name, 1, b"undone" + fill)])
             await tx.rollback_to()
 
 
-KINDS = ["put", "put", "metadata", "wrap", "accessed", "destroy", "delete", "purge", "undone"]
+KINDS = [
+    "put", "put", "metadata", "wrap", "accessed", "destroy", "delete", "purge", "undone",
+    "object", "object", "object gone",
+]  # fmt: skip
 STEP = st.tuples(
     st.sampled_from(KINDS),
     st.sampled_from(USERS),
@@ -82,6 +93,9 @@ def test_what_is_read_is_what_is_stored(storage, groups):
         for place in SECRETS * 2:
             stored = other.execute(SELECT_CURRENT, place).fetchall()
             assert run_now(storage.secret(*place)) == (stored[0] if stored else None)
+            user, name = place
+            stored = other.execute(SELECT_OBJECT, (user, name, name)).fetchall()
+            assert run_now(storage.object(user, name, name)) == (stored[0] if stored else None)
     other.close()
 
 
@@ -94,12 +108,27 @@ def put(storage, user, secret):
     run_now(work())
 
 
+def put_object(storage, user, box):
+    async def work():
+        tx = await storage.begin()
+        await tx.put_objects(user, [ObjectRow(NAMES[0], NAMES[0], 1, box)])
+        await tx.commit()
+
+    run_now(work())
+
+
 def test_a_row_is_found_without_asking_the_database_again(storage):
     """It is the same object; after a commit that has changed another row as well."""
     put(storage, USERS[0], row(NAMES[0], b"a"))
+    put_object(storage, USERS[0], b"x")
     first = run_now(storage.secret(USERS[0], NAMES[0]))
+    one = run_now(storage.object(USERS[0], NAMES[0], NAMES[0]))
     put(storage, USERS[0], row(NAMES[1], b"b"))
     assert run_now(storage.secret(USERS[0], NAMES[0])) is first
+    assert run_now(storage.object(USERS[0], NAMES[0], NAMES[0])) is one
+    put_object(storage, USERS[0], b"y")
+    assert run_now(storage.secret(USERS[0], NAMES[0])) is first
+    assert run_now(storage.object(USERS[0], NAMES[0], NAMES[0])).box == b"y"
 
 
 def test_a_row_that_was_read_before_a_commit_is_not_kept_after_it(storage, monkeypatch):
@@ -138,7 +167,8 @@ def test_what_is_kept_is_bounded(storage, monkeypatch):
     assert all(len(kept.value) < 100 for kept in storage._recent._rows.values())
     kept = set(storage._recent._rows)
     for odd in (row(NAMES[0], b"")._replace(meta=7), row(NAMES[0], b"")._replace(value="text")):
-        storage._recent.keep(USERS[1], odd, storage._recent.commits)
+        parts = (odd.meta, odd.value)
+        storage._recent.keep((USERS[1], odd.name), odd, parts, storage._recent.commits)
     assert set(storage._recent._rows) == kept
 
 

@@ -30,6 +30,7 @@ from adyton.service.notices.room import NoticeRoom
 from adyton.service.quota.own import OwnQuotasInUse, quotas_of
 from adyton.service.rotation.room import RotationRoom
 from adyton.service.secretmeta import OpenedCache, not_found
+from adyton.service.sharing.opened import OpenedShares
 from adyton.service.ticket import Work, run_now
 from adyton.service.userkeys import UserKeys
 
@@ -57,6 +58,7 @@ class Core:
         opened_by: The slot whose root opened the store, or took that one's place.
         opened: Metadata that was opened lately.
         names: Lists of names that were made lately.
+        shared: Shares that were opened lately.
         sink_floor: The first leaf that a sink may still lack, or None without sinks.
         sinks: Where records are copied to: kind and place.
         own_quotas: Whether users have quotas of their own.
@@ -90,6 +92,7 @@ class Core:
         self.opened_by = max(slots)
         self.opened = OpenedCache()
         self.names = NameLists(storage)
+        self.shared = OpenedShares()
         ring.forgotten = self._forget
         ring.given.on_end = self._user_closed
         self.sink_floor: Callable[[], int | None] = _no_sinks
@@ -139,6 +142,7 @@ class Core:
     def _forget(self) -> None:
         self.opened.clear()
         self.names.clear()
+        self.shared.clear()
 
     def take_user_root(self, user: bytes, user_id: str) -> bool:
         """Forget a user's own root and all that it has opened; whether it was given."""

@@ -29,6 +29,7 @@ from adyton.service.lifecycle import plan
 from adyton.service.lifecycle.held import held
 from adyton.service.namelists import NameList
 from adyton.service.secretmeta import Meta, not_found
+from adyton.service.sharing.ending import end_gone
 from adyton.service.sharing.follow import follow
 from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
@@ -279,6 +280,7 @@ class Directory:
             await core.holds.check(scope, keys, name)
             await erase_secret(core, scope, keys, index, meta)
             await follow(core, scope, caller, keys, [name])
+            await end_gone(core, scope, caller, keys, {name})
             scope.record(
                 Draft(
                     caller,

@@ -61,8 +61,14 @@ class Shelf(Generic[T]):
             IntegrityError: It was changed or moved.
         """
         row = await rows.object(keys.user, *self.place(keys, ident, folder))
-        if row is None:
-            return None
+        return None if row is None else self.open(keys, row, ident)
+
+    def open(self, keys: UserKeys, row: ObjectRow, ident: str) -> T:
+        """The object of a row that was found at its place.
+
+        Raises:
+            IntegrityError: It was changed or moved.
+        """
         found, value = self._open(keys, row)
         if found != ident:
             raise _damaged()

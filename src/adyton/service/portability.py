@@ -16,6 +16,7 @@ from adyton.service.journal import Draft
 from adyton.service.lifecycle import plan
 from adyton.service.lifecycle.held import held, places_of
 from adyton.service.secretmeta import Meta
+from adyton.service.sharing.ending import end_gone
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item
 from adyton.transfer import PortableSecret, PortableVersion
@@ -283,6 +284,8 @@ class Portability:
                 watch(Progress("import", position, len(secrets)))
         report = _report([s.name for s in secrets], old, on_conflict, dry_run=False)
         await batch.write()
+        if report.replaced:  # a version of the number is another one now
+            await end_gone(self._core, scope, caller, keys, old, ("version",))
         return report
 
     @staticmethod

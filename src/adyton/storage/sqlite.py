@@ -25,7 +25,7 @@ from adyton.errors import (
     StoreNotFound,
 )
 from adyton.ports import Rows, Transaction
-from adyton.rows import SecretRow
+from adyton.rows import ObjectRow, SecretRow
 from adyton.storage.migrate import migrate
 from adyton.storage.sqlite_folding import Folding
 from adyton.storage.sqlite_readers import ReaderPool
@@ -73,7 +73,8 @@ class SqliteStorage:
         self._closed = False
         self._lock_fd = -1
         self._readers = ReaderPool(self._connect, self.path)
-        self._recent = RecentRows()
+        self._recent = RecentRows[SecretRow]()
+        self._recent_objects = RecentRows[ObjectRow]()
         self._names: dict[bytes, int] = {}
         self._names_floor = 0
         # While there is something to fold, all files exist: no umask is needed.
@@ -186,7 +187,20 @@ class SqliteStorage:
         if not found:
             return None
         row = SecretRow(*found)
-        self._recent.keep(user, row, commits)
+        parts = (row.meta, row.wrapped_key, row.value)
+        self._recent.keep((user, row.name), row, parts, commits)
+        return row
+
+    async def object(self, user: bytes, bucket: bytes, ident: bytes) -> ObjectRow | None:
+        """See ``ports.Storage``."""
+        place = (user, bucket + ident)
+        row = self._recent_objects.get(place)
+        if row is None:
+            commits = self._recent_objects.commits
+            async with self._snapshot() as rows:
+                row = await rows.object(user, bucket, ident)
+            if row is not None:
+                self._recent_objects.keep(place, row, (row.box,), commits)
         return row
 
     def snapshot(self) -> AbstractAsyncContextManager[Rows]:
@@ -229,6 +243,7 @@ class SqliteStorage:
     def _committed(self) -> None:
         self._readers.commits += 1
         self._recent.committed(self._writer.changed)
+        self._recent_objects.committed(self._writer.changed)
         self._writer.changed.clear()
         renamed = self._writer.renamed
         if renamed:
@@ -278,6 +293,7 @@ class SqliteStorage:
         self._folding.wait()
         self._readers.close()
         self._recent.close()
+        self._recent_objects.close()
         writer = getattr(self, "_writer", None)
         if writer is not None:
             with suppress(apsw.Error):

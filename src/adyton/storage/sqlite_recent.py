@@ -1,4 +1,4 @@
-"""Rows of secrets that were read lately: as they are in the database, sealed.
+"""Rows of secrets and objects that were read lately: as they are in the database, sealed.
 
 This process is the only writer, so a row is what it was until a commit changes it, and each
 commit tells which ones it may have changed.
@@ -6,9 +6,9 @@ commit tells which ones it may have changed.
 
 import threading
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-from adyton.rows import SecretRow
+T = TypeVar("T")
 
 _LIMIT: Final = 8_192
 """Rows that are kept."""
@@ -16,8 +16,8 @@ _LARGEST: Final = 1_024
 """Bytes of the parts of a row that is kept."""
 
 
-class RecentRows:
-    """Rows by user and name.
+class RecentRows(Generic[T]):
+    """Rows by user and name, or by user and object.
 
     Attributes:
         get: The row of a user and a name, or None if it is not here.
@@ -25,15 +25,23 @@ class RecentRows:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[bytes, bytes], SecretRow] = {}
+        self._rows: dict[tuple[bytes, bytes], T] = {}
         self._lock = threading.Lock()
         self._closed = False
         self.get = self._rows.get
         self.commits = 0
 
-    def keep(self, user: bytes, row: SecretRow, commits: int) -> None:
-        """Keep a row that was read when that many commits had been made, if that still holds."""
-        parts = (row.meta, row.wrapped_key, row.value)
+    def keep(
+        self, place: tuple[bytes, bytes], row: T, parts: Iterable[object], commits: int
+    ) -> None:
+        """Keep a row that was read when that many commits had been made, if that still holds.
+
+        Args:
+            place: The user, and the name or the object.
+            row: The row.
+            parts: What of it may be large.
+            commits: How many there had been before it was read.
+        """
         # A tamperer may change a cell's type as well.
         if not all(isinstance(part, bytes) and len(part) <= _LARGEST for part in parts):
             return
@@ -42,7 +50,7 @@ class RecentRows:
                 return
             if len(self._rows) >= _LIMIT:
                 self._rows.clear()
-            self._rows[user, row.name] = row
+            self._rows[place] = row
 
     def committed(self, changed: Iterable[tuple[bytes, bytes] | bytes]) -> None:
         """Forget what a commit may have changed: single rows, or all of a user."""

@@ -44,7 +44,8 @@ class SqliteTransaction(SqliteRows, DueWriting):
 
     Attributes:
         renamed: Users of whose secrets a name may have come or gone since the last commit.
-        changed: Secrets whose row may have changed since then: user and name, or a user alone.
+        changed: Rows that may have changed since then: user and name, user and object (by bucket
+            and id), or a user alone.
     """
 
     def __init__(
@@ -208,6 +209,7 @@ class SqliteTransaction(SqliteRows, DueWriting):
     async def put_objects(self, user: bytes, rows: Iterable[ObjectRow]) -> None:
         rows = list(rows)
         self._empty.difference_update([(user, row.bucket) for row in rows])
+        self.changed.update([(user, row.bucket + row.ident) for row in rows])
         self._many(
             "INSERT INTO objects VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET"
             " meta_version=excluded.meta_version, box=excluded.box",
@@ -215,9 +217,11 @@ class SqliteTransaction(SqliteRows, DueWriting):
         )
 
     async def delete_objects(self, user: bytes, places: Iterable[tuple[bytes, bytes]]) -> None:
+        places = list(places)
+        self.changed.update([(user, bucket + ident) for bucket, ident in places])
         self._many(
             "DELETE FROM objects WHERE user=? AND bucket=? AND object=?",
-            ((user, *place) for place in places),
+            [(user, *place) for place in places],
         )
 
     async def put_wraps(self, user: bytes, rows: Iterable[WrapRow], *, older: bool) -> None:

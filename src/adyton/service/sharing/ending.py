@@ -1,6 +1,6 @@
 """Ending shares, with all that came of them, on every side (``docs/spec/sharing.md``)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from adyton.actions import Action
@@ -12,7 +12,7 @@ from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
 from adyton.service.sharing.follow import PATH, Changes, covered_names, follow
-from adyton.service.sharing.records import GIVEN, ITEMS, PASSED, RECEIVED, Given
+from adyton.service.sharing.records import GIVEN, ITEMS, PASSED, RECEIVED, Given, Kind
 from adyton.service.userkeys import UserKeys
 
 MAX_DEPTH: Final = 5
@@ -119,6 +119,31 @@ async def _renew(
             rows.append(row._replace(meta_version=owner.meta_current, meta=sealed))
     await scope.tx.put_metadata(owner.user, rows)
     await follow(core, scope, caller, owner, names)
+
+
+async def end_gone(
+    core: Core,
+    scope: Scope,
+    caller: Caller,
+    owner: UserKeys,
+    names: Collection[str],
+    kinds: tuple[Kind, ...] = ("version", "secret"),
+) -> None:
+    """End the shares of secrets that are no more: another one of the name is not what was shared.
+
+    Args:
+        core: The open store.
+        scope: The group.
+        caller: Who has destroyed or replaced them.
+        owner: Their owner's keys.
+        names: Their names.
+        kinds: Kinds of shares that end.
+    """
+    how = End(caller, Action.SHARE_REVOKE, "the secret is gone")
+    for share, given in (await GIVEN.all(scope.tx, owner)).items():
+        hit = given.kind in kinds and given.name in names and given.open_at(scope.now_us)
+        if hit and await GIVEN.get(scope.tx, owner, share) is not None:  # not gone with its parent
+            await end(core, scope, owner, share, how)
 
 
 async def take_back(core: Core, scope: Scope, hand: Hand, how: End) -> list[str] | None:

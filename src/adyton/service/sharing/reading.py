@@ -13,6 +13,7 @@ from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
 from adyton.service.sharing.follow import PATH, catch_up
+from adyton.service.sharing.opened import Found
 from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Received
 from adyton.service.sharing.standing import SHOWN, accepted
 from adyton.service.sharing.wraps import changed, open_shared
@@ -84,14 +85,20 @@ class SharedReads:
         """
         core = self._core
         draft = Draft(caller, Action.SHARE_READ, name=PATH + share[:SHOWN])
-        async with core.guard(draft):
+        try:
             draft.user_id = core.authorise(caller, user)
             draft.keys = keys = await core.keys(draft.user_id)
-            try:
-                secret = await self._open(keys, draft, share, name)
-            except IntegrityError:
-                # A rotation may have come between reading the keys and reading the share.
-                secret = await self._open_again(draft, share, name)
+            if keys is None:
+                raise not_found()
+            secret = await self._open_kept(keys, draft, share, name)
+            if secret is None:
+                try:
+                    secret = await self._open(keys, draft, share, name)
+                except IntegrityError:
+                    # A rotation may have come between reading the keys and reading the share.
+                    secret = await self._open_again(draft, share, name)
+        except AdytonError as error:
+            raise await core.refuse(draft, error) from None
         try:
             await core.commit.submit(drafts=[draft, *await self._for_owner(draft, secret)])
         except BaseException:
@@ -103,13 +110,14 @@ class SharedReads:
         """Open with fresh keys; or once more, if the share was behind and no longer is."""
         core = self._core
         draft.keys = keys = await core.keys(draft.user_id, fresh=True)
+        if keys is None:
+            raise not_found()
         try:
             return await self._open(keys, draft, share, name)
         except IntegrityError:
-            if keys is None or not await self._caught_up(draft.caller, keys, share):
+            if not await self._caught_up(draft.caller, keys, share):
                 raise
-        draft.keys = keys = await core.keys(draft.user_id)
-        return await self._open(keys, draft, share, name)
+        return await self._open(await core.keys(draft.user_id) or keys, draft, share, name)
 
     async def _caught_up(self, caller: Caller, keys: UserKeys, share: str) -> bool:
         """Bring a share up to date that changed while its receiver's keys were away.
@@ -151,27 +159,78 @@ class SharedReads:
         told.reason = f"{draft.name} by {draft.user_id}"
         return [told]
 
+    async def _open_kept(
+        self, keys: UserKeys, draft: Draft, share: str, name: str | None
+    ) -> SharedSecret | None:
+        """The hot path: the secret, if it was opened before and nothing has changed since.
+
+        What else there may be to say of it, :meth:`_open` says.
+        """
+        storage = self._core.storage
+        found = await self._core.shared.find(storage.object, keys, share, name or "")
+        if found is None:
+            return None
+        item = found.item
+        row = await storage.secret(found.received.owner_index, item.index)
+        if row is None or row.current != item.version or row.value is None:
+            return None
+        if sha256(row.meta).digest() != item.meta or not _in_time(found, self._core):
+            return None
+        return _release(keys, draft, found, row.value)
+
     async def _open(
-        self, keys: UserKeys | None, draft: Draft, share: str, name: str | None
+        self, keys: UserKeys, draft: Draft, share: str, name: str | None
     ) -> SharedSecret:
-        if keys is None:
-            raise not_found()
         async with self._core.storage.snapshot() as rows:
-            received = await accepted(rows, keys, share, self._core.clock.now_us())
+            at = await rows.object(keys.user, *RECEIVED.place(keys, share))
+            received = None if at is None else RECEIVED.open(keys, at, share)
+            if at is None or received is None or not received.accepted:
+                raise not_found()
+            if received.over(self._core.clock.now_us()):
+                raise not_found()
             if name is None and received.kind == "folder":
                 raise InvalidInput("the share is a folder", hint="Name one of its secrets.")
-            item = await ITEMS.get(rows, keys, name or received.name, share)
-            if item is None or 0 < item.ends_us <= self._core.clock.now_us():
+            wanted = name or received.name
+            row = await rows.object(keys.user, *ITEMS.place(keys, wanted, share))
+            item = None if row is None else ITEMS.open(keys, row, wanted)
+            if row is None or item is None:
                 raise not_found()
-            row = await rows.secret(received.owner_index, item.index)
-            if row is None:
+            found = self._core.shared.keep(keys, share, name or "", (at, row), received, item)
+            if not _in_time(found, self._core):
                 raise not_found()
-            box = row.value
-            if row.current != item.version:
-                older = await rows.version(received.owner_index, item.index, item.version)
-                box = None if older is None else older.value
-        if box is None or not hmac.compare_digest(sha256(row.meta).digest(), item.meta):
-            raise changed()
-        value = open_shared(keys, received.owner_index, item, box)
-        draft.keys, draft.version = keys, item.version
-        return SharedSecret(value, item.content_type, received.owner, item.name, item.version)
+            box = await _box(rows, found)
+        return _release(keys, draft, found, box)
+
+
+def _in_time(found: Found, core: Core) -> bool:
+    """Whether neither the share nor the secret has ended."""
+    now, ends = core.clock.now_us(), found.item.ends_us
+    return not (0 < ends <= now or found.received.over(now))
+
+
+async def _box(rows: Rows, found: Found) -> bytes:
+    """The value's box, if the owner's row is the one that the item is of.
+
+    Raises:
+        SecretNotFound: There is none.
+        IntegrityError: It is another.
+    """
+    owner, item = found.received.owner_index, found.item
+    row = await rows.secret(owner, item.index)
+    if row is None:
+        raise not_found()
+    box = row.value
+    if row.current != item.version:
+        older = await rows.version(owner, item.index, item.version)
+        box = None if older is None else older.value
+    if box is None or not hmac.compare_digest(sha256(row.meta).digest(), item.meta):
+        raise changed()
+    return box
+
+
+def _release(keys: UserKeys, draft: Draft, found: Found, box: bytes) -> SharedSecret:
+    """Open a value, and say so in the draft."""
+    received, item, contexts = found
+    value = open_shared(keys, item, contexts, box)
+    draft.keys, draft.version = keys, item.version
+    return SharedSecret(value, item.content_type, received.owner, item.name, item.version)

@@ -1,6 +1,7 @@
 """Data keys that are handed from an owner's user key to a receiver's, and opened by that alone."""
 
 import hmac
+from typing import NamedTuple
 
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import AeadKey, open_once
@@ -77,7 +78,23 @@ def rewrap(receiver: UserKeys, place: Place, key_version: int, wrapped: bytes) -
         held.wipe()
 
 
-def open_shared(receiver: UserKeys, owner: bytes, item: Item, box: bytes) -> SecretBytes:
+class Contexts(NamedTuple):
+    """What a shared data key, and the value under it, are bound to."""
+
+    key: bytes
+    value: bytes
+
+
+def contexts_of(receiver: UserKeys, owner: bytes, item: Item) -> Contexts:
+    """The contexts of a secret in a share."""
+    place = Place(owner, item.index, item.version, item.share)
+    return Contexts(
+        _context(receiver, place, item.key_version),
+        ctx.encode(ctx.LABEL_VALUE, receiver.store_id, owner, item.index, ctx.u64(item.version)),
+    )
+
+
+def open_shared(receiver: UserKeys, item: Item, contexts: Contexts, box: bytes) -> SecretBytes:
     """A shared value, opened by the receiver's keys alone.
 
     Raises:
@@ -85,13 +102,10 @@ def open_shared(receiver: UserKeys, owner: bytes, item: Item, box: bytes) -> Sec
     """
     if not hmac.compare_digest(box[-16:], item.tag):
         raise changed()
-    place = Place(owner, item.index, item.version, item.share)
-    value = ctx.encode(ctx.LABEL_VALUE, receiver.store_id, owner, item.index, ctx.u64(item.version))
     held = scratch()
     try:
-        context = _context(receiver, place, item.key_version)
-        _wrapper(receiver, item.key_version).open_into(item.wrapped, context, held.view)
-        return open_once(held.view, box, value)
+        _wrapper(receiver, item.key_version).open_into(item.wrapped, contexts.key, held.view)
+        return open_once(held.view, box, contexts.value)
     finally:
         held.wipe()
 
