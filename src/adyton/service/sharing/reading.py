@@ -1,10 +1,11 @@
 """Reading what others share, by the receiver's keys alone (``docs/spec/sharing.md``)."""
 
 import hmac
+from contextlib import suppress
 from hashlib import sha256
 
 from adyton.actions import Action
-from adyton.errors import AdytonError, IntegrityError, InvalidInput, RootError
+from adyton.errors import AdytonError, IntegrityError, InvalidInput, RootError, SecretNotFound
 from adyton.exchange import SharedSecret
 from adyton.model import Caller, UserId
 from adyton.ports import Rows
@@ -14,7 +15,7 @@ from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
 from adyton.service.sharing.follow import PATH, catch_up
 from adyton.service.sharing.opened import Found
-from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Received
+from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Given, Received
 from adyton.service.sharing.standing import SHOWN, accepted
 from adyton.service.sharing.wraps import changed, open_shared
 from adyton.service.userkeys import UserKeys
@@ -43,6 +44,8 @@ class SharedReads:
             draft.keys = keys = await core.keys(draft.user_id)
             if keys is None:
                 raise not_found()
+            if await self._caught_up(caller, keys, share):
+                draft.keys = keys = await core.keys(draft.user_id) or keys
             async with core.storage.snapshot() as rows:
                 received = await accepted(rows, keys, share, core.clock.now_us())
                 await self._check_given(rows, received, share)
@@ -59,12 +62,10 @@ class SharedReads:
         Raises:
             SecretNotFound: The owner doesn't.
         """
-        ring = self._core.ring
         try:
-            owner = ring.cached(received.owner) or await ring.load_user(rows, received.owner)
+            given = await self._given(rows, received, share)
         except RootError:
             return
-        given = None if owner is None else await GIVEN.get(rows, owner, share)
         if given is None or not given.open_at(self._core.clock.now_us()):
             raise not_found()
 
@@ -94,9 +95,8 @@ class SharedReads:
             if secret is None:
                 try:
                     secret = await self._open(keys, draft, share, name)
-                except IntegrityError:
-                    # A rotation may have come between reading the keys and reading the share.
-                    secret = await self._open_again(draft, share, name)
+                except (IntegrityError, SecretNotFound) as error:
+                    secret = await self._open_again(draft, share, name, error)
         except AdytonError as error:
             raise await core.refuse(draft, error) from None
         try:
@@ -106,17 +106,24 @@ class SharedReads:
             raise
         return secret
 
-    async def _open_again(self, draft: Draft, share: str, name: str | None) -> SharedSecret:
-        """Open with fresh keys; or once more, if the share was behind and no longer is."""
+    async def _open_again(
+        self, draft: Draft, share: str, name: str | None, error: AdytonError
+    ) -> SharedSecret:
+        """Open with fresh keys, if a rotation came in between; or a share that was behind.
+
+        Raises:
+            AdytonError: It opens no more than before.
+        """
         core = self._core
-        draft.keys = keys = await core.keys(draft.user_id, fresh=True)
+        rotated = isinstance(error, IntegrityError)
+        draft.keys = keys = await core.keys(draft.user_id, fresh=rotated)
         if keys is None:
             raise not_found()
-        try:
-            return await self._open(keys, draft, share, name)
-        except IntegrityError:
-            if not await self._caught_up(draft.caller, keys, share):
-                raise
+        if rotated:
+            with suppress(IntegrityError):
+                return await self._open(keys, draft, share, name)
+        if not await self._caught_up(draft.caller, keys, share):
+            raise error
         return await self._open(await core.keys(draft.user_id) or keys, draft, share, name)
 
     async def _caught_up(self, caller: Caller, keys: UserKeys, share: str) -> bool:
@@ -126,24 +133,38 @@ class SharedReads:
             SecretNotFound: It was revoked meanwhile.
         """
         core = self._core
-
-        async def work(scope: Scope) -> bool:
-            received = await RECEIVED.get(scope.tx, keys, share)
-            owner = None if received is None else await core.keys_in(scope, received.owner)
-            given = None if owner is None else await GIVEN.get(scope.tx, owner, share)
-            if owner is None or given is None:
+        given: Given | None = None
+        async with core.storage.snapshot() as rows:
+            received = await RECEIVED.get(rows, keys, share)
+            if received is None or not received.accepted:
                 return False
-            if given.answer == "revoked":
-                raise not_found()
-            if given.behind:
-                await catch_up(core, scope, caller, owner, share, given)
-                return True
+            with suppress(RootError):
+                given = await self._given(rows, received, share)
+        if given is None:
+            return False
+        if given.answer == "revoked":
+            raise not_found()
+        if not given.behind:
             return False
 
-        try:
-            return await core.commit.submit(work)
-        except RootError:
-            return False
+        async def work(scope: Scope) -> None:
+            owner = await core.keys_in(scope, received.owner)
+            given = None if owner is None else await GIVEN.get(scope.tx, owner, share)
+            if owner is not None and given is not None and given.open_at(scope.now_us):
+                await catch_up(core, scope, caller, owner, share, given)
+
+        await core.commit.submit(work)
+        return True
+
+    async def _given(self, rows: Rows, received: Received, share: str) -> Given | None:
+        """A share as its owner has it, or None.
+
+        Raises:
+            RootError: The owner keeps the owner's keys away.
+        """
+        ring = self._core.ring
+        owner = ring.cached(received.owner) or await ring.load_user(rows, received.owner)
+        return None if owner is None else await GIVEN.get(rows, owner, share)
 
     async def _for_owner(self, draft: Draft, secret: SharedSecret) -> list[Draft]:
         """The same record for the owner's log, where the owner's keys can be had."""
