@@ -1,20 +1,24 @@
 """A storage thief who can write, against shares: every swap and every row put back."""
 
+import itertools
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from Crypto.Cipher import AES
 
+from adyton import SecretStore
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import AeadKey
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import AdytonError, AuditError, IntegrityError, SecretNotFound
-from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Item
+from adyton.service.sharing.records import GIVEN, ITEMS, PASSED, RECEIVED, Item
 from adyton.service.sharing.records import Place as Where
 from adyton.service.sharing.wraps import contexts_of, rewrap
 from adyton.service.sharing.wraps import open_shared as open_item
+from adyton.service.ticket import run_now
 from support import Place
 
 VECTORS = json.loads(
@@ -28,14 +32,14 @@ def place(tmp_path):
     return Place(tmp_path)
 
 
-def fill(store):
+def fill(store, **more):
     """Two secrets of alice's, each shared with bob and carol; their share ids."""
     found = {}
     for name, value in VALUES.items():
         store.set_secret("alice", name, "older " + value)
         store.set_secret("alice", name, value)
         for receiver in ("bob", "carol"):
-            made = store.shares.create("alice", receiver, name)
+            made = store.shares.create("alice", receiver, name, **more)
             store.shares.accept(receiver, made.id)
             found[receiver, name] = made.id
     return found
@@ -99,20 +103,61 @@ def test_rows_that_are_swapped(place, first, second):
     harmless(place, found)
 
 
-def test_a_revoked_share_that_is_put_back(place):
-    """Found by verification; and opens nothing at all where it was revoked with rotation."""
+PARTS = ["given", "received", "item", "secret"]
+
+
+def parts_of(places, place, receiver="bob", name="a"):
+    """Statements that put back all rows of a share, and the owner's secrets, as they are now."""
+    back = {
+        kind: [
+            (
+                "INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?)",
+                (*places[receiver, name, kind], *row_of(place, places[receiver, name, kind])),
+            )
+        ]
+        for kind in PARTS[:3]
+    }
+    rows = place.sql("SELECT * FROM secrets")
+    back["secret"] = [
+        (f"INSERT OR REPLACE INTO secrets VALUES ({','.join('?' * len(row))})", row) for row in rows
+    ]
+    return back
+
+
+SUBSETS = [
+    [part for at, part in enumerate(PARTS) if number >> at & 1] for number in range(1, 1 << 4)
+]
+
+
+@pytest.mark.parametrize("rotate", [False, True])
+@pytest.mark.parametrize("put", SUBSETS, ids="+".join)
+def test_a_revoked_share_that_is_put_back(place, put, rotate):
+    """In part or whole, with the owner's secret or without it: refused at once, and found.
+
+    With the owner's row as it was, what it held then is read again, until verification. Only with
+    all of it could it be written to.
+    """
     with place.open() as store:
-        found = fill(store)
+        found = fill(store, write=True)
         places = places_of(store, found)
-    rows = {key: row_of(place, where) for key, where in places.items()}
+    back = parts_of(places, place)
+    share = found["bob", "a"]
     with place.open() as store:
-        store.shares.revoke("alice", found["bob", "a"], rotate=True)
+        store.shares.revoke("alice", share, rotate=rotate)
         checkpoint = store.audit.checkpoint()
-    for kind in ("item", "received", "given"):
-        put_row(place, places["bob", "a", kind], rows["bob", "a", kind])
+    place.sql(*(statement for part in put for statement in back[part]))
     with place.open() as store:
-        with pytest.raises(IntegrityError):
-            store.shares.get("bob", found["bob", "a"])
+        if {"received", "item", "secret"} <= set(put):
+            assert store.shares.get("bob", share).text() == VALUES["a"]
+        else:
+            with pytest.raises((IntegrityError, SecretNotFound)):
+                store.shares.get("bob", share)
+        if len(put) < len(PARTS):
+            with pytest.raises((IntegrityError, SecretNotFound)):
+                store.shares.set("bob", share, "by bob")
+        if put == ["secret"] and not rotate:  # it says what it said, in another box
+            store.audit.verify(checkpoints=[checkpoint])
+            return
         with pytest.raises(AuditError):
             store.audit.verify(checkpoints=[checkpoint])
 
@@ -121,15 +166,204 @@ def test_a_revoked_share_put_back_reads_nothing_of_later_versions(place):
     with place.open() as store:
         found = fill(store)
         places = places_of(store, found)
-    rows = {key: row_of(place, where) for key, where in places.items()}
+    back = parts_of(places, place)
     with place.open() as store:
         store.shares.revoke("alice", found["bob", "a"])
         store.set_secret("alice", "a", "later")
-    for kind in ("item", "received"):
-        put_row(place, places["bob", "a", kind], rows["bob", "a", kind])
+    place.sql(*(statement for part in PARTS[:3] for statement in back[part]))
     with place.open() as store:
         with pytest.raises(IntegrityError):
             store.shares.get("bob", found["bob", "a"])
+        with pytest.raises(AuditError):
+            store.audit.verify()
+
+
+def test_a_share_that_was_given_back_or_is_over_and_is_put_back(place):
+    with place.open() as store:
+        found = fill(store)
+        places = places_of(store, found)
+    back = parts_of(places, place)
+    with place.open() as store:
+        store.shares.refuse("bob", found["bob", "a"])
+    place.sql(*(statement for part in PARTS[:3] for statement in back[part]))
+    with place.open() as store:
+        with pytest.raises(IntegrityError):
+            store.shares.get("bob", found["bob", "a"])
+        with pytest.raises(AuditError):
+            store.audit.verify()
+
+
+def tree(store):
+    """A folder: bob reads, carol writes, bob has passed it on to dave; their share ids."""
+    for name, value in VALUES.items():
+        store.set_secret("alice", f"d/{name}", value)
+    found = {
+        "bob": store.shares.create("alice", "bob", "d/", reshare=1).id,
+        "carol": store.shares.create("alice", "carol", "d/", write=True).id,
+    }
+    for receiver, share in found.items():
+        store.shares.accept(receiver, share)
+    found["dave"] = store.shares.pass_on("bob", found["bob"], "dave", "d/a").id
+    store.shares.accept("dave", found["dave"])
+    return found
+
+
+def rows_of_shares(store, found):
+    """Where every object of these shares is, by what it is."""
+    ring = store._opened.core.ring
+    owner = ring.cached("alice")
+    places = {}
+    for receiver, share in found.items():
+        keys = ring.cached(receiver)
+        places[receiver, "given"] = (owner.user, *GIVEN.place(owner, share))
+        places[receiver, "received"] = (keys.user, *RECEIVED.place(keys, share))
+        for name in ("d/a", "d/b") if receiver != "dave" else ("d/a",):
+            places[receiver, name] = (keys.user, *ITEMS.place(keys, name, share))
+    bob = ring.cached("bob")
+    places["bob", "passed"] = (bob.user, *PASSED.place(bob, found["dave"]))
+    return places
+
+
+def test_every_row_in_the_place_of_every_other():
+    """Nobody reads or writes more by it, whoever's row is put wherever."""
+    with SecretStore.open("memory:", root="dev:", create=True, upkeep=False) as store:
+        found = tree(store)
+        places = rows_of_shares(store, found)
+        storage = store._opened.core.storage
+        whole = {where: run_now(storage.object(*where)) for where in places.values()}
+
+        def put(target, row):
+            async def work():
+                tx = await storage.begin()
+                user, bucket, ident = target
+                await tx.put_objects(user, [row._replace(bucket=bucket, ident=ident)])
+                await tx.commit()
+
+            run_now(work())
+
+        for source, target in itertools.permutations(places.values(), 2):
+            put(target, whole[source])
+            only_what_is_theirs(store, found)
+            with pytest.raises(AuditError):
+                store.audit.verify()
+            put(target, whole[target])
+        assert len(places) == 12
+        assert only_what_is_theirs(store, found) == 5
+        store.audit.verify()
+
+
+def only_what_is_theirs(store, found):
+    """How many values are read; none of them by whom it is not shared with, none is written."""
+    count = 0
+    for user in ("bob", "carol", "dave"):
+        for share in found.values():
+            for name, value in VALUES.items():
+                with suppress(AdytonError), store.shares.get(user, share, f"d/{name}") as secret:
+                    assert found[user] == share
+                    assert secret.text() == value
+                    assert user != "dave" or name == "a"
+                    count += 1
+            if user != "carol":
+                with pytest.raises(AdytonError):
+                    store.shares.set(user, share, "x", "d/a")
+                with pytest.raises(AdytonError):
+                    store.shares.delete(user, share, "d/b")
+            if user != "bob":
+                with pytest.raises(AdytonError):
+                    store.shares.pass_on(user, share, "eve")
+    return count
+
+
+@pytest.mark.parametrize("kind", ["given", "received"])
+def test_every_bit_of_what_allows_counts(place, kind):
+    """Rights, ends and depth can't be edited: neither side's row opens when it was changed."""
+    with place.open() as store:
+        found = tree(store)
+        where = rows_of_shares(store, found)["bob", kind]
+    version, box = row_of(place, where)
+    for at in range(0, len(box), max(1, len(box) // 10)):
+        put_row(place, where, (version, box[:at] + bytes([box[at] ^ 1]) + box[at + 1 :]))
+        with place.open() as store:
+            for attempt in (
+                lambda: store.shares.set("bob", found["bob"], "x", "d/a"),
+                lambda: store.shares.pass_on("bob", found["bob"], "eve"),
+            ):
+                with pytest.raises(AdytonError):
+                    attempt()
+            with pytest.raises(AuditError):
+                store.audit.verify()
+
+
+def test_more_rights_of_an_earlier_share_are_not_put_back(place):
+    """Bob could write by a share that was revoked, and reads by the one that took its place."""
+    with place.open() as store:
+        store.set_secret("alice", "d/a", "one")
+        earlier = store.shares.create("alice", "bob", "d/", write=True, reshare=2).id
+        store.shares.accept("bob", earlier)
+        rights = rows_of_one(store, earlier)
+    old = {kind: row_of(place, where) for kind, where in rights.items()}
+    with place.open() as store:
+        store.shares.revoke("alice", earlier)
+        now = store.shares.create("alice", "bob", "d/").id
+        store.shares.accept("bob", now)
+        present = rows_of_one(store, now)
+    for kinds in (["given"], ["received"], ["given", "received"], ["given", "received", "item"]):
+        kept = {kind: row_of(place, present[kind]) for kind in kinds}
+        for kind in kinds:
+            put_row(place, present[kind], old[kind])  # in the place of the share that there is
+        with place.open() as store, pytest.raises(AdytonError):
+            store.shares.set("bob", now, "by bob", "d/a")
+        with place.open() as store, pytest.raises(AdytonError):
+            store.shares.pass_on("bob", now, "eve")
+        for kind in kinds:
+            put_row(place, present[kind], kept[kind])
+    for kind, row in old.items():
+        put_row(place, rights[kind], row)  # in its own place
+    with place.open() as store:
+        with pytest.raises(IntegrityError):
+            store.shares.set("bob", earlier, "by bob", "d/a")
+        with store.get_secret("alice", "d/a") as secret:
+            assert secret.text() == "one"
+        with pytest.raises(AuditError):
+            store.audit.verify()
+
+
+def rows_of_one(store, share):
+    ring = store._opened.core.ring
+    owner, keys = ring.cached("alice"), ring.cached("bob")
+    return {
+        "given": (owner.user, *GIVEN.place(owner, share)),
+        "received": (keys.user, *RECEIVED.place(keys, share)),
+        "item": (keys.user, *ITEMS.place(keys, "d/a", share)),
+    }
+
+
+def test_a_tree_whose_root_was_revoked_is_not_put_back_in_part(place):
+    """What dave had of what bob passed on needs bob's share, on the owner's side, to write."""
+    with place.open() as store:
+        store.set_secret("alice", "d/a", "one")
+        first = store.shares.create("alice", "bob", "d/", write=True, reshare=1).id
+        store.shares.accept("bob", first)
+        second = store.shares.pass_on("bob", first, "dave", write=True).id
+        store.shares.accept("dave", second)
+        ring = store._opened.core.ring
+        owner, dave = ring.cached("alice"), ring.cached("dave")
+        places = [
+            (owner.user, *GIVEN.place(owner, second)),
+            (dave.user, *RECEIVED.place(dave, second)),
+            (dave.user, *ITEMS.place(dave, "d/a", second)),
+        ]
+    rows = [row_of(place, where) for where in places]
+    with place.open() as store:
+        store.shares.revoke("alice", first)
+    for where, row in zip(places, rows, strict=True):
+        put_row(place, where, row)
+    with place.open() as store:
+        for name in ("d/a", "d/new"):
+            with pytest.raises((IntegrityError, SecretNotFound)):
+                store.shares.set("dave", second, "by dave", name)
+            with pytest.raises((IntegrityError, SecretNotFound)):
+                store.shares.get("dave", second, name)
         with pytest.raises(AuditError):
             store.audit.verify()
 
