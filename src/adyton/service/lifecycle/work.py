@@ -27,6 +27,7 @@ from adyton.service.lifecycle.options import SETTING
 from adyton.service.lifecycle.plan import NOTICE, PLAN, RETENTION, SECOND_US
 from adyton.service.lifecycle.records import rules_of
 from adyton.service.secretmeta import Meta
+from adyton.service.sharing.ending import end_gone
 from adyton.service.sharing.follow import follow as follow_shares
 from adyton.service.userkeys import UserKeys
 
@@ -282,6 +283,7 @@ class LifecycleWork:
             draft.version = meta.current
         else:
             await erase_secret(core, scope, keys, index, meta)
+            await end_gone(core, scope, caller, keys, {meta.name})
         await follow_shares(core, scope, caller, keys, [meta.name])
         scope.record(draft)
 

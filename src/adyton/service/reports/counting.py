@@ -32,6 +32,8 @@ LOCAL: Final = "local"
 
 _READS: Final = frozenset({Action.SECRET_GET, Action.SECRET_EXPORT, Action.SHARE_READ})
 _LOOKS: Final = frozenset({Action.SECRET_METADATA, Action.SECRET_LIST, Action.ROTATION_READ})
+_THROUGH: Final = frozenset({Action.SHARE_READ, Action.SHARE_WRITE, Action.SHARE_DELETE})
+"""Through a share: the owner's copy names the secret, and tells whose share it was."""
 _OF_SECRETS: Final = ("secret.", "rotation.")
 
 
@@ -129,18 +131,17 @@ class Counter:
         name = body.name
         if not name:
             return
+        if action in _THROUGH:
+            through, by, receiver = body.reason.partition(" by ")
+            if not by or not through.startswith("shares/"):
+                return
+            actor = f"{actor} (share with {receiver})"
         if action in _READS:
-            if action == Action.SHARE_READ:
-                # The owner's copy names the secret and tells whose share it was.
-                through, by, receiver = body.reason.partition(" by ")
-                if not by or not through.startswith("shares/"):
-                    return
-                actor = f"{actor} (share with {receiver})"
             self._use(name).reads += 1
             self._reader(name, actor)
         elif action in _LOOKS:
             self._use(name).looks += 1
-        elif action.startswith(_OF_SECRETS):
+        elif action in _THROUGH or action.startswith(_OF_SECRETS):
             self._use(name).changes += 1
 
     def _miss(self, body: Body, tallies: list[Tally]) -> None:
