@@ -24,7 +24,7 @@ from support import Place
 DAY = 86_400_000_000
 START = 2_000_000_000_000_000  # records are never older than those before them
 ACTIONS = ("secret.get", "secret.set", "secret.metadata", "secret.export", "access.login",
-           "share.read", "rotation.step")  # fmt: skip
+           "share.read", "share.write", "rotation.step")  # fmt: skip
 ADDRESSES = ("", "10.0.0.1", "10.0.0.9", "10.0.1.1", "::ffff:10.0.0.5", "2001:db8::1", "x")
 
 
@@ -82,7 +82,12 @@ def oracle(records):
         or (record.action == "share.read" and record.reason == "shares/1 by v")
     ]
     looks = [record for record in done if record.action == "secret.metadata"]
-    changes = [record for record in done if record.action in ("secret.set", "rotation.step")]
+    changes = [
+        record
+        for record in done
+        if record.action in ("secret.set", "rotation.step")
+        or (record.action == "share.write" and record.reason == "shares/1 by v")
+    ]
     names = {record.name for record in given_out + looks + changes}
     networks = {
         "": "local", "10.0.0.1": "10.0.0.0/24", "10.0.0.9": "10.0.0.0/24",

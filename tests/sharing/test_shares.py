@@ -3,7 +3,7 @@
 import pytest
 
 from adyton import Caller
-from adyton.errors import IntegrityError, InvalidInput, LimitExceeded, SecretNotFound
+from adyton.errors import IntegrityError, InvalidInput, LegalHold, LimitExceeded, SecretNotFound
 from sharing.helpers import VALUE, away, later, read, refused, share, soon, tidy
 
 
@@ -60,6 +60,27 @@ def test_another_secret_of_the_name_is_not_what_was_shared(store):
     store.import_secrets("alice", document, format="json", on_conflict="replace", flatten=True)
     refused(store, version)
     assert read(store, single) == "imported"
+
+
+def test_what_retention_erases_is_shared_no_more(store):
+    found, folder = share(store), share(store, "db/")
+    store.lifecycle.set_retention("alice", 86_400)
+    store.delete_secret("alice", "db/password", versions=[1, 2])
+    assert len(store.shares.received("bob")) == 2
+    later(store, 2 * 86_400)
+    store.lifecycle.run_due()
+    assert [info.id for info in store.shares.received("bob")] == [folder]
+    store.set_secret("alice", "db/password", "another")
+    refused(store, found)
+
+
+def test_a_legal_hold_covers_what_a_receiver_would_delete(store):
+    found = share(store, "db/", write=True, delete=True)
+    store.holds.add("alice", "a dispute", where="db/")
+    with pytest.raises(LegalHold):
+        store.shares.delete("bob", found, "db/password")
+    assert store.shares.set("bob", found, "x", "db/password") == 3
+    assert read(store, found, "db/password") == "x"
 
 
 def test_only_what_was_accepted_is_read(store):
