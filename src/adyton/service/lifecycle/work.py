@@ -18,9 +18,9 @@ from adyton.lifecyclevalues import LifecycleReport
 from adyton.model import Caller, State
 from adyton.rows import MetaRow
 from adyton.service import due, secretmeta
+from adyton.service.changing import erase_secret, erase_versions
 from adyton.service.commit import Scope
 from adyton.service.core import Core
-from adyton.service.directory import erase_secret, erase_versions
 from adyton.service.journal import Draft
 from adyton.service.lifecycle import ending, plan
 from adyton.service.lifecycle.options import SETTING

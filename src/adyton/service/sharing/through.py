@@ -14,9 +14,9 @@ from adyton.actions import Action
 from adyton.errors import AccessDenied, InvalidInput, QuotaExceeded
 from adyton.model import Caller, State, UserId, check_cas, secret_name
 from adyton.service import secretmeta, writing
+from adyton.service.changing import change_in
 from adyton.service.commit import Scope
 from adyton.service.core import Core
-from adyton.service.directory import change_in
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import Meta, not_found
 from adyton.service.sharing.follow import PATH, catch_up
