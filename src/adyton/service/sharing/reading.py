@@ -195,7 +195,8 @@ class SharedReads:
         row = await storage.secret(found.received.owner_index, item.index)
         if row is None or row.current != item.version or row.value is None:
             return None
-        if sha256(row.meta).digest() != item.meta or not _in_time(found, self._core):
+        same = hmac.compare_digest(sha256(row.meta).digest(), item.meta)
+        if not same or not _in_time(found, self._core):
             return None
         return _release(keys, draft, found, row.value)
 
