@@ -404,3 +404,34 @@ def test_options_are_checked():
         with pytest.raises(Exception, match=r"alerts|known"):
             AlertOptions(**bad)
     assert DAY_US == DAY * 1_000_000
+
+
+def test_the_report_tells_what_was_told(place):
+    """Alerts of the range, by rule and actor, with what is known; of others nothing."""
+    with place.open() as store:
+        world = World(store)
+        world.learn()
+        world.read("stranger", "a/x", address=AWAY)
+        world.read("service", "a/y", address=AWAY)
+        world.learn(days=1, user="v")
+        store.alerts.scan("u")
+        store.notices.acknowledge("u", [store.notices.list("u")[0].id])
+        world.now += 60
+        report = store.reports.make("u", "anomalies")
+        facts = {fact.title: fact.value for fact in report.facts}
+        assert (facts["Alerts"], facts["Not acknowledged"]) == (2, 1)
+        assert (facts["Secrets known"], facts["Actors known"]) == (2, 2)
+        tables = {table.key: table.rows for table in report.tables}
+        assert tables["rules"] == (("new-actor", 1), ("new-network", 1))
+        assert {row[0] for row in tables["actors"]} == {"auth/stranger", "auth/service"}
+        rules = [row[2:6] for row in tables["alerts"]]
+        assert rules == [
+            ("new-network", "a/y", "auth/service", AWAY),
+            ("new-actor", "a/x", "auth/stranger", AWAY),
+        ]
+        none = store.reports.make("u", "anomalies", prefix="b/")
+        assert none.tables[2].rows == ()
+        empty = store.reports.make("v", "anomalies")
+        assert empty.facts[0].value == 0
+        world.now += 40 * DAY
+        assert store.reports.make("u", "anomalies").facts[0].value == 0

@@ -9,7 +9,7 @@ from adyton.model import Caller, UserId, from_us
 from adyton.reportvalues import Asked, Report, ReportInfo
 from adyton.service.core import Core
 from adyton.service.journal import Draft
-from adyton.service.reports import accesses, secrets, sharing, storage
+from adyton.service.reports import accesses, anomalies, secrets, sharing, storage
 from adyton.service.reports.counting import DAY_US
 from adyton.service.reports.folding import Folding, recount
 from adyton.service.reports.making import Made, Making, StoreMaking
@@ -72,6 +72,10 @@ KINDS: Final = {
         _kind(
             "weak", "Weakly protected", "Secrets that are old, short, not rotated, read by many.",
             secrets.weak, counted=True,
+        ),
+        _kind(
+            "anomalies", "Unusual reads", "Who read what never before, from where, or too much.",
+            anomalies.anomalies,
         ),
         _kind(
             "keys", "Keys", "Ages of keys, and how much is under the current ones.",
