@@ -416,7 +416,7 @@ def test_the_report_tells_what_was_told(place):
         world.learn(days=1, user="v")
         store.alerts.scan("u")
         store.notices.acknowledge("u", [store.notices.list("u")[0].id])
-        world.now += 60
+        world.now += 3 * DAY
         report = store.reports.make("u", "anomalies")
         facts = {fact.title: fact.value for fact in report.facts}
         assert (facts["Alerts"], facts["Not acknowledged"]) == (2, 1)

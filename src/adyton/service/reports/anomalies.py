@@ -29,11 +29,12 @@ _ALERTS: Final = (
 async def anomalies(making: Making) -> Made:
     """Unusual reads of a range, newest first."""
     rows, keys = making.rows, making.keys
+    since_us, until_us = making.asked.range_us(making.now_us)  # notices are there without counts
     found = [
         notice
         for notice in (await NOTICES.all(rows, keys)).values()
         if notice.kind.startswith(_PREFIX)
-        and making.since_us <= notice.time_us < making.until_us
+        and since_us <= notice.time_us < until_us
         and notice.subject.startswith(making.asked.prefix)
     ][::-1]
     settings = await SETTINGS.get(rows, keys, ALL) or Settings()
