@@ -58,7 +58,9 @@ HOUSES: Final = (
         # Who is bound already stays so: a view of somebody else shows an empty namespace.
         bound = self._user if caller.user is None else caller.user
         self._store = store.acting_as(
-            Caller(caller.actor, bound, caller.address, caller.request_id)
+            Caller(
+                caller.actor, bound, caller.address, caller.request_id, member=caller.member
+            )
         )
 """,
         "A store bound to one user: it can't reach anybody else's secrets.",

@@ -34,6 +34,7 @@ from adyton.service.dynamic.leases import DynamicLeases
 from adyton.service.grants.grants import Grants
 from adyton.service.grants.members import Members
 from adyton.service.grants.membertokens import MemberTokens
+from adyton.service.grants.requests import Requests
 from adyton.service.lifecycle.ending import Ends
 from adyton.service.lifecycle.holds import LegalHolds
 from adyton.service.lifecycle.rules import UserRules
@@ -83,6 +84,7 @@ ROOMS = {
     "rules": UserRules,
     "ends": Ends,
     "lifecycle": LifecycleWork,
+    "requests": Requests,
 }
 
 
@@ -169,6 +171,7 @@ def arguments(tmp_path):
         "apart": "",
         "periods": [60],
         "within": 60,
+        "right": "read",
         "share": Share(bytes(8), 2, 1, SecretBytes(bytes(32))),
     }
 

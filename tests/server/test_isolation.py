@@ -38,6 +38,7 @@ WORDS = {
     "secret": "secret", "name": "named", "path": "path", "prefix": "path", "lease": "path",
     "role": "role", "id": "accessor", "kind": "named", "accessor": "accessor", "mount": "path",
     "type": "named", "user": "user", "index": "index", "member": "named", "hold": "accessor",
+    "request": "request",
 }  # fmt: skip
 
 
@@ -63,6 +64,7 @@ class User:
         self.webhook = f"whk_{secrets.token_hex(12)}"
         self.mute = f"mute_{secrets.token_hex(6)}"
         self.grant = secrets.token_urlsafe(18)
+        self.request = secrets.token_urlsafe(18)
         self.link = b64(secrets.token_bytes(16))
         if real:
             self.fill(server)
@@ -174,6 +176,8 @@ BODIES = {
     "import_secrets": {"format": "json", "data": b64(b'{"n":"bob"}'), "on_conflict": "replace"},
     "verify_log": {},
     "open_link": {"user": b64(bytes(16)), "id": b64(bytes(16)), "proof": b64(bytes(32))},
+    "request_access": {"right": "read", "path": "{secret}"},
+    "approve_access": {},
     "add_member": {"kind": "user", "user": "{user}"},
     "create_member_token": {},
     "set_role": {"rights": ["list"]},

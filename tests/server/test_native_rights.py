@@ -101,6 +101,26 @@ NEEDED = {
     "make_report": ("adyton/reports/access", "read", "users/me/reports/access", None),
     "check_report_counts": ("adyton/reports-check", "read", "users/me/reports-check", None),
     "make_store_report": ("adyton/reports/usage", "read+sudo", "reports/usage", None),
+    "who_can_read": (
+        "adyton/access/who/r/x", "read", "users/me/access/who?path=r/x", None,
+    ),
+    "explain_access": (
+        "adyton/access/explain/r/x", "read",
+        "users/me/access/explain?actor=nobody&action=read&path=r/x", None,
+    ),
+    "list_access_requests": (
+        "adyton/access/requests", "list", "users/me/access/requests", None,
+    ),
+    "request_access": (
+        "adyton/access/requests", "update", "users/me/access/requests",
+        {"right": "read", "path": "r/x"},
+    ),
+    "approve_access": (
+        "adyton/access/requests/x/approve", "update", "users/me/access/requests/x/approve", {},
+    ),
+    "deny_access": (
+        "adyton/access/requests/x/deny", "update", "users/me/access/requests/x/deny", None,
+    ),
     "list_rotations": ("adyton/rotation", "list", "users/me/rotation", None),
     "get_rotation": ("adyton/rotation/r/x", "read", "users/me/rotation/r/x", None),
     "set_rotation": ("adyton/+/r/z", "update", "users/me/rotation/r/z", {}),
@@ -267,10 +287,14 @@ def test_the_least_right_is_enough_and_all_others_are_not(server, operation):
     assert status in {200, 204} or (status, kind(found)) in {
         (404, "user-not-found"), (404, "secret-not-found"), (400, "invalid-input"),
     }  # fmt: skip
-    if status == 400:  # there is no record 0 of this user, no root of that name, and but one
-        assert operation in {"prove_record", "set_dynamic_role"} or operation.endswith(
-            ("_root", "_roots")
-        )
+    # There is no record 0 of this user, no root of that name and but one; the owner needs no
+    # approval.
+    if status == 400:
+        assert operation in {
+            "prove_record",
+            "set_dynamic_role",
+            "request_access",
+        } or operation.endswith(("_root", "_roots"))
 
 
 @pytest.mark.parametrize("operation", [n for n, r in ROUTES.items() if r.place == "store"])

@@ -26,6 +26,7 @@ import typer
 
 from adyton import errors
 from adyton.cli import (
+    access,
     alerts,
     attest,
     audit,
@@ -212,6 +213,7 @@ app.add_typer(tokens.app, name="token", help="Tokens of a server.")
 app.add_typer(policies.app, name="policy", help="Policies of a server.")
 app.add_typer(members.app, name="member", help="Members of a namespace: people, machines, users.")
 app.add_typer(members.roles, name="role", help="Roles: rights that go together.")
+app.add_typer(access.app, name="access", help="Who may do what and why; approvals.")
 app.add_typer(grants.app, name="grant", help="Rights of members on folders and secrets.")
 app.add_typer(users.app, name="user", help="Users: list, purge, roots of their own.")
 app.add_typer(quotas.app, name="quota", help="What users may store: show, set, clear.")

@@ -94,7 +94,7 @@ def token(
     """Make a token by which a member acts at a server, and write it to standard output."""
     at = state()
     with at.client() as client:
-        made = client.members.token(at.who(), name, seconds=_seconds(ttl))
+        made = client.members.token(at.who(), name, seconds=seconds_of(ttl))
     if at.ui.json:
         shown = {"accessor": made.accessor, "ttl": made.ttl}
         at.ui.document(shown | ({"token": made.token} if out is None else {}))
@@ -151,7 +151,12 @@ def _logins(info: MemberInfo) -> str:
     return f"user {info.user}" if info.user else ", ".join(info.logins) or "tokens"
 
 
-def _seconds(text: str) -> int:
+def seconds_of(text: str) -> int:
+    """Seconds of a span of time; 0 for an empty text.
+
+    Raises:
+        InvalidInput: It can't be read.
+    """
     if not text:
         return 0
     number, unit = text[:-1], text[-1]

@@ -3,7 +3,18 @@
 import msgspec
 
 from adyton.client.shapes import Time
-from adyton.grantvalues import Conditions, GrantInfo, MemberInfo, MemberKind, RoleInfo
+from adyton.grantvalues import (
+    AccessRequest,
+    Conditions,
+    Explanation,
+    GrantInfo,
+    MemberInfo,
+    MemberKind,
+    Reader,
+    RequestState,
+    RoleInfo,
+    Step,
+)
 
 
 class WireMember(msgspec.Struct):
@@ -62,3 +73,63 @@ class WireToken(msgspec.Struct):
 
     def __repr__(self) -> str:
         return "<WireToken>"
+
+
+class WireReader(msgspec.Struct):
+    """Somebody who could read a secret."""
+
+    actor: str
+    kind: str
+    through: str
+    path: str
+    role: str
+    until: Time | None
+    conditions: str
+
+    def public(self) -> Reader:
+        """The public value."""
+        return Reader(*(getattr(self, name) for name in self.__struct_fields__))
+
+
+class WireExplanation(msgspec.Struct):
+    """Which rule decides, and why."""
+
+    allowed: bool
+    actor: str
+    right: str
+    path: str
+    rule: str
+    why: str
+    steps: list[dict[str, str | int]]
+
+    def public(self) -> Explanation:
+        """The public value."""
+        steps = [
+            Step(
+                str(step.get("kind", "")), str(step.get("rule", "")), str(step.get("name", "")),
+                int(step.get("line", 0)), str(step.get("outcome", "")), str(step.get("why", "")),
+            )
+            for step in self.steps
+        ]  # fmt: skip
+        return Explanation(
+            self.allowed, self.actor, self.right, self.path, self.rule, self.why, steps
+        )
+
+
+class WireRequest(msgspec.Struct):
+    """A request for approval."""
+
+    id: str
+    member: str
+    right: str
+    path: str
+    reason: str
+    state: RequestState
+    created_at: Time
+    decided_by: str
+    expires_at: Time
+    uses_left: int
+
+    def public(self) -> AccessRequest:
+        """The public value."""
+        return AccessRequest(*(getattr(self, name) for name in self.__struct_fields__))

@@ -50,8 +50,8 @@ class AsyncSecretStore(AsyncRooms):
             raise StoreClosed("the store has been closed")
         if not isinstance(caller, Caller):
             raise AccessDenied("an operation needs a caller", hint="Give an adyton.Caller.")
-        bound = self._caller.user
-        if bound is not None and caller.user != bound:
+        bound, member = self._caller.user, self._caller.member
+        if bound not in (None, caller.user) or member not in ("", caller.member):
             raise AccessDenied("an identity that is bound to a user can't become another's")
         return AsyncSecretStore(self._opened, caller)
 

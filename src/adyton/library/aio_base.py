@@ -12,6 +12,7 @@ from adyton.ports import RootOfTrust, Sink
 from adyton.service.anomalies.records import AlertOptions
 from adyton.service.commit import CommitMode
 from adyton.service.directory import Directory
+from adyton.service.grants.acting import MemberDirectory, MemberSecrets
 from adyton.service.limits import Limits
 from adyton.service.notices.room import NoticeOptions
 from adyton.service.portability import Portability
@@ -35,8 +36,8 @@ class AsyncFace:
         self._opened = opened
         self._caller = caller or opened.caller
         core = opened.core
-        self._secrets = Secrets(core)
-        self._directory = Directory(core)
+        self._secrets = MemberSecrets(core) if self._caller.member else Secrets(core)
+        self._directory = MemberDirectory(core) if self._caller.member else Directory(core)
         self._portability = Portability(core)
         self._users = Users(core)
 

@@ -39,7 +39,7 @@ class AsyncUserStore:
         # Who is bound already stays so: a view of somebody else shows an empty namespace.
         bound = self._user if caller.user is None else caller.user
         self._store = store.acting_as(
-            Caller(caller.actor, bound, caller.address, caller.request_id)
+            Caller(caller.actor, bound, caller.address, caller.request_id, member=caller.member)
         )
 
     def __repr__(self) -> str:

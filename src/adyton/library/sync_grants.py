@@ -5,12 +5,27 @@ import datetime as dt
 from collections.abc import Iterable
 
 from adyton.actions import Action
-from adyton.grantvalues import NO_CONDITIONS, Conditions, GrantInfo, NewGrant
+from adyton.grantvalues import (
+    EVERYTHING,
+    NO_CONDITIONS,
+    AccessRequest,
+    Conditions,
+    Explanation,
+    GrantInfo,
+    NewGrant,
+    Reader,
+)
 from adyton.library.sync_base import Face
-from adyton.model import UserId, to_us
+from adyton.model import Caller, UserId, to_us
+from adyton.service.grants.acting import as_member
+from adyton.service.grants.explain import Asked, explain
 from adyton.service.grants.grants import Grants
+from adyton.service.grants.requests import Requests
+from adyton.service.grants.who import who
 
 GrantInfos = list[GrantInfo]
+Readers = list[Reader]
+AccessRequests = list[AccessRequest]
 
 
 class Access:
@@ -22,6 +37,14 @@ class Access:
     @property
     def _grants(self) -> Grants:
         return Grants(self._store._opened.core)
+
+    def _acting(self, user: UserId) -> Caller:
+        store = self._store
+        return store._run(as_member(store._opened.core, store._caller, user))
+
+    @property
+    def _requests(self) -> Requests:
+        return Requests(self._store._opened.core)
 
     def grant(
         self,
@@ -75,6 +98,99 @@ class Access:
         return store._run(
             self._grants.list(store._caller, user, member=member, path=path, before_us=ends)
         )
+
+    def explain(
+        self, user: UserId, actor: str, action: str, path: str, *, address: str = ""
+    ) -> Explanation:
+        """Say whether an actor may do something now, which rule decides, and why.
+
+        Args:
+            user: The owner.
+            actor: A member's name, ``user:ID`` or ``token:ACCESSOR``.
+            action: A right by name, or a verb that needs one, such as ``get``.
+            path: A secret, a folder with its slash, or ``/``.
+            address: Where a request would come from, for grants that ask for that.
+
+        Raises:
+            SecretNotFound: There is no such actor.
+            InvalidInput: The action is not known, or the path breaks a rule of names.
+        """
+        store = self._store
+        asked = Asked(actor, action, path, address)
+        return store._run(explain(store._opened.core, store._caller, user, asked))
+
+    def who(self, user: UserId, path: str = EVERYTHING) -> Readers:
+        """All who could read a secret today, or anything in a folder.
+
+        Args:
+            user: The owner.
+            path: A secret, a folder with its slash, or ``/``.
+
+        Raises:
+            InvalidName: The path breaks a rule of names.
+        """
+        store = self._store
+        return store._run(who(store._opened.core, store._caller, user, path))
+
+    def request(self, user: UserId, right: str, path: str, *, reason: str = "") -> AccessRequest:
+        """Ask for one right on one secret that a grant gives with approval; for members.
+
+        Args:
+            user: The owner.
+            right: A right by name.
+            path: A secret.
+            reason: Why, in words.
+
+        Raises:
+            SecretNotFound: No grant of the member's gives this with approval.
+            InvalidInput: Something breaks a rule, or no member asks.
+            LimitExceeded: There are too many requests.
+        """
+        store = self._store
+        caller = self._acting(user)
+        return store._run(
+            self._requests.create(caller, user, right, path, reason=reason, by=store._caller.member)
+        )
+
+    def requests(self, user: UserId) -> AccessRequests:
+        """Requests that are not over: a member's own, and those that it may decide."""
+        store = self._store
+        caller = self._acting(user)
+        return store._run(self._requests.list(caller, user, by=store._caller.member))
+
+    def approve(
+        self, user: UserId, request: str, *, seconds: int = 3600, uses: int = 1
+    ) -> AccessRequest:
+        """Approve a request: from now on, for so long and so many times.
+
+        Args:
+            user: The owner.
+            request: The request's id.
+            seconds: For how long.
+            uses: How often what is asked for may be done.
+
+        Raises:
+            SecretNotFound: There is no such request, or whoever asks may not decide it.
+            InvalidInput: It is decided already, or a number is out of its bounds.
+        """
+        store = self._store
+        caller = self._acting(user)
+        return store._run(
+            self._requests.approve(
+                caller, user, request, seconds=seconds, uses=uses, by=store._caller.member
+            )
+        )
+
+    def deny(self, user: UserId, request: str) -> AccessRequest:
+        """Deny a request.
+
+        Raises:
+            SecretNotFound: There is no such request, or whoever asks may not decide it.
+            InvalidInput: It is decided already.
+        """
+        store = self._store
+        caller = self._acting(user)
+        return store._run(self._requests.deny(caller, user, request, by=store._caller.member))
 
     def revoke(self, user: UserId, grant: str) -> None:
         """Take a grant back; what is under way by it and not recorded yet is refused.

@@ -37,7 +37,7 @@ class UserStore:
         caller = store._caller
         bound = self._user if caller.user is None else caller.user
         self._store = store.acting_as(
-            Caller(caller.actor, bound, caller.address, caller.request_id)
+            Caller(caller.actor, bound, caller.address, caller.request_id, member=caller.member)
         )
 
     def __repr__(self) -> str:

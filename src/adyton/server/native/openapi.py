@@ -128,6 +128,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "webhook": ("A webhook's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
         "member": ("A member's name.", msgspec.json.schema(User)),
         "role": ("A role's name.", msgspec.json.schema(User)),
+        "request": ("A request's id.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "grant": ("A grant's id.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{24}$"}),
         "index": (
             "The record's index in the log.",

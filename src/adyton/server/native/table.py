@@ -5,6 +5,7 @@ from typing import Final
 
 from adyton.actions import Action
 from adyton.server.native import (
+    access,
     alerts,
     attesting,
     dynamic,
@@ -67,5 +68,6 @@ TABLE: Final = Table(
         *alerts.ROUTES,
         *grants.ROUTES,
         *userroots.ROUTES,
+        *access.ROUTES,
     ]
 )  # fmt: skip

@@ -155,7 +155,7 @@ def _native(
         return Target(("list",), name or EVERYTHING, partly=True)
     for start, operations, target in _BEGINNING:
         if path.startswith(start) and not operation & ~operations:
-            return target or Target(("admin", "audit"), path[len(start) :])
+            return target or Target(("admin", "audit"), path[len(start) :] or EVERYTHING)
     return _named(_NAMED.get(kind, ()), operation, name, folders=kind in _OF_FOLDERS)
 
 
