@@ -230,7 +230,8 @@ def test_one_decision_and_one_use_of_many_at_once(house):
                 outcomes.append("late")
 
         _at_once([lambda n=n: decide(approve=n % 2 == 0) for n in range(10)])
-        assert sorted(outcomes)[-9:] == ["late"] * 9 and len(outcomes) == 10
+        assert len(outcomes) == 10
+        assert outcomes.count("late") == 9
         won = next(one for one in outcomes if one != "late")
         got = []
 
@@ -264,7 +265,7 @@ def test_a_grant_that_is_revoked_ends_what_is_under_way(house):
     text = house.token("alice", "ann")
     reading = house.caller_of(text, "alice", DB)
     writing = house.caller_of(text, "alice", DB, Capability.UPDATE)
-    assert reading is not None and writing is not None
+    assert None not in (reading, writing)
     house.store.access.revoke("alice", made.id)
     with pytest.raises(AccessDenied):
         house.run(Secrets(house.core).get(reading, "alice", "app/db"))

@@ -8,6 +8,7 @@ from adyton.model import Caller, UserId
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.dynamic.many import end_leases, refuse_leases
+from adyton.service.grants.leaving import leave_members
 from adyton.service.journal import Draft
 from adyton.service.lifecycle.held import held
 from adyton.service.sharing.ending import leave
@@ -49,6 +50,7 @@ class Purging:
                 await refuse_leases(scope, keys)
                 await core.holds.check_all(scope, keys)
                 await leave(core, scope, caller, keys)
+                await leave_members(core, scope, caller, keys)
             elif (kept := await kept_of(scope.tx, core.ring, user)) is not None and kept.held:
                 raise held("there was a legal hold on the user, whose own root is away")
             count = await scope.tx.delete_user(user)

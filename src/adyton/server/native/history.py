@@ -1,12 +1,15 @@
 """Routes of the audit log: a user's records, and the whole store's."""
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from adyton.actions import Action
 from adyton.errors import InvalidInput
+from adyton.grantvalues import EVERYTHING
 from adyton.library import arguments
+from adyton.model import AuditEntry
 from adyton.server.native import shapes
 from adyton.server.native.call import Call
 from adyton.server.native.rights import right
@@ -37,7 +40,7 @@ async def read_log(call: Call) -> Reply:
             user,
             limit=query.limit,
             below=below if position is None else int(position),
-            wanted=arguments.audit_filter(name, action, success),
+            wanted=_wanted(call, arguments.audit_filter(name, action, success)),
             scan=_SCAN,
         )
     )
@@ -73,6 +76,21 @@ async def verify(call: Call) -> Reply:
     log = AuditLog(call.core)
     report = await call.beside(lambda: log.verify(call.caller, checkpoints=checkpoints))
     return Reply(shapes.VerifyShown(**report._asdict()))
+
+
+def _wanted(
+    call: Call, asked: Callable[[AuditEntry], bool] | None
+) -> Callable[[AuditEntry], bool] | None:
+    """Records that are asked for, and of those the ones that a grant lets a member see."""
+    if call.caller.spend is None:
+        return asked
+    gate = call.services.gate.grants
+    sees = gate.seeing(call.session, call.user, "audit", call.origin.address)
+
+    def wanted(entry: AuditEntry) -> bool:
+        return sees(entry.secret_name or EVERYTHING) and (asked is None or asked(entry))
+
+    return wanted
 
 
 def _whose(call: Call) -> str | None:

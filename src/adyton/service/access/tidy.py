@@ -1,4 +1,4 @@
-"""Removing what has ended: tokens with what they hold, SecretIDs, links, shares, kept answers."""
+"""Removing what has ended: tokens with all they hold, SecretIDs, links, shares, grants, answers."""
 
 from typing import Final
 
@@ -14,6 +14,7 @@ from adyton.service.access.spaces import Spaces
 from adyton.service.access.tokens import Tokens
 from adyton.service.commit import Scope
 from adyton.service.core import Core
+from adyton.service.grants.leaving import forget_grants
 from adyton.service.journal import Draft
 from adyton.service.links import forget_links
 from adyton.service.objects import ObjectChanges
@@ -45,7 +46,7 @@ class Tidy:
         A token whose uses are over has ended too. Each removal is recorded.
 
         Returns:
-            How many tokens, SecretIDs, links, shares and answers were removed.
+            How many tokens, SecretIDs, links, shares, grants and answers were removed.
 
         Raises:
             AccessDenied: The caller is not the store's operator.
@@ -95,6 +96,7 @@ class Tidy:
                 count += await self._secret_ids(caller, keys, mount.accessor)
         count += await forget_links(core, caller, keys.user_id)
         count += await forget_shares(core, caller, keys.user_id)
+        count += await forget_grants(core, caller, keys.user_id)
         return count + await forget_answers(core, caller, keys.user_id)
 
     async def _end_tokens(self, caller: Caller, user: str, idents: list[str]) -> None:

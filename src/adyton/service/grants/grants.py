@@ -1,6 +1,6 @@
 """Giving rights to members, and taking them back (``docs/spec/grants.md``, section 2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from adyton.actions import Action
@@ -116,10 +116,7 @@ class Grants:
             if keys is None or grant is None:
                 raise not_found()
             changes = BookChanges(core.books, scope, keys)
-            await changes.delete(GRANTS, ident)
-            await changes.delete(USES, ident)
-            if grant.expires_us:  # nothing is due to it any more
-                await scope.tx.put_due(DueRow(keys.user, *GRANTS.place(keys, ident), 0, b""))
+            await drop_grants(scope, changes, [ident])
             draft.reason = f"{grant.path} of {grant.member}"[:500]
             await changes.write(draft)
 
@@ -169,6 +166,16 @@ class Grants:
         draft = Draft(caller, Action.GRANT_READ, name=GRANTS_PATH + ident[:_SHOWN])
         book = await read_book(self._core, caller, draft, user, lambda book: ident in book.grants)
         return shown_grant(book, ident, book.grants[ident])
+
+
+async def drop_grants(scope: Scope, changes: BookChanges, idents: Iterable[str]) -> None:
+    """Erase grants, with their counts and with what tells when they end."""
+    keys = changes.objects.keys
+    for ident in idents:
+        await changes.delete(GRANTS, ident)
+        await changes.delete(USES, ident)
+        # Nothing is due to it any more.
+        await scope.tx.put_due(DueRow(keys.user, *GRANTS.place(keys, ident), 0, b""))
 
 
 def shown_grant(book: Book, ident: str, grant: Grant) -> GrantInfo:

@@ -2,10 +2,12 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from adyton.actions import Action
-from adyton.errors import InvalidInput, LimitExceeded
+from adyton.dueports import DueRow
+from adyton.errors import InvalidInput, LimitExceeded, UserRootAway
 from adyton.grantvalues import BUILT_IN_ROLES, RIGHTS, MemberInfo, MemberKind, RoleInfo
 from adyton.model import Caller, UserId, from_us, user_id
 from adyton.service.access.identity import new_entity
@@ -172,7 +174,9 @@ class Members:
                 raise not_found()
             await put_out(core, scope, draft, keys, book, name)
             other = book.members[name].user
-            there = await core.keys_in(scope, other) if other else None
+            there = None
+            with suppress(UserRootAway):  # then a membership stays there that is none here
+                there = await core.keys_in(scope, other) if other else None
             if there is not None:
                 found = await MEMBERSHIPS.get(scope.tx, there, keys.user_id)
                 if found is not None and found.member_id == book.members[name].id:
@@ -330,6 +334,10 @@ async def put_out(
     gone += [(REQUESTS, ident) for ident, one in book.requests.items() if one.member == name]
     gone.append((MEMBERS, name))
     step = ObjectChanges.MOST - 1  # beside them, the ledger
+    for ident, grant in book.grants.items():
+        if grant.member == name and grant.expires_us:
+            place = GRANTS.place(keys, ident)
+            await scope.tx.put_due(DueRow(keys.user, *place, 0, b""))
     for at in range(0, len(gone), step):
         changes = BookChanges(core.books, scope, keys)
         for shelf, ident in gone[at : at + step]:
