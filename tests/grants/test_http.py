@@ -1,12 +1,18 @@
 """Members over HTTP: what they were given, and nothing else."""
 
+import json
+import os
 import secrets
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from natives import call, put, text, token_of
 from servers import TOKEN, Server
 
+BIN = Path(sys.executable).parent
 ALL = 'path "*" { capabilities = ["create","read","update","delete","list","patch","sudo"] }'
 
 
@@ -142,3 +148,113 @@ def test_what_ends_is_shown_to_members_by_name(owner):
         ("grant", "app/"), ("secret", "app/db"), ("secret", "top"),
     ]  # fmt: skip
     assert owner.call("PUT", "lifecycle/retention", {"seconds": 60}, token=token)[0] in {403, 404}
+
+
+def test_an_auditor_of_a_folder_sees_the_records_of_that_folder(owner):
+    token = owner.member("carl")
+    owner.grant("carl", "app/", role="auditor")
+    for name in ("app/db", "top"):
+        owner.call("GET", f"secrets/{name}", status=200)
+    found = owner.call("GET", "audit?limit=100", token=token, status=200)[1]["items"]
+    names = {one["secret_name"] for one in found}
+    assert "app/db" in names
+    assert {name for name in names if not name.startswith("app/")} == set()
+    assert owner.call("GET", "audit/0/proof", token=token)[0] in {403, 404}
+    assert owner.call("GET", "secrets/app/db", token=token)[0] == 403
+    assert owner.call("GET", "access/who?path=app/db", token=token)[0] == 200
+    assert owner.call("GET", "access/who?path=top", token=token)[0] == 404
+    assert owner.call("GET", "access/who", token=token)[0] == 403
+
+
+def test_an_admin_of_a_folder_gives_grants_there_and_none_to_itself(owner):
+    token = owner.member("dan")
+    owner.member("eve")
+    owner.grant("dan", "app/", rights=["admin"])
+    body = {"member": "eve", "path": "app/prod/", "role": "viewer"}
+    made = owner.call("POST", "grants", body, token=token, status=200)[1]
+    for path in ("top", "/", "application/"):
+        assert owner.call("POST", "grants", body | {"path": path}, token=token)[0] in {403, 404}
+    assert owner.call("POST", "grants", body | {"member": "dan"}, token=token)[0] == 400
+    shown = owner.call("GET", "grants", token=token, status=200)[1]["items"]
+    assert {one["path"] for one in shown} == {"app/", "app/prod/"}
+    elsewhere = owner.grant("eve", "top", role="viewer")["id"]
+    for method in ("GET", "DELETE"):
+        assert owner.call(method, f"grants/{elsewhere}", token=token)[0] in {403, 404}
+    owner.call("DELETE", f"grants/{made['id']}", token=token, status=204)
+    for method, path in (("GET", "members"), ("PUT", "members/x"), ("PUT", "roles/x")):
+        body = {"rights": ["read"]} if "roles" in path else {} if method == "PUT" else None
+        assert owner.call(method, path, body, token=token)[0] in {403, 404}, path
+    assert owner.call("POST", "members/eve/token", {}, token=token)[0] in {403, 404}
+
+
+def test_a_login_is_the_members(server, owner):
+    """Named before its first log-in; its children are the member, its orphans are nobody."""
+    space = {"X-Vault-Namespace": owner.user}
+    body = {"password": "a password of frank"}
+    status, _, _ = server.root("POST", "/v1/auth/userpass/users/frank", body, headers=space)
+    assert status == 204
+    owner.call("PUT", "members/frank", {"logins": ["userpass:frank"]}, status=200)
+    owner.grant("frank", "app/", role="viewer")
+    login = "/v1/auth/userpass/login/frank"
+    token = server.raw("POST", login, body, headers=space)[2]["auth"]["client_token"]
+    assert owner.call("GET", "secrets/app/db", token=token)[0] == 200
+    assert owner.call("GET", "secrets/top", token=token)[0] == 404
+    other = server.raw("POST", "/v1/auth/userpass/login/me", {"password": "a password"},
+                       headers=space)[2]["auth"]["client_token"]  # fmt: skip
+    assert owner.call("GET", "secrets/top", token=other)[0] == 200  # by its policy
+
+
+def test_two_members_and_two_users_see_nothing_of_each_other(server, owner):
+    second = Owner(server)
+    ann, ben = owner.member("ann"), owner.member("ben")
+    owner.grant("ann", "app/", role="editor")
+    owner.grant("ben", "top", role="editor")
+    second.member("ann")
+    second.grant("ann", "/", role="editor")
+    for token, mine, theirs in ((ann, "app/db", "top"), (ben, "top", "app/db")):
+        assert owner.call("GET", f"secrets/{mine}", token=token)[0] == 200
+        there, absent = (
+            owner.call("GET", f"secrets/{name}", token=token) for name in (theirs, "absent")
+        )
+        there[1].pop("request_id")
+        absent[1].pop("request_id")
+        assert there == absent
+        assert second.call("GET", f"secrets/{mine}", token=token)[0] == 403
+        listed = owner.call("GET", "secrets", token=token, status=200)[1]["items"]
+        assert theirs not in {one["name"] for one in listed}
+
+
+def test_explain_and_the_command_line(server, owner, tmp_path):
+    env = dict(os.environ, ADYTON_ADDR=server.addr, ADYTON_TOKEN=owner.token, HOME=str(tmp_path))
+
+    def adyton(*arguments, token=None):
+        command = [BIN / "adyton", "--user", owner.user, "-o", "json", *arguments]
+        here = env | ({"ADYTON_TOKEN": token} if token else {})
+        done = subprocess.run(command, env=here, capture_output=True, check=False)
+        return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None
+
+    assert adyton("member", "add", "gina", "--machine")[1]["kind"] == "machine"
+    token = adyton("member", "token", "gina", "--ttl", "1h")[1]["token"]
+    assert adyton("get", "app/db", token=token)[0] == 3
+    made = adyton("grant", "add", "gina", "app/", "--role", "viewer", "--expires", "7d",
+                  "--approval", "app/prod/")[1]  # fmt: skip
+    found = adyton("access", "explain", "gina", "get", "app/db")[1]
+    assert (found["allowed"], found["rule"]) == (True, f"grant:{made['id']}")
+    found = adyton("access", "explain", "gina", "write", "app/db")[1]
+    assert (found["allowed"], found["steps"][-1]["outcome"]) == (False, "does not apply")
+    assert adyton("access", "explain", "gina", "get", "app/prod/key")[1]["allowed"] is False
+    key = ("get", "app/prod/key")
+    assert adyton(*key, token=token)[0] == 5
+    asked = adyton("access", "request", "read", "app/prod/key", "--reason", "x", token=token)[1]
+    assert adyton("access", "approve", asked["id"], token=token)[0] == 3
+    assert adyton("access", "approve", asked["id"])[1]["state"] == "approved"
+    assert adyton(*key, token=token)[0] == 0
+    assert adyton(*key, token=token)[0] == 5
+    who = adyton("access", "who", "app/db")[1]
+    assert ("gina", "grant") in {(one["actor"], one["kind"]) for one in who}
+    assert adyton("grant", "list", "--member", "gina")[1][0]["id"] == made["id"]
+    assert adyton("role", "set", "mine", "--right", "read")[1]["rights"] == ["read"]
+    assert adyton("grant", "revoke", made["id"])[0] == 0
+    assert adyton("get", "app/db", token=token)[0] == 3
+    assert adyton("member", "remove", "gina", "--yes")[0] == 0
+    assert adyton("member", "list")[1] == []
