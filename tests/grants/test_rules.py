@@ -209,7 +209,7 @@ def test_what_looks_like_a_path_is_not_covered(path, name):
 
 @pytest.mark.parametrize(
     "path",
-    ["app//x", "app/../top", "app/./x", "app/x/", "/app/x", "e\u0301", "app/\x00"],
+    ["app//x", "app/../top", "app/./x", "/app/x", "e\u0301", "app/\x00"],
 )
 def test_a_request_for_what_is_no_name_needs_what_no_grant_gives(path):
     kv = Mount("secret/", "kv", "", "", "", {"version": "2"})
