@@ -8,7 +8,14 @@ import pytest
 
 import databases
 from adyton.dynamicvalues import Connection, DynamicRole
-from adyton.errors import InvalidInput, LeaseError, LimitExceeded, SecretNotFound
+from adyton.errors import (
+    InvalidInput,
+    LeaseError,
+    LimitExceeded,
+    QuotaExceeded,
+    SecretNotFound,
+)
+from adyton.rotationpolicy import RotationPolicy
 from leasing import Session, lets_in, roles_in, settings, world
 
 
@@ -349,3 +356,34 @@ def test_the_admin_is_one_without_superuser(store, postgres):
     assert not session.open
     assert made.username not in roles_in(postgres)
     assert databases.ADMIN in roles_in(postgres, "")
+
+
+def test_keys_may_be_rotated_while_there_are_leases(store, postgres):
+    """User keys, deeply re-wrapped, and the master key: leases are renewed and revoked after."""
+    store.rotation.set_policy("alice", "folder/", RotationPolicy(every=86_400))
+    with store.dynamic.issue("alice", "app") as made:
+        password = made.password.text()
+    store.keys.rotate("alice")
+    store.keys.rewrap("alice", deep=True)
+    store.keys.rotate(master=True)
+    store.audit.verify()
+    store.dynamic.renew("alice", made.lease.id)
+    assert lets_in(postgres, made.username, password)
+    store.set_secret("alice", "folder/a", "x")
+    assert store.rotation.get_policy("alice", "folder/a").folder == "folder/"
+    with store.dynamic.issue("alice", "app"):
+        pass
+    assert store.dynamic.revoke_all("alice") == (2, 0)
+
+
+def test_quotas_hold_back_making_and_never_revoking(store, postgres):
+    """A user who stores as much as may be gets no more, and can still end what there is."""
+    with store.dynamic.issue("alice", "app") as made:
+        pass
+    store.quotas.set("alice", objects=1)
+    with pytest.raises(QuotaExceeded):
+        store.dynamic.issue("alice", "app")
+    assert roles_in(postgres) == {made.username}
+    store.dynamic.revoke("alice", made.lease.id)
+    assert not roles_in(postgres)
+    store.quotas.clear("alice")
