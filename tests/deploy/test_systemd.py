@@ -51,6 +51,36 @@ def test_it_leaves_little_exposed(analyze):
     assert rate(UNIT, 0.1).returncode != 0, "the threshold is heeded"
 
 
+def test_the_drop_in_for_a_tpm_lets_one_device_in(analyze, tmp_path):
+    """The unit with it is accepted, is nearly as tight, and says nothing twice that must hold."""
+    drop_in = (FOLDER / "adyton-tpm.conf").read_text()
+    unit = tmp_path / UNIT.name
+    program = lines("ExecStart")[0].split()[0]
+    unit.write_text(UNIT.read_text().replace(program, str(BIN / "adyton")))
+    folder = tmp_path / f"{UNIT.name}.d"
+    folder.mkdir()
+    (folder / "tpm.conf").write_text(drop_in)
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    about = [line for line in (done.stdout + done.stderr).splitlines() if "adyton" in line]
+    assert (done.returncode, about) == (0, [])
+    changed = [
+        line.partition("=")[0] for line in drop_in.splitlines() if "=" in line and "#" not in line
+    ]
+    assert changed == [
+        "PrivateDevices", "PrivateUsers", "DevicePolicy", "DeviceAllow", "SupplementaryGroups",
+    ]  # fmt: skip
+    # What systemd makes of both together, as one unit.
+    text = UNIT.read_text().replace("[Install]", drop_in + "[Install]")
+    merged = tmp_path / "merged.service"
+    merged.write_text(text)
+    most = int(MOST_EXPOSURE * 10) + 6
+    rated = subprocess.run(
+        [analyze, "security", "--offline=yes", f"--threshold={most}", merged],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert rated.returncode == 0, rated.stdout[-600:]
+
+
 @pytest.mark.parametrize("name", ["sysusers", "tmpfiles"])
 def test_users_and_files_are_accepted(name, tmp_path):
     """systemd-sysusers makes the user, and systemd-tmpfiles the folders, in a root of their own."""
