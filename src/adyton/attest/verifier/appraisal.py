@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Iterable
 from hashlib import sha256
 
-from adyton.attest.verifier import dcap, nitro, snp, tpm
+from adyton.attest.verifier import dcap, nitro, revocation, snp, tpm
 from adyton.attest.verifier.claims import Claims
 from adyton.attest.verifier.policy import Policy
 from adyton.attest.verifier.rules import (
@@ -138,6 +138,7 @@ def _judge(
                     document.platform, document.evidence, now, roots=roots, intel=intel
                 )
                 check_binding(known[roots], document.binding)
+            _judge_revocation(entry, known[roots], document.evidence, now)
             _judge_age(entry, known[roots], policy, now)
             entry.judge(known[roots])
         except AttestationError as error:
@@ -147,6 +148,14 @@ def _judge(
     if refusal is None:
         raise AttestationError("the policy accepts nothing", rule="platform")
     raise refusal
+
+
+def _judge_revocation(entry: AnyEntry, claims: Claims, parts: Parts, now: dt.datetime) -> None:
+    if not isinstance(entry, SnpEntry | TpmEntry) or entry.crls is None:
+        return
+    if isinstance(entry, TpmEntry) and not claims.facts["ak_root"]:
+        return  # believed by its name, which the policy holds: no certificate speaks for it
+    revocation.check(parts.certificates, entry.crls, now)
 
 
 def _judge_age(entry: AnyEntry, claims: Claims, policy: Policy, now: dt.datetime) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from cryptography import x509
 from msgspec import Meta
 
-from adyton.attest.verifier import nitro, snp
+from adyton.attest.verifier import nitro, revocation, snp
 from adyton.attest.verifier.certificates import UNREADABLE, fingerprint
 from adyton.attest.verifier.claims import Claims
 from adyton.errors import AttestationError
@@ -24,6 +24,9 @@ _Name: TypeAlias = Annotated[str, Meta(pattern="^000b[0-9a-f]{64}$")]
 _Digest: TypeAlias = Annotated[str, Meta(pattern="^(?:[0-9a-f]{2}){20,64}$")]
 _Least: TypeAlias = Annotated[int, Meta(ge=0, le=2**32)]
 _Pem: TypeAlias = Annotated[str, Meta(max_length=16_384)]
+_Crls: TypeAlias = Annotated[
+    list[Annotated[str, Meta(max_length=512 * 1024)]], Meta(min_length=1, max_length=16)
+]
 Digests16: TypeAlias = Annotated[list[_Bytes16], Meta(min_length=1)]
 Digests32: TypeAlias = Annotated[list[_Bytes32], Meta(min_length=1)]
 Digests48: TypeAlias = Annotated[list[_Bytes48], Meta(min_length=1)]
@@ -108,6 +111,7 @@ class SnpEntry(Entry, tag="sev-snp", frozen=True, forbid_unknown_fields=True, kw
     )
     csp_ids: Texts | None = None
     roots: Digests32 | None = None
+    crls: _Crls | None = None
 
     listed = {
         "measurements": ("measurement", "measurement"),
@@ -131,6 +135,8 @@ class SnpEntry(Entry, tag="sev-snp", frozen=True, forbid_unknown_fields=True, kw
         # Who signed the identity block vouches for family, image and version; alone these say
         # nothing, as anybody can write them.
         self.needs("measurements", "id_key_digests", "author_key_digests")
+        for pem in self.crls or ():
+            revocation.parse(pem)
 
     def trusted(self) -> frozenset[str]:
         """Roots of the chip's chain."""
@@ -265,6 +271,7 @@ class TpmEntry(Entry, tag="tpm", frozen=True, forbid_unknown_fields=True, kw_onl
     ak_roots: Annotated[list[_Pem], Meta(min_length=1)] | None = None
     pcrs: _Pcrs = {}
     events: Events | None = None
+    crls: _Crls | None = None
 
     def __post_init__(self) -> None:
         self.needs("aks", "ak_roots")
@@ -272,6 +279,8 @@ class TpmEntry(Entry, tag="tpm", frozen=True, forbid_unknown_fields=True, kw_onl
         if not all(map(_PCR_NAME.fullmatch, self.pcrs)):
             raise ValueError('pcrs of a TPM are named as "sha256:7"')
         self.trusted()
+        for pem in self.crls or ():
+            revocation.parse(pem)
 
     def trusted(self) -> frozenset[str]:
         """SHA-256 of the certificates that vouch for attestation keys."""
