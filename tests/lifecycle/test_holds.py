@@ -136,6 +136,10 @@ def test_reading_and_writing_go_on_and_all_versions_stay(held):
         assert secret.text() == "two"
     store.audit.verify()
     store.holds.release("alice", held.hold.id)
+    store.update_secret_tags("alice", NAME, ["u"])
+    store.delete_secret("alice", NAME, versions=[1])
+    store.undelete_secret("alice", NAME, versions=[1])
+    assert len(store.get_secret_metadata("alice", NAME).versions) == 11
     assert len(store.set_secret("alice", NAME, "last").versions) == 1
     store.audit.verify()
 

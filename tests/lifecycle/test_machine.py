@@ -25,7 +25,6 @@ NAME, PLACE = st.sampled_from(NAMES), st.sampled_from(WHERE)
 PERIODS = (5 * DAY, 2 * DAY)
 RETENTION = 10 * DAY
 LIVE, DELETED, DESTROYED = 0, 1, 2
-SECOND = 1
 
 
 class Version:
@@ -108,8 +107,8 @@ class Machine(RuleBasedStateMachine):
         secret.versions[secret.next], secret.kept = Version(value), kept
         secret.next += 1
         if days is not None:
-            # To a fraction of a second: a new end each time.
-            secret.set_end(self.now + days * DAY + SECOND * 1e-6 * secret.next, self.now)
+            # A new end each time, which the real clock has passed when the days are over.
+            secret.set_end(self.now + days * DAY - 1e-6 * secret.next, self.now)
         elif not new and secret.ends is not None and secret.ends <= self.now:
             secret.set_end(None, self.now)
         self.prune(name)

@@ -45,8 +45,10 @@ async def change_in(
     if cas is not None and cas != meta.current:
         raise conflict()
     before, times = {each.version: each.state for each in meta.versions}, plan.times_of(meta)
+    most = meta.max_versions
     change(meta, scope.now_us)
-    surplus = len(meta.versions) > meta.max_versions
+    # What a hold that has ended has kept beyond it goes with the next version, as ever.
+    surplus = len(meta.versions) > meta.max_versions < most
     less = any(each.state > before.get(each.version, each.state) for each in meta.versions)
     if (less or surplus) and await core.holds.covers(scope, keys, name):
         if less:
