@@ -84,8 +84,9 @@ def unknown_places(configuration: Configuration) -> Iterator[tuple[str, str]]:
             "store.root",
             f"names no known root; write one that begins with {', '.join(f'{s}:' for s in known)}",
         )
-    if not all(sink.startswith("file:") and sink != "file:" for sink in configuration.audit.sinks):
-        yield "audit.sinks", "a sink is not of the form file:PATH"
+    named = [sink.partition(":") for sink in configuration.audit.sinks]
+    if not all(kind in {"file", "webhook"} and rest for kind, _, rest in named):
+        yield "audit.sinks", "a sink is not of the form file:PATH or webhook:FOLDER"
 
 
 def _unreadable(path: Path) -> str:
