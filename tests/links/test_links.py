@@ -127,6 +127,24 @@ def test_a_passphrase_has_bounded_tries(store):
     store.audit.verify()
 
 
+def test_nobody_uses_a_link_up_without_having_it(store):
+    """Who knows its maker's index, its accessor and other links of the maker takes no try of it."""
+    made = store.links.create("alice", CANARY, passphrase="right", tries=1)
+    other = links.parse_link(store.links.create("alice", "another").text)
+    core = store._opened.core
+    ident = links.derive(links.parse_link(made.text).secret, "guessed").ident
+    near = [bytes([*ident[:at], ident[at] ^ 1, *ident[at + 1 :]]) for at in range(16)]
+    guesses = [made.accessor.encode()[:16], bytes(16), *near, *(os.urandom(16) for _ in range(100))]
+    for guess in guesses:
+        with pytest.raises(SecretNotFound):
+            asked = Asked(other.user, guess, os.urandom(32))
+            core.commit.run_sync(Links(core).open(store._caller, asked))
+    tries = {info.accessor: info.tries for info in store.links.list("alice")}
+    assert tries[made.accessor] == 1
+    with store.links.open(made.text, passphrase="right") as found:
+        assert found.text() == CANARY
+
+
 def test_the_store_keeps_nothing_that_opens_a_link(place):
     with place.open() as store:
         made = store.links.create("alice", CANARY)

@@ -19,6 +19,8 @@ from adyton.rotationpolicy import RotationPolicy
 from adyton.service.limits import Limits
 from adyton.service.quota.storage import Quotas
 from adyton.service.values import Item
+from ownroots import closed, given_away
+from ownroots import own as own_root
 from sharing.helpers import VALUE, away, later, read, refused, share, soon, tidy
 from support import Place
 
@@ -369,3 +371,42 @@ def test_items_that_do_not_fit_are_not_written_over(store, monkeypatch):
     assert own(store, "db/password") == "behind its back"
     store.set_secret("alice", "db/password", "again")
     assert read(store, found) == "again"
+
+
+def test_an_owner_s_own_root_that_is_away(store):
+    """Whoever may read reads on; nothing is written, passed on or accepted until it is given."""
+    found = share(store, "db/", write=True, delete=True, reshare=1)
+    given_away(store)
+    assert read(store, found, "db/password") == VALUE
+    made = (
+        lambda: store.shares.set("bob", found, "x", "db/password"),
+        lambda: store.shares.set("bob", found, "x", "db/new"),
+        lambda: store.shares.delete("bob", found, "db/password"),
+        lambda: store.shares.pass_on("bob", found, "carol"),
+        lambda: store.shares.accept("bob", found),
+    )
+    for attempt in made:
+        with closed():
+            attempt()
+    store.user_roots.give("alice", own_root())
+    assert own(store, "db/password") == VALUE
+    assert store.shares.set("bob", found, "x", "db/password") == 3
+    assert own(store, "db/password") == "x"
+
+
+def test_a_receiver_s_own_root_that_is_away(store):
+    """The owner writes and revokes; what the receiver has then is right once it is given."""
+    found, over = share(store, "db/", write=True), share(store, "db/user")
+    given_away(store, "bob")
+    store.set_secret("alice", "db/password", "while bob was away")
+    store.set_secret("alice", "db/new", "new")
+    store.shares.revoke("alice", over)
+    for attempt in (lambda: read(store, found, "db/new"), lambda: read(store, over)):
+        with closed():
+            attempt()
+    store.user_roots.give("bob", own_root())
+    assert store.shares.names("bob", found) == ["db/new", "db/password", "db/user"]
+    assert read(store, found, "db/password") == "while bob was away"
+    refused(store, over)
+    tidy(store)
+    assert [info.id for info in store.shares.received("bob")] == [found]
