@@ -221,8 +221,8 @@ def test_a_database_that_never_answers_holds_up_nobody_else(tmp_path, postgres, 
         monkey = {"settings": away, "place": f"127.0.0.1:{hole}/postgres"}
         change_leases(store, "alice", monkey)
         store.dynamic.set_connection("alice", "db", Connection(settings=away, admin="admin"))
-        with ThreadPoolExecutor(10) as pool:
-            asked = [pool.submit(store.dynamic.issue, "alice", "app") for _ in range(10)]
+        with ThreadPoolExecutor(6) as pool:
+            asked = [pool.submit(store.dynamic.issue, "alice", "app") for _ in range(6)]
             time.sleep(0.2)
             began = time.monotonic()
             with store.dynamic.issue("bob", "app"):

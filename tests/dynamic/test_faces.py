@@ -164,31 +164,20 @@ def test_purging_a_user_revokes(client, postgres):
 
 
 def commands(sh, postgres):
+    """Credentials that let in until their lease is revoked; how a connection is given again."""
     admin = json.dumps({"username": databases.ADMIN, "password": databases.PASSWORD})
     sh("set", "admin", "--json", stdin=admin.encode())
     where = [f"--set={key}={value}" for key, value in settings(postgres).items()]
     sh("dynamic", "set-connection", "db", "--admin", "admin", *where)
-    assert b"127.0.0.1" in sh("dynamic", "connections")
     sh("dynamic", "set-role", "app", "--connection", "db", "--ttl", "10m")
-    assert sh.json("dynamic", "roles")[0]["ttl"] == 600
     made = sh.json("dynamic", "issue", "app", "--ttl", "5m")
     assert lets_in(postgres, made["username"], made["password"])
     lease = made["lease"]["id"]
     assert made["password"].encode() not in sh("lease", "list") + sh("lease", "show", lease)
-    assert sh.json("lease", "list", "app")[0]["id"] == lease
     assert sh.json("lease", "renew", lease, "--ttl", "1h")["id"] == lease
-    assert b"password" in sh("dynamic", "issue", "app")
     sh("lease", "revoke", lease)
     assert not lets_in(postgres, made["username"], made["password"])
-    assert sh.json("lease", "revoke", "--all") == {"revoked": 1, "failed": 0}
-    sh("lease", "revoke", code=2)
-    sh("lease", "revoke", lease, code=3)
-    sh("dynamic", "issue", "absent", code=3)
-    sh("dynamic", "set-connection", "far", "--admin", "admin", *where, "--set=port=1", code=9)
-    sh("dynamic", "set-role", "x", "--connection", "db", "--ttl", "soon", code=2)
-    sh("dynamic", "set-role", "x", "--connection", "db", "--creation", "/absent", code=2)
-    sh("dynamic", "remove-role", "app")
-    sh("dynamic", "remove-connection", "db")
+    return where
 
 
 def test_the_command_line(tmp_path, postgres):
@@ -196,7 +185,18 @@ def test_the_command_line(tmp_path, postgres):
     sh = Shell(tmp_path)
     sh.env["ADYTON_ROTATION_TARGETS"] = f"127.0.0.1:{postgres.port}"
     sh("init")
-    commands(sh, postgres)
+    where = commands(sh, postgres)
+    assert b"127.0.0.1" in sh("dynamic", "connections")
+    assert sh.json("dynamic", "roles")[0]["ttl"] == 600
+    assert b"password" in sh("dynamic", "issue", "app")
+    assert sh.json("lease", "revoke", "--all") == {"revoked": 1, "failed": 0}
+    assert sh.json("lease", "revoke", "--due") == {"taken": 0, "done": 0, "failed": 0}
+    sh("lease", "revoke", code=2)
+    sh("lease", "revoke", "app/none", code=3)
+    sh("dynamic", "set-connection", "far", "--admin", "admin", *where, "--set=port=1", code=9)
+    sh("dynamic", "set-role", "x", "--connection", "db", "--creation", "/absent", code=2)
+    sh("dynamic", "remove-role", "app")
+    sh("dynamic", "remove-connection", "db")
 
 
 def test_the_command_line_on_a_server(tmp_path_factory, postgres, monkeypatch):
