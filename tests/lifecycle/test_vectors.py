@@ -11,6 +11,7 @@ from adyton.service.lifecycle import plan
 from adyton.service.lifecycle.held import HOLDS, Hold
 from adyton.service.lifecycle.records import LIFECYCLE, Rules
 from adyton.service.objects import body_of
+from packing import packed
 
 FILE = Path(__file__).resolve().parents[2] / "vectors/lifecycle/objects.json"
 KEY = bytes(range(32))
@@ -35,26 +36,6 @@ OURS = {
     "hold": (HOLDS, Hold("case/", "case 4711", 1_700_000_000_000_000, "tok")),
     "hold of the operator": (HOLDS, Hold("", "court order", 1, "op", True)),
 }
-
-
-def packed(value):
-    """MessagePack of what these objects are made of."""
-    if isinstance(value, bool):
-        return b"\xc3" if value else b"\xc2"
-    if isinstance(value, int):
-        if value < 128:
-            return bytes([value])
-        for mark, size in ((0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8)):
-            if value < 1 << 8 * size:
-                return bytes([mark]) + value.to_bytes(size, "big")
-    if isinstance(value, str):
-        data = value.encode()
-        assert len(data) < 32
-        return bytes([0xA0 | len(data)]) + data
-    if isinstance(value, list):
-        return bytes([0x90 | len(value)]) + b"".join(packed(each) for each in value)
-    pairs = value.items()
-    return bytes([0x80 | len(value)]) + b"".join(packed(k) + packed(v) for k, v in pairs)
 
 
 def index(text):

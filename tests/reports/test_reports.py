@@ -328,3 +328,16 @@ def test_pages(store):
     for wrong in ({"limit": 0}, {"limit": 10_001}, {"offset": -1}, {"days": -1}):
         with pytest.raises(InvalidInput):
             store.reports.make("u", "access", **wrong)
+
+
+def test_archiving_counts_first(place, tmp_path):
+    """What leaves the store is in reports all the same."""
+    with place.open() as store:
+        for number in range(600):
+            store.set_secret("u", f"s{number % 3}", b"x")
+        report = store.audit.archive(tmp_path / "old")
+        assert report.end == 512
+        made = store.reports.make("u", "access")
+        assert sum(row["changes"] for row in table(made, "secrets")) == 600
+        assert not any("archived" in note for note in made.notes)
+        store.audit.verify(archive=tmp_path / "old")

@@ -8,6 +8,7 @@ from adyton.service.journal import Body
 from adyton.service.objects import body_of
 from adyton.service.reports.counting import Counter, Day
 from adyton.service.reports.records import ALL, DAYS, STATES, State
+from packing import packed
 
 FILE = Path(__file__).resolve().parents[2] / "vectors/reports/day.json"
 BEGIN = 1_769_817_600_000_000  # 2026-01-31T00:00:00Z
@@ -47,27 +48,6 @@ STATE = {
     "next": 24, "first": 10, "records": 10, "unopened": 0, "gap": False, "from_us": BEGIN,
     "upto_us": BEGIN + 23 * HOUR, "oldest": BEGIN // (24 * HOUR),
 }  # fmt: skip
-
-
-def packed(value):
-    """MessagePack of what these objects are made of."""
-    if isinstance(value, bool):
-        return b"\xc3" if value else b"\xc2"
-    if isinstance(value, int):
-        if value < 128:
-            return bytes([value])
-        for mark, size in ((0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8)):
-            if value < 1 << 8 * size:
-                return bytes([mark]) + value.to_bytes(size, "big")
-    if isinstance(value, str):
-        data = value.encode()
-        assert len(data) < 32
-        return bytes([0xA0 | len(data)]) + data
-    if isinstance(value, list):
-        return bytes([0x90 | len(value)]) + b"".join(packed(each) for each in value)
-    assert len(value) < 16
-    pairs = value.items()
-    return bytes([0x80 | len(value)]) + b"".join(packed(k) + packed(v) for k, v in pairs)
 
 
 def vector_text():
