@@ -1,10 +1,11 @@
 """Each report against what was done: of secrets, rotation, sharing, storage, keys; the review."""
 
+import asyncio
 import datetime as dt
 
 import pytest
 
-from adyton import Caller
+from adyton import AsyncSecretStore, Caller
 from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
 from adyton.model import to_us
 from adyton.rotationpolicy import RotationPolicy
@@ -341,3 +342,34 @@ def test_archiving_counts_first(place, tmp_path):
         assert sum(row["changes"] for row in table(made, "secrets")) == 600
         assert not any("archived" in note for note in made.notes)
         store.audit.verify(archive=tmp_path / "old")
+
+
+def test_an_event_loop_goes_on_meanwhile(place):
+    """Counting and summing up give way to other tasks, again and again."""
+
+    async def run():
+        async with await AsyncSecretStore.open(
+            str(place.path), root=place.root, create=True, upkeep=False
+        ) as store:
+            await store.set_secrets("u", {f"s{number}": b"x" for number in range(1_000)})
+            for _ in range(9):
+                await store.get_secrets("u", [f"s{number}" for number in range(1_000)])
+            turns = 0
+
+            async def other():
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            task = asyncio.create_task(other())
+            report = await store.reports.make("u", "access")
+            counted = turns
+            await store.reports.make("u", "stale")
+            task.cancel()
+            return facts(report)["Values read"], counted, turns - counted
+
+    reads, counting, listing = asyncio.run(run())
+    assert reads == 9_000
+    assert counting >= 5
+    assert listing >= 4

@@ -26,6 +26,7 @@ from adyton.service.reports.records import (
     day_id,
     day_of,
 )
+from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
 
 COUNTING: Final = Caller("adyton:reports")
@@ -128,6 +129,7 @@ class Folding:
             stretch = await self._read(core, keys, state.next, self._stretch)
             more = stretch.more
             await self._add(keys, state, days, stretch)
+            await Pause()
         if state.records == counted and state.unopened == unopened:
             return None, more
         return Unit(keys, begin, state, days), more
@@ -226,6 +228,7 @@ async def recount(core: Core, keys: UserKeys) -> int:
                 counters[ident] = Counter(counted[ident])
             counters[ident].add(record)
         at, more = stretch.next, stretch.more
+        await Pause()
     compared = 0
     for ident in sorted(counted):
         if ident < day_id(state.oldest):

@@ -10,9 +10,10 @@ from adyton.service import secretmeta
 from adyton.service.core import Core
 from adyton.service.reports.counting import OTHERS, Tally
 from adyton.service.secretmeta import Meta
+from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
 
-_PAGE: Final = 1_000
+_PAGE: Final = 250
 TALLIES: Final = (
     Column("done", "Done", "number"),
     Column("failed", "Failed", "number"),
@@ -128,6 +129,7 @@ async def secrets_of(making: Making) -> list[Held]:
                 accessed = making.core.accessed(keys.user, row.name, row.accessed_us)
                 found.append(Held(meta, accessed))
         after = page[-1].name
+        await Pause()
     return sorted(found, key=lambda held: held.meta.name)
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 from adyton.ports import Rows
 from adyton.service.reports.counting import DAY_US, HOUR_US, HOURS, Day, Tally, Use
 from adyton.service.reports.records import DAYS, day_id, day_of
+from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
 
 K = TypeVar("K")
@@ -99,4 +100,5 @@ async def sums_of(
         day = await DAYS.get(rows, keys, day_id(number))
         if day is not None:
             sums.add(number, day)
+            await Pause()
     return sums
