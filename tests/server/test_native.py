@@ -397,7 +397,7 @@ PLACES = {
     "share": "b" * 32, "notice": "msg_x", "webhook": "whk_x", "mute": "x",
     "member": "nobody", "role": "nothing", "grant": "c" * 24,
     "hold": "c" * 32,
-    "request": "d" * 24,
+    "request": "d" * 24, "report": "access",
 }  # fmt: skip
 ROUTES = {route.operation: route for route in TABLE.routes}
 
