@@ -153,6 +153,8 @@ def test_what_is_not_taken_for_too_long_is_given_up_and_told(place, receiver):
         assert store.notices.deliver().delivered == 1
         assert receiver.ids[-1] == second
         assert [one.id for one in store.notices.list("u")] == [second, first]
+        room = store._opened.core.notices
+        assert (room.delivered, room.failed, room.given_up) == (1, 8, 1)
         told = [entry.reason for entry in store.get_audit_log("u", action="webhook.deliver")]
         assert sum(reason.endswith("given up") for reason in told) == 1
         store.audit.verify()

@@ -48,6 +48,7 @@ class ServerCollector(Collector):
             yield from _audit(state)
             yield from self._keys(state)
             yield from _access(state)
+            yield from _notices(state)
         yield _one("adyton_log_lines_dropped_total", self._telemetry.log_dropped())
         expires = self._telemetry.certificate_expires()
         if expires is not None:
@@ -126,6 +127,18 @@ def _access(state: StoreState) -> Iterator[Family]:
             (["succeeded"], logins.succeeded),
             (["failed"], logins.failed),
             (["throttled"], logins.throttled),
+        ],
+    )
+
+
+def _notices(state: StoreState) -> Iterator[Family]:
+    room = state.core.notices
+    yield _many(
+        "adyton_webhook_messages_total",
+        [
+            (["delivered"], room.delivered),
+            (["failed"], room.failed),
+            (["given up"], room.given_up),
         ],
     )
 

@@ -86,6 +86,11 @@ METRICS: Final = (
         "Logins by result: succeeded, failed or throttled.", ("result",),
     ),
     Metric(
+        "adyton_webhook_messages_total", "counter",
+        "Notices to webhooks by what came of them: delivered, failed (tried again) or given up.",
+        ("result",),
+    ),
+    Metric(
         "adyton_log_lines_dropped_total", "counter",
         "Lines of the log that were lost because nobody took them.",
     ),

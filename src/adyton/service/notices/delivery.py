@@ -176,6 +176,7 @@ class TurnOf:
             hook.delivered += 1
             hook.attempts, hook.failing_us, hook.error = 0, 0, ""
             await self._write(scope, keys, hook, number, "")
+            scope.after_commit(lambda: self._count("delivered"))
             return await self._go_on(scope, keys, hook, last=last)
 
         return await self._core.commit.submit(work)
@@ -195,11 +196,18 @@ class TurnOf:
                 hook.position = max(hook.position, number + 1)
                 hook.given_up += 1
                 how = "given up"
+            what = "given_up" if how == "given up" else "failed"
+            scope.after_commit(lambda: self._count(what))
             await self._write(scope, keys, hook, number, how)
             wait = backoff_us(options.retry_seconds, hook.attempts, _random.random())
             await self._put_due(scope, keys, now + wait, b"")
 
         await self._core.commit.submit(work)
+
+    def _count(self, what: str) -> None:
+        """Count for the metrics; called by whoever leads a commit, so by one at a time."""
+        room = self._core.notices
+        setattr(room, what, getattr(room, what) + 1)
 
     async def _write(
         self, scope: Scope, keys: UserKeys, hook: Webhook, number: int, how: str

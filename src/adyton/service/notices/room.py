@@ -72,6 +72,11 @@ class NoticeRoom:
     Args:
         options: How notices are delivered.
         open_sender: Makes what posts them, when the first message needs it.
+
+    Attributes:
+        delivered: Notices that webhooks took since the store was opened.
+        failed: Attempts that failed, and come again.
+        given_up: Notices that were given up.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class NoticeRoom:
         self._open = open_sender
         self._sender: Sender | None = None
         self._threads: Threads | None = None
+        self.delivered = self.failed = self.given_up = 0
 
     @property
     def sender(self) -> Sender:
