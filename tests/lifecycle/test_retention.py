@@ -11,6 +11,7 @@ from adyton.service.kv import KeyValue, KvMount
 from adyton.service.lifecycle.options import LifecycleOptions
 from adyton.service.limits import Limits
 from lifecycles import DAY, World
+from ownroots import own
 
 NAME = "db/password"
 
@@ -211,3 +212,22 @@ def test_shares_of_other_versions_go_on(world):
     assert world.run().destroyed == 1
     with store.shares.get("bob", share.id) as secret:
         assert secret.reveal() == b"two"
+
+
+def test_a_user_whose_own_root_is_away_waits_and_holds_nobody_up(world):
+    """What was due meanwhile is done within the hour after the root is given again."""
+    store = world.store
+    for user in ("alice", "bob"):
+        store.set_secret(user, NAME, "v")
+        store.set_secret(user, "ends", "v", expires_at=world.after(100 * DAY))
+        store.delete_secret(user, NAME)
+    store.user_roots.set("alice", own())
+    store.user_roots.take("alice")
+    world.wait(91 * DAY)
+    assert world.run() == (1, 1, 1, 0, 0)
+    assert not any(world.run())
+    store.user_roots.give("alice", own())
+    world.wait(3601)
+    assert world.run() == (1, 1, 1, 0, 0)
+    assert world.told("alice") == world.told("bob")
+    store.audit.verify()
