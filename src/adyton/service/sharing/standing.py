@@ -53,10 +53,10 @@ def chain_of(given: Mapping[str, Given], share: str, receiver: str, now_us: int)
     return chain
 
 
-def shown(share: str, owner: str, one: Given | Passed, receiver: str = "") -> ShareInfo:
+def shown(share: str, owner: str, one: Given | Passed) -> ShareInfo:
     """What is shown of a share to whoever gives it, or has passed it on."""
     by = one.by if isinstance(one, Given) else ""
-    return _info(share, owner, receiver or one.receiver, one, one.answer, one.parent, by)
+    return _info(share, owner, one.receiver, one, one.answer, one.parent, by)
 
 
 def shown_received(share: str, receiver: str, one: Received) -> ShareInfo:
