@@ -143,9 +143,9 @@ def days_between(from_us: int, to_us: int) -> int:
     return int((to_us - from_us) / 86_400_000_000)
 
 
-def shown(key: str) -> str:
+def shown(label: str) -> str:
     """A name, actor or network of a tally, as it is shown."""
-    return key if key != OTHERS else "(others)"
+    return label if label != OTHERS else "(others)"
 
 
 def tallies(counted: Mapping[str, Tally], *, misses: bool = False) -> list[tuple[Cell, ...]]:
