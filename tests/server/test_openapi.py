@@ -12,6 +12,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from adyton.errors import AdytonError
+from adyton.lifecyclevalues import check_reason
 from adyton.model import attribute_map, secret_name, tag_list, user_id
 from adyton.server.native.table import TABLE, document
 from servers import TOKEN, Server
@@ -38,6 +39,7 @@ schemathesis.openapi.format("secret-name", NAMES.filter(fits(secret_name)))
 schemathesis.openapi.format("name-prefix", NAMES.filter(fits(secret_name)))
 schemathesis.openapi.format("user-id", NFC.filter(fits(user_id)))
 schemathesis.openapi.format("tag", NFC.filter(fits(lambda text: tag_list([text]))))
+schemathesis.openapi.format("line", NFC.filter(fits(check_reason)))
 schemathesis.openapi.format(
     "attribute-key", NFC.filter(fits(lambda text: attribute_map({text: ""})))
 )
@@ -69,7 +71,7 @@ def test_what_is_served_is_what_is_described(own_server):
     assert (status, headers["content-type"], found) == (200, "application/json", DOCUMENT)
 
 
-FORMATS = ["secret-name", "name-prefix", "user-id", "tag", "attribute-key"]
+FORMATS = ["line", "secret-name", "name-prefix", "user-id", "tag", "attribute-key"]
 
 
 def without_formats(found):

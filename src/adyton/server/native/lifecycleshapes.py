@@ -16,7 +16,9 @@ from adyton.lifecyclevalues import (
 from adyton.model import MAX_NAME_CHARS
 from adyton.server.native.shapes import Answer, Shape, Time
 
-_Where: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME_CHARS + 1)]
+_Where: TypeAlias = Annotated[
+    str, Meta(max_length=MAX_NAME_CHARS + 1, extra_json_schema={"format": "secret-name"})
+]
 _Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SECONDS)]
 _Periods: TypeAlias = Annotated[list[_Seconds], Meta(max_length=MAX_PERIODS)]
 
@@ -24,7 +26,9 @@ _Periods: TypeAlias = Annotated[list[_Seconds], Meta(max_length=MAX_PERIODS)]
 class HoldBody(Shape, kw_only=True):
     """A legal hold: on a secret, on a folder with its slash, or on all."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=MAX_REASON_CHARS)]
+    reason: Annotated[
+        str, Meta(min_length=1, max_length=MAX_REASON_CHARS, extra_json_schema={"format": "line"})
+    ]
     where: _Where = ""
 
 
