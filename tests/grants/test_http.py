@@ -258,3 +258,50 @@ def test_explain_and_the_command_line(server, owner, tmp_path):
     assert adyton("get", "app/db", token=token)[0] == 3
     assert adyton("member", "remove", "gina", "--yes")[0] == 0
     assert adyton("member", "list")[1] == []
+
+
+def test_each_route_uses_up_what_it_was_approved_for(owner):
+    """One approval, one operation: of reads, writes, deletions, tags and metadata alike."""
+    token = owner.member("hal")
+    owner.grant("hal", "app/", role="editor", conditions={"approval": ["/"]})
+    asked = (
+        ("read", "GET", "secrets/app/db", None),
+        ("read-metadata", "GET", "metadata/app/db", None),
+        ("write", "PUT", "secrets/app/db", {"value": text("x")}),
+        ("write", "POST", "rollback/app/db", {"version": 1}),
+        ("write", "PATCH", "metadata/app/db", {}),
+        ("tag", "PATCH", "tags/app/db", {"add": ["x"]}),
+        ("delete", "DELETE", "secrets/app/db", None),
+        ("delete", "POST", "undelete/app/db", {}),
+        ("write", "POST", "rotation-run/app/db", None),
+        ("delete", "POST", "destroy/app/db", {"versions": None}),
+    )
+    owner.call("PUT", "rotation/app/db", {"grace": 0}, status=200)
+    for right, method, path, body in asked:
+        refused = owner.call(method, path, body, token=token)
+        assert refused[0] == 403, (path, refused)
+        ask = {"right": right, "path": "app/db"}
+        made = owner.call("POST", "access/requests", ask, token=token, status=200)[1]
+        owner.call("POST", f"access/requests/{made['id']}/approve", {}, status=200)
+        found = owner.call(method, path, body, token=token)
+        assert found[0] in {200, 204}, (path, found)
+        left = owner.call("GET", "access/requests", status=200)[1]["items"]
+        assert [one["uses_left"] for one in left if one["id"] == made["id"]] == [0], path
+        assert owner.call(method, path, body, token=token)[0] in {403, 404}, path
+
+
+def test_reads_by_vault_clients_are_counted(owner):
+    """Each of them, though the server knows the way to what was read before."""
+    token = owner.member("ida")
+    owner.call("PUT", "secrets/app/db", {"value": {"encoding": "json", "data": {"k": "v"}}})
+    owner.grant("ida", "app/db", rights=["read"], conditions={"reads": 3})
+    space = {"X-Vault-Namespace": owner.user}
+    found = [
+        owner.server.raw("GET", f"/v1/secret/{area}/app/db", token=token, headers=space)[0]
+        for area in ("data", "data", "subkeys", "data", "subkeys")
+    ]
+    assert found == [200, 200, 200, 403, 403]
+    batch = {"names": ["app/db"]}
+    assert owner.call("POST", "batch/read", batch, token=token)[0] in {403, 404}
+    grants = owner.call("GET", "grants", status=200)[1]["items"]
+    assert grants[0]["reads_left"] == 0
