@@ -267,8 +267,9 @@ class TestLifecycle(Machine.TestCase):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 class TestLifecycleLong(Machine.TestCase):
     settings = settings(
-        max_examples=1_000, stateful_step_count=60, deadline=None,
+        max_examples=300, stateful_step_count=60, deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )  # fmt: skip
