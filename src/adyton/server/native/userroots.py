@@ -134,38 +134,40 @@ ROUTES: Final = [
     Route(
         "GET", _AT, "show_user_root", "A user's own root, and whether it is given.",
         show, right(Capability.READ), "read", "user",
-        Action.USER_ROOT_SHOW, shapes.UserRootShown, while_away=True,
+        Action.USER_ROOT_SHOW, shapes.UserRootShown, while_away=True, errors=(404,),
     ),
     Route(
         "POST", _AT, "set_user_root", "Close a user's keys by a root of the user's own.",
         set_, right(Capability.UPDATE), "update", "user",
         Action.USER_ROOT_SET, shapes.UserRootShown, body=shapes.SetUserRoot,
+        errors=(404,),
     ),
     Route(
         "POST", f"{_AT}/give", "give_user_root", "Give a user's own root for a time.",
         give, right(Capability.UPDATE), "update", "user",
-        Action.USER_ROOT_GIVE, shapes.UserRootShown, body=shapes.GiveUserRoot, while_away=True,
+        Action.USER_ROOT_GIVE, shapes.UserRootShown, body=shapes.GiveUserRoot,
+        while_away=True, errors=(404,),
     ),
     Route(
         "POST", f"{_AT}/take", "take_user_root", "Take a user's own root away.",
         take, right(Capability.UPDATE), "update", "user",
-        Action.USER_ROOT_TAKE, shapes.UserRootTaken, while_away=True,
+        Action.USER_ROOT_TAKE, shapes.UserRootTaken, while_away=True, errors=(404,),
     ),
     Route(
         "POST", f"{_AT}/change", "change_user_root", "Close a user's keys by another root.",
         change, right(Capability.UPDATE), "update", "user",
         Action.USER_ROOT_CHANGE, shapes.UserRootShown, body=shapes.ChangeUserRoot,
-        while_away=True,
+        while_away=True, errors=(404,),
     ),
     Route(
         "POST", f"{_AT}/roots", "wrap_user_root", "Let other roots of trust open the same key.",
         wrap, right(Capability.UPDATE), "update", "user",
         Action.USER_ROOT_CHANGE, shapes.UserRootShown, body=shapes.WrapUserRoot,
-        while_away=True,
+        while_away=True, errors=(404,),
     ),
     Route(
         "POST", f"{_AT}/remove", "remove_user_root", "Let the master key alone close the keys.",
         remove, right(Capability.UPDATE), "update", "user",
-        Action.USER_ROOT_REMOVE, None, body=shapes.ProveUserRoot, while_away=True,
+        Action.USER_ROOT_REMOVE, None, body=shapes.ProveUserRoot, while_away=True, errors=(404,),
     ),
 ]  # fmt: skip
