@@ -52,9 +52,9 @@ class House:
             self.run(self.gate.reach(session, user))
         return self.gate.decide(session, user, path, capability, address=address, **more)
 
-    def caller_of(self, text, user, path, capability=Capability.READ, address="127.0.0.1"):
+    def caller_of(self, text, user, path, capability=Capability.READ, address="127.0.0.1", **more):
         """The caller that a request for one thing gets, or None if it is refused."""
-        decision = self.may(text, user, path, capability, address, spend=True)
+        decision = self.may(text, user, path, capability, address, spend=True, **more)
         if not decision:
             return None
         return self.gate.caller(self.session(text, address), user, Origin(address, "r"), decision)

@@ -7,9 +7,10 @@ import pytest
 
 from adyton.actions import Action
 from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
-from adyton.grantvalues import Conditions
+from adyton.grantvalues import Conditions, NewGrant
 from adyton.model import Caller
 from adyton.service.access.policy import Capability
+from adyton.service.grants.grants import Grants
 from adyton.service.grants.requests import Requests
 from adyton.service.secrets import Secrets
 from grants.support import Clock, House
@@ -299,3 +300,29 @@ def test_deny_wins_over_grants_and_roles(house):
     assert [one.name for one in ann.list_secrets("alice")] == ["app/db", "top"]
     house.store.access.revoke("alice", denied.id)
     assert read(house, text, "app/prod/key") == "2"
+
+
+@pytest.mark.parametrize(
+    ("right", "path", "body"),
+    [
+        ("share", "adyton/shares", {"name": "app/"}),
+        ("admin", "adyton/grants", {"path": "app/"}),
+        ("write", "adyton/rotation/app/", {}),
+        ("audit", "adyton/reports", {}),
+    ],
+)
+def test_deny_inside_of_a_folder_keeps_from_the_whole_of_it(house, right, path, body):
+    give = house.store.access.grant
+    give("alice", "ann", "/", rights=[right])
+    text = house.token("alice", "ann")
+    capability = READ if right == "audit" else Capability.UPDATE
+    assert house.may(text, "alice", path, capability, body=body)
+    begun = house.caller_of(text, "alice", "adyton/grants", Capability.UPDATE, body=body)
+    denied = give("alice", "ann", "app/prod/", rights=[right], deny=True)
+    assert not house.may(text, "alice", path, capability, body=body)
+    if begun is not None:  # let in before it was taken away
+        new = NewGrant("ben", "app/", rights=("read",))
+        with pytest.raises(AccessDenied):
+            house.run(Grants(house.core).create(begun, "alice", new))
+    house.store.access.revoke("alice", denied.id)
+    assert house.may(text, "alice", path, capability, body=body)

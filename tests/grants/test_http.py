@@ -305,3 +305,26 @@ def test_reads_by_vault_clients_are_counted(owner):
     assert owner.call("POST", "batch/read", batch, token=token)[0] in {403, 404}
     grants = owner.call("GET", "grants", status=200)[1]["items"]
     assert grants[0]["reads_left"] == 0
+
+
+@pytest.mark.parametrize("place", ["app/db", "app/"])
+def test_who_may_only_write_has_no_rotator_told_the_value(owner, place):
+    ann = owner.member("ann")
+    owner.grant("ann", "app/", rights=["write"])
+    owner.grant("ann", "top", rights=["read"])
+    policy = {"rotator": "webhook", "admin": "top", "settings": {"url": "https://127.0.0.1:9/"}}
+    owner.call("PUT", f"rotation/{place}", policy, token=ann, status=403)
+    owner.call("PUT", f"rotation/{place}", {"grace": 0}, token=ann, status=200)
+    owner.grant("ann", "app/", rights=["read"])
+    assert owner.call("PUT", f"rotation/{place}", policy, token=ann)[0] != 403
+
+
+def test_no_member_revokes_a_denial_of_their_own(owner):
+    ann, boss = owner.member("ann"), owner.member("boss")
+    for name in ("ann", "boss"):
+        owner.grant(name, "app/", rights=["admin", "read"])
+    denied = owner.grant("ann", "app/prod/", rights=["read"], deny=True)["id"]
+    owner.call("DELETE", f"grants/{denied}", token=ann, status=400)
+    owner.call("GET", "secrets/app/prod/key", token=ann, status=403)
+    owner.call("DELETE", f"grants/{denied}", token=boss, status=204)
+    owner.call("GET", "secrets/app/prod/key", token=ann, status=200)

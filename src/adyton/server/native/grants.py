@@ -113,8 +113,9 @@ async def get_grant(call: Call) -> Reply:
 
 async def revoke_grant(call: Call) -> Reply:
     """A grant, taken back."""
+    by = call.services.gate.member_name(call.session, call.user)
     return await call.write(
-        lambda core: Grants(core).revoke(call.caller, call.user, call.args["grant"]),
+        lambda core: Grants(core).revoke(call.caller, call.user, call.args["grant"], by=by),
         lambda _: Reply(status=204),
     )
 

@@ -72,15 +72,22 @@ async def to_rotate(call: Call) -> None:
     """Needs ``update`` on the rotation and its secret, and ``read`` on the admin's secret.
 
     Who could set a policy alone could else have a secret used against a place of their choice.
+    A rotator that speaks with somebody tells the secret's values: it needs ``read`` on it as well.
     """
-    admin = call.body(RotationBody).admin
+    body = call.body(RotationBody)
     for path, needed in (
-        *(((SECRETS + admin, Capability.READ),) if admin else ()),
+        *(((SECRETS + body.admin, Capability.READ),) if body.admin else ()),
+        *(((SECRETS + call.name, Capability.READ),) if tells(body) else ()),
         (SECRETS + call.name, Capability.UPDATE),
     ):
         if not call.may(path, needed):
             raise await call.refusal(path, needed)
     await right(Capability.UPDATE)(call)
+
+
+def tells(body: RotationBody) -> bool:
+    """Whether a policy's rotator tells values to somebody."""
+    return body.rotator != "random"
 
 
 async def to_connect(call: Call) -> None:

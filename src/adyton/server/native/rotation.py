@@ -33,10 +33,12 @@ async def get_history(call: Call) -> Reply:
 
 async def set_rotation(call: Call) -> Reply:
     """A policy, set."""
-    policy = call.body(shapes.RotationBody).policy()
+    body = call.body(shapes.RotationBody)
+    policy = body.policy()
+    needed = [Capability.UPDATE, *([Capability.READ] if rights.tells(body) else ())]
 
     def may(name: str) -> bool:
-        return call.may(rights.SECRETS + name, Capability.UPDATE)
+        return all(call.may(rights.SECRETS + name, one) for one in needed)
 
     return await call.write_much(
         lambda core: Rotations(core).set_policy(call.caller, call.user, call.name, policy, may=may),

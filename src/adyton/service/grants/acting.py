@@ -69,7 +69,7 @@ class Acting:
     async def _permit(self, caller: Caller, user: UserId, target: Target, *, once: bool) -> Caller:
         book, actor = await self._found(caller, user)
         facts = Facts(caller.address, self._core.clock.now_us())
-        verdict = book.judge(actor.name, target.rights, target.name, facts)
+        verdict = book.judge(actor.name, target.rights, target.name, facts, whole=target.whole)
         rule = "" if verdict.spending and not (once and target.once) else verdict.rule
         if target.partly and target.rights:
             rule = book.touched(actor.name, target.rights, target.name, facts)

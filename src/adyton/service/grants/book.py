@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from adyton.errors import IntegrityError
-from adyton.grantvalues import BUILT_IN_ROLES, RIGHTS
+from adyton.grantvalues import BUILT_IN_ROLES, EVERYTHING, RIGHTS
 from adyton.ports import Rows
 from adyton.service.grants.conditions import Facts, needs_approval, unmet
 from adyton.service.grants.paths import covering, touches
@@ -169,9 +169,29 @@ class Book:
             for ident in idents:
                 yield ident, self.grants[ident]
 
-    def judge(self, member: str, rights: Iterable[str], name: str, facts: Facts) -> Verdict:
-        """What a member's grants say of one of some rights on a secret or a whole folder."""
+    def judge(
+        self,
+        member: str,
+        rights: Iterable[str],
+        name: str,
+        facts: Facts,
+        *,
+        whole: bool = False,
+    ) -> Verdict:
+        """What a member's grants say of one of some rights on a secret or a folder.
+
+        Args:
+            member: The member's name.
+            rights: Rights one of which is needed.
+            name: The secret or the folder.
+            facts: What conditions are about.
+            whole: Whether it is for all that is in the folder, of which none may be taken away.
+        """
         wanted = frozenset(rights)
+        if whole:
+            inside = self._denied_inside(member, wanted, name, facts)
+            if inside:
+                return Verdict(denied=True, rule=inside)
         rule = ""
         spending: list[str] = []
         for ident, grant in self.grants_of(member, name):
@@ -193,6 +213,20 @@ class Book:
         if spending:
             return Verdict(allowed=True, rule=spending[0], spending=tuple(spending))
         return _NOTHING
+
+    def _denied_inside(self, member: str, wanted: frozenset[str], folder: str, facts: Facts) -> str:
+        """A grant that takes one of some rights away on anything in a folder; empty for none."""
+        for path, idents in self._at.get(member, {}).items():
+            if folder == EVERYTHING or path.startswith(folder):
+                for ident in idents:
+                    grant = self.grants[ident]
+                    if (
+                        grant.deny
+                        and wanted & self.rights(grant)
+                        and not 0 < grant.expires_us <= facts.now_us
+                    ):
+                        return ident
+        return ""
 
     def touched(self, member: str, rights: Iterable[str], folder: str, facts: Facts) -> str:
         """A grant that gives one of some rights on anything in a folder, or around it.

@@ -107,7 +107,7 @@ class Deciding:
         facts = Facts(address, self._core.clock.now_us())
         if not target.rights:
             return False, "member"
-        verdict = book.judge(actor.name, target.rights, target.name, facts)
+        verdict = book.judge(actor.name, target.rights, target.name, facts, whole=target.whole)
         if target.partly and not verdict.denied:
             return False, book.touched(actor.name, target.rights, target.name, facts)
         if verdict.spending and not (spend and target.once):

@@ -98,11 +98,18 @@ class Grants:
 
         return await core.write(draft, work)
 
-    async def revoke(self, caller: Caller, user: UserId, ident: str) -> None:
+    async def revoke(self, caller: Caller, user: UserId, ident: str, *, by: str = "") -> None:
         """Take a grant back; what is under way by it and not recorded yet is refused.
+
+        Args:
+            caller: Who asks.
+            user: The owner.
+            ident: The grant's id.
+            by: The member who asks; empty for the owner.
 
         Raises:
             SecretNotFound: There is no such grant.
+            InvalidInput: It takes rights away from whoever asks.
         """
         core = self._core
         draft = Draft(caller, Action.GRANT_REVOKE, name=GRANTS_PATH + ident[:_SHOWN])
@@ -115,6 +122,8 @@ class Grants:
             grant = None if book is None else book.grants.get(ident)
             if keys is None or grant is None:
                 raise not_found()
+            if by and grant.deny and grant.member == by:
+                raise InvalidInput("nobody gives rights to themselves", hint="Ask the owner.")
             changes = BookChanges(core.books, scope, keys)
             await drop_grants(scope, changes, [ident])
             draft.reason = f"{grant.path} of {grant.member}"[:500]

@@ -114,7 +114,7 @@ class Spend:
             if target.rights and not book.touched(actor.name, target.rights, target.name, facts):
                 raise refused()
         else:
-            verdict = book.judge(actor.name, target.rights, target.name, facts)
+            verdict = book.judge(actor.name, target.rights, target.name, facts, whole=target.whole)
             if not verdict.allowed:
                 raise refused()
             if verdict.spending and not await self._take(scope, keys, book, verdict.spending):

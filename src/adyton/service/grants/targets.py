@@ -35,6 +35,11 @@ class Target(NamedTuple):
         """Whether it is one thing, which can be counted or approved."""
         return not self.partly and not self.name.endswith("/")
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is for all that is in a folder, without a look at each name."""
+        return not self.partly and self.name.endswith("/")
+
 
 _Rule = tuple[Capability, tuple[str, ...]]
 _VIEW: Final = ("read-metadata",)
