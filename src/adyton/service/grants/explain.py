@@ -159,7 +159,9 @@ def _of_grant(
     if grant.expires_us:
         notes.append(f"until {from_us(grant.expires_us):%Y-%m-%d %H:%M} UTC")
     if conditions.networks or conditions.window:
-        notes.append(described(Conditions(conditions.networks, conditions.window)))
+        notes.append(
+            described(Conditions(conditions.networks, conditions.window, conditions.timezone))
+        )
     if needs_approval(conditions, path):
         by = _approved_by(book, grant, right, path, facts)
         notes.append(f"{by} has approved it" if by else "a second person has to approve it")
