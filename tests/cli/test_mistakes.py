@@ -217,3 +217,33 @@ def test_logout_ends_a_token_of_another_namespace(remote, tmp_path):
     assert len((tmp_path / ".adyton-token").read_text().splitlines()) == 2
     assert remote.json("token", "lookup", **bare)["policies"] == ["root"]
     assert server.raw("GET", "/v1/auth/token/lookup-self", token=TOKEN)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("command", "what", "hint"),
+    [
+        ("member show nobody", "member", "adyton member list"),
+        ("role remove nothing", "role", "adyton role list"),
+        ("grant add nobody app/ --role viewer", "member or grant", "adyton grant list"),
+        ("grant revoke nothing", "member or grant", "adyton grant list"),
+        ("access explain nobody read app/x", "member, secret or request", "adyton member list"),
+        ("access approve nothing", "member, secret or request", "adyton access requests"),
+        ("share accept nothing", "share", "adyton share list"),
+        ("dynamic issue nothing", "role", "adyton dynamic roles"),
+        ("lease renew nothing/x", "lease", "adyton lease list"),
+    ],
+)
+def test_what_is_not_there_is_called_by_its_name(sh, command, what, hint):
+    sh("set", "app/x", "--user", "alice", stdin="v")
+    sh(*command.split(), "--user", "alice", code=3)
+    assert f"there is no such {what}" in sh.error
+    assert hint in sh.error
+
+
+def test_why_a_grant_holds_names_the_time_zone_of_its_hours(sh):
+    sh("set", "app/x", "--user", "alice", stdin="v")
+    sh("member", "add", "ci", "--machine", "--user", "alice")
+    hours = ["--window", "mon-sun 00:00-23:59", "--timezone", "Europe/Berlin"]
+    sh("grant", "add", "ci", "app/", "--role", "viewer", *hours, "--user", "alice")
+    shown = sh("access", "explain", "ci", "read", "app/x", "--user", "alice").decode()
+    assert "Europe/Berlin" in shown

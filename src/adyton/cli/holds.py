@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from adyton.cli.state import state
+from adyton.cli.ui import moment
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -42,12 +43,12 @@ def list_() -> None:
         at.ui.document([hold._asdict() for hold in found])
         return
     at.ui.table(
-        ("HOLD", "COVERS", "SINCE", "BY", "REASON"),
+        ("HOLD", "COVERS", "SINCE (UTC)", "BY", "REASON"),
         [
             (
                 hold.id,
                 hold.where or "(all)",
-                hold.created_at.isoformat(timespec="seconds"),
+                moment(hold.created_at),
                 f"{hold.created_by} (operator)" if hold.operator else hold.created_by,
                 hold.reason,
             )

@@ -250,13 +250,44 @@ def hoist(arguments: list[str]) -> list[str]:
     return shared + rest
 
 
+_ABSENT: Final = "there is no such secret"
+# By the group of commands: what to say instead of that, if anything, and a hint.
+_NOT_FOUND: Final = {
+    "member": ("there is no such member", "List them with 'adyton member list'."),
+    "role": ("there is no such role", "List them with 'adyton role list'."),
+    "grant": (
+        "there is no such member or grant",
+        "List them with 'adyton member list' and 'adyton grant list'.",
+    ),
+    "access": (
+        "there is no such member, secret or request",
+        "See 'adyton member list', 'adyton list' and 'adyton access requests'.",
+    ),
+    "share": (
+        "there is no such share, or no such secret in it",
+        "See 'adyton share list', also with --given or --passed, and 'adyton share names ID'.",
+    ),
+    "dynamic": ("", "See 'adyton dynamic roles', 'adyton dynamic connections' and 'adyton list'."),
+    "lease": ("", "List them with 'adyton lease list'."),
+}
+
+
 def exit_code(error: errors.AdytonError) -> int:
     """The exit code of an error."""
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
 
 
-def _with_advice(error: errors.AdytonError) -> errors.AdytonError:
-    """A refusal without a hint gets one that a person at a terminal can use."""
+def _with_advice(error: errors.AdytonError, given: list[str]) -> errors.AdytonError:
+    """A refusal that says little gets words and a hint that a person at a terminal can use.
+
+    What is absent looks like what may not be seen, so it goes by the command alone.
+    """
+    group = next((each for each in given if each in _NOT_FOUND), "")
+    if type(error) is errors.SecretNotFound and group:
+        message, hint = _NOT_FOUND[group]
+        if error.message == _ABSENT:
+            return errors.SecretNotFound(message or _ABSENT, hint=hint)
+        error.hint = error.hint or hint
     if isinstance(error, errors.AccessDenied) and not error.hint:
         error.hint = (
             "Its policies do not allow it, or the token has ended: 'adyton token lookup' shows it."
@@ -275,7 +306,7 @@ def run(arguments: list[str] | None = None) -> None:
         code = built(app)(args=given, prog_name="adyton", standalone_mode=False)
     except errors.AdytonError as error:
         code = exit_code(error)
-        fallback.error(_with_advice(error), code)
+        fallback.error(_with_advice(error, given), code)
     except typer.Exit as error:
         code = error.exit_code
     except typer.Abort:
