@@ -328,3 +328,15 @@ def test_no_member_revokes_a_denial_of_their_own(owner):
     owner.call("GET", "secrets/app/prod/key", token=ann, status=403)
     owner.call("DELETE", f"grants/{denied}", token=boss, status=204)
     owner.call("GET", "secrets/app/prod/key", token=ann, status=200)
+
+
+def test_no_member_changes_a_role_of_their_own(owner):
+    ann = owner.member("ann")
+    owner.call("PUT", "roles/clerk", {"rights": ["list"]}, status=200)
+    owner.grant("ann", "/", rights=["admin"])
+    owner.grant("ann", "app/", role="clerk")
+    owner.call("PUT", "roles/clerk", {"rights": ["list", "read"]}, token=ann, status=400)
+    owner.call("GET", "secrets/app/db", token=ann, status=403)
+    owner.call("PUT", "roles/other", {"rights": ["read"]}, token=ann, status=200)
+    owner.call("PUT", "roles/clerk", {"rights": ["list", "read"]}, status=200)
+    owner.call("GET", "secrets/app/db", token=ann, status=200)

@@ -90,19 +90,26 @@ def test_places_that_the_operator_did_not_name_are_refused(client, server):
             client.rotation.run("far", f"s/{rotator}")
 
 
-@pytest.mark.parametrize(
-    "missing", ["adyton/rotation/s", "adyton/secrets/s", "adyton/secrets/admin"]
-)
-def test_setting_a_policy_needs_three_rights(server, missing):
-    """On the rotation and its secret to write, on the admin's secret to read."""
-    rights = {"adyton/rotation/s": "update", "adyton/secrets/s": "update",
-              "adyton/secrets/admin": "read"}  # fmt: skip
+RIGHTS = [
+    ("adyton/rotation/s", "update"),
+    ("adyton/secrets/s", "update"),
+    ("adyton/secrets/s", "read"),
+    ("adyton/secrets/admin", "read"),
+]
+
+
+@pytest.mark.parametrize("missing", RIGHTS)
+def test_setting_a_policy_needs_four_rights(server, missing):
+    """To write the rotation and its secret; to read that, which is told on, and the admin's."""
     policy = RotationPolicy(rotator="redis", settings={"host": "h", "user": "u"}, admin="admin")
     for left_out, allowed in ((missing, False), (None, True)):
+        given = {}
+        for path, right in RIGHTS:
+            if (path, right) != left_out:
+                given.setdefault(path, []).append(f'"{right}"')
         text = "".join(
-            f'path "{path}" {{ capabilities = ["{right}"] }}\n'
-            for path, right in rights.items()
-            if path != left_out
+            f'path "{path}" {{ capabilities = [{", ".join(rights)}] }}\n'
+            for path, rights in given.items()
         )
         user, token = user_with(server, text)
         with Client(server.addr, token, user=user) as client:

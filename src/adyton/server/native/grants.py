@@ -69,8 +69,11 @@ async def list_roles(call: Call) -> Reply:
 async def put_role(call: Call) -> Reply:
     """A role, made or changed."""
     rights = tuple(call.body(shapes.RoleBody).rights)
+    by = call.services.gate.member_name(call.session, call.user)
     return await call.write(
-        lambda core: Members(core).put_role(call.caller, call.user, call.args["role"], rights),
+        lambda core: Members(core).put_role(
+            call.caller, call.user, call.args["role"], rights, by=by
+        ),
         lambda info: Reply(shown_role(info)),
     )
 

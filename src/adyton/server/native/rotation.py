@@ -92,7 +92,7 @@ ROUTES: Final = [
     Route(
         "PUT", "users/{user}/rotation/{name*}", "set_rotation", "Rotate a secret by a policy.",
         set_rotation, rights.to_rotate,
-        "update; and update on the secret, and read on the admin's", "user",
+        "update; update on the secret, read on the admin's, and on it unless 'random'", "user",
         Action.ROTATION_WRITE, shapes.RotationShown, body=shapes.RotationBody, once=True,
         errors=(409,),
     ),

@@ -214,12 +214,20 @@ class Members:
     # -- roles ----------------------------------------------------------------------------------
 
     async def put_role(
-        self, caller: Caller, user: UserId, name: str, rights: tuple[str, ...]
+        self, caller: Caller, user: UserId, name: str, rights: tuple[str, ...], *, by: str = ""
     ) -> RoleInfo:
         """Make or change a role; grants that give it follow at once.
 
+        Args:
+            caller: Who asks.
+            user: The owner.
+            name: The role's name.
+            rights: Its rights by name.
+            by: The member who asks; empty for the owner.
+
         Raises:
-            InvalidInput: A right is not known, or the name is a built-in role's.
+            InvalidInput: A right is not known, the name is a built-in role's, or a grant of
+                whoever asks gives the role.
             LimitExceeded: There are too many roles.
         """
         core = self._core
@@ -236,6 +244,8 @@ class Members:
             book = await core.books.in_unit(scope, keys)
             if name not in book.roles and len(book.roles) >= MAX_ROLES:
                 raise LimitExceeded(f"a namespace has at most {MAX_ROLES} roles of its own")
+            if by and any(grant.role == name for _, grant in book.all_of(by)):
+                raise InvalidInput("nobody gives rights to themselves", hint="Ask the owner.")
             changes = BookChanges(core.books, scope, keys)
             await changes.put(ROLES, name, Role(given))
             draft.reason = f"rights {', '.join(given)}"
