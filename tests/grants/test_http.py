@@ -260,6 +260,25 @@ def test_explain_and_the_command_line(server, owner, tmp_path):
     assert adyton("member", "list")[1] == []
 
 
+def test_who_could_read_tells_of_tokens_by_their_policies(owner):
+    def by_policy(path):
+        found = owner.call("GET", f"access/who?path={path}", status=200)[1]["items"]
+        return [one for one in found if "policies top-only" in one["through"]]
+
+    rule = 'path "secret/data/top" { capabilities = ["read"] }'
+    assert by_policy("top") == []
+    for path, body in (
+        ("sys/policies/acl/top-only", {"policy": rule}),
+        ("auth/userpass/users/bo", {"password": "a password", "policies": "top-only"}),
+    ):
+        assert owner.server.root(
+            "POST", f"/v1/{path}", body, headers={"X-Vault-Namespace": owner.user}
+        )[0] == 204  # fmt: skip
+    (found,) = by_policy("top")
+    assert found["kind"] == "policy"
+    assert by_policy("app/db") == []
+
+
 def test_each_route_uses_up_what_it_was_approved_for(owner):
     """One approval, one operation: of reads, writes, deletions, tags and metadata alike."""
     token = owner.member("hal")
