@@ -80,3 +80,12 @@ def test_charts():
     assert charts.spark([], 9) == ""
     assert len(charts.bar([5, 5], 10).plain) == charts.BAR_CELLS
     assert charts.bar([0, 0], 0).plain == ""
+
+
+def test_the_operator_has_reports_of_the_whole_store(tmp_path):
+    sh = Shell(tmp_path)
+    sh("init")
+    sh("set", "hidden-name", "--user", "alice", stdin="v")
+    assert b"Storage and quotas of the whole store" in sh("report", "usage", "--whole-store")
+    assert b"hidden-name" not in sh("report", "usage", "--whole-store", "--format", "json")
+    sh("report", "access", "--whole-store", code=2)

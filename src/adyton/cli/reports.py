@@ -46,6 +46,9 @@ def report(
     check: Annotated[
         bool, typer.Option("--check", help="Hold the counts of reports against the audit log.")
     ] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole-store", help="Of the store, as its operator: keys, usage.")
+    ] = False,
 ) -> None:
     """Make a report: who read what, what is stale, weak, overdue, shared; for --user."""
     at = state()
@@ -58,7 +61,7 @@ def report(
         return
     with at.open() as store, at.ui.watcher() as watch:
         made = store.reports.make(
-            at.who(),
+            None if whole else at.who(),
             name,
             since=_day(since, "--from"),
             until=_end(until),
