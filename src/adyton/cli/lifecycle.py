@@ -1,12 +1,12 @@
 """Commands on what ends: a list of it, notices before it, and how long what is deleted is kept."""
 
-import datetime as dt
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from adyton.cli.state import state
+from adyton.cli.ui import moment
 from adyton.errors import InvalidInput
 from adyton.lifecyclevalues import LifecycleRules, duration_text, seconds_of
 
@@ -30,13 +30,13 @@ def expiring(
         at.ui.document([each._asdict() for each in found])
         return
     at.ui.table(
-        ("ENDS", "KIND", "NAME", "NEXT NOTICE", "WHICH"),
+        ("ENDS (UTC)", "KIND", "NAME", "NEXT NOTICE (UTC)", "WHICH"),
         [
             (
-                Text(_time(each.expires_at), "red" if each.expired else ""),
+                Text(moment(each.expires_at), "red" if each.expired else ""),
                 each.kind,
                 each.name,
-                _time(each.notice_at) if each.notice_at else "-",
+                moment(each.notice_at),
                 each.detail or "-",
             )
             for each in found
@@ -142,10 +142,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(reminders, name="reminders", help="Notices of what ends: list, set, clear.")
     app.add_typer(retention, name="retention", help="How long deleted versions are kept.")
     retention.command(name="run")(run)
-
-
-def _time(time: dt.datetime) -> str:
-    return time.isoformat(timespec="seconds")
 
 
 def _periods(periods: "tuple[int, ...] | list[int]") -> str:
