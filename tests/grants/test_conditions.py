@@ -326,3 +326,16 @@ def test_deny_inside_of_a_folder_keeps_from_the_whole_of_it(house, right, path, 
             house.run(Grants(house.core).create(begun, "alice", new))
     house.store.access.revoke("alice", denied.id)
     assert house.may(text, "alice", path, capability, body=body)
+
+
+def test_a_denial_inside_of_a_folder_explains_itself(house):
+    access = house.store.access
+    access.grant("alice", "ann", "/", rights=["share", "list"])
+    denied = access.grant("alice", "ann", "app/prod/", rights=["share", "list"], deny=True)
+    found = access.explain("alice", "ann", "share", "app/")
+    assert (found.allowed, found.rule) == (False, f"grant:{denied.id}")
+    assert "app/prod/" in found.why
+    assert access.explain("alice", "ann", "share", "lib/").allowed
+    assert access.explain("alice", "ann", "list", "app/").allowed  # name by name
+    access.revoke("alice", denied.id)
+    assert access.explain("alice", "ann", "share", "app/").allowed

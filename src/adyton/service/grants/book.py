@@ -189,7 +189,7 @@ class Book:
         """
         wanted = frozenset(rights)
         if whole:
-            inside = self._denied_inside(member, wanted, name, facts)
+            inside = self.denied_inside(member, wanted, name, facts)
             if inside:
                 return Verdict(denied=True, rule=inside)
         rule = ""
@@ -214,7 +214,7 @@ class Book:
             return Verdict(allowed=True, rule=spending[0], spending=tuple(spending))
         return _NOTHING
 
-    def _denied_inside(self, member: str, wanted: frozenset[str], folder: str, facts: Facts) -> str:
+    def denied_inside(self, member: str, wanted: frozenset[str], folder: str, facts: Facts) -> str:
         """A grant that takes one of some rights away on anything in a folder; empty for none."""
         for path, idents in self._at.get(member, {}).items():
             if folder == EVERYTHING or path.startswith(folder):

@@ -137,9 +137,19 @@ def _grants(book: Book, member: str, right: str, path: str, facts: Facts) -> Ite
     found = sorted(book.grants_of(member, path), key=lambda pair: not pair[1].deny)
     for ident, grant in found:
         outcome, why = _of_grant(book, ident, grant, right, path, facts)
-        yield Step("grant", ident, grant.role or ", ".join(grant.rights), 0, outcome, why)
+        yield Step("grant", ident, _named(grant), 0, outcome, why)
+    if path.endswith("/") and right != "list":  # lists are judged name by name
+        inside = book.denied_inside(member, frozenset({right}), path, facts)
+        if inside and all(ident != inside for ident, _ in found):
+            grant = book.grants[inside]
+            why = f"takes {right} away on {grant.path}, and so on the whole of {path}"
+            yield Step("grant", inside, _named(grant), 0, DENIES, why)
     if not found:
         yield Step("member", member, "", 0, APART, f"no grant covers {path}")
+
+
+def _named(grant: Grant) -> str:
+    return grant.role or ", ".join(grant.rights)
 
 
 def _of_grant(
@@ -150,7 +160,8 @@ def _of_grant(
     conditions = grant.conditions
     if right not in rights:
         return APART, f"{'denies' if grant.deny else 'gives'} {', '.join(sorted(rights))} only"
-    missing = unmet(conditions, grant.expires_us, facts)
+    # What takes away holds even where its conditions can't be told.
+    missing = unmet(Conditions() if grant.deny else conditions, grant.expires_us, facts)
     if missing:
         return APART, missing
     if grant.deny:
