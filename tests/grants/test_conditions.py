@@ -10,8 +10,10 @@ from adyton.errors import AccessDenied, InvalidInput, SecretNotFound
 from adyton.grantvalues import Conditions, NewGrant
 from adyton.model import Caller
 from adyton.service.access.policy import Capability
+from adyton.service.grants.acting import MemberSecrets
 from adyton.service.grants.grants import Grants
 from adyton.service.grants.requests import Requests
+from adyton.service.journal import Draft
 from adyton.service.secrets import Secrets
 from grants.support import Clock, House
 from support import Place
@@ -339,3 +341,20 @@ def test_a_denial_inside_of_a_folder_explains_itself(house):
     assert access.explain("alice", "ann", "list", "app/").allowed  # name by name
     access.revoke("alice", denied.id)
     assert access.explain("alice", "ann", "share", "app/").allowed
+
+
+def test_a_batch_that_a_revocation_overtakes_gives_nothing(house):
+    """In the embedded store: decided before it, committed behind it."""
+    given = grant(house, path="/")
+    ann = Caller("test:ann", "alice", member="ann")
+    many = MemberSecrets(house.core)
+    assert len(house.run(many.get_many(ann, "alice", ["app/db", "top"]))) == 2
+    revoking = Grants(house.core).revoke(Caller("test"), "alice", given.id)
+    revoking.send(None)
+    reading = many.get_many(ann, "alice", ["app/db", "top"])
+    reading.send(None)
+    house.run(house.core.record(Draft(Caller("test"), Action.ACCESS_READ)))
+    with pytest.raises(AccessDenied):
+        reading.send(None)
+    with pytest.raises(StopIteration):
+        revoking.send(None)

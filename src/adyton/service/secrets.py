@@ -173,7 +173,7 @@ class Secrets:
                 if most_bytes is not None and total > most_bytes:
                     raise await core.refuse(first, writing.too_much(most_bytes))  # noqa: TRY301
             if drafts:
-                await core.commit.submit(drafts=drafts)
+                await core.record(*drafts)
         except BaseException:
             for secret in found.values():
                 secret.wipe()

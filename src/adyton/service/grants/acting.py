@@ -16,7 +16,7 @@ from adyton.service.core import Core
 from adyton.service.directory import Changes, Directory
 from adyton.service.grants.book import Book
 from adyton.service.grants.conditions import Facts
-from adyton.service.grants.permits import Actor, Permit, Spend
+from adyton.service.grants.permits import Actor, Permit, Spend, SpendEach
 from adyton.service.grants.targets import Target
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
@@ -90,10 +90,13 @@ class Acting:
     ) -> Caller:
         """As :meth:`permit`, for several secrets: all, or none; nothing that is counted."""
         made = msgspec.structs.replace(caller, member="")
+        spends = []
         for name in names:
             target = Target((right,), secret_name(name))
             made = await self.permit(caller, user, action, target, once=False)
-        return msgspec.structs.replace(made, spend=None)
+            if made.spend is not None:
+                spends.append(made.spend)
+        return msgspec.structs.replace(made, spend=SpendEach(spends))
 
     async def visible(self, caller: Caller, user: UserId) -> Callable[[str], bool]:
         """Which secrets a member sees in lists."""

@@ -6,6 +6,7 @@ else happens at the same time, and what is counted is counted there (``docs/spec
 section 6).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -22,6 +23,7 @@ from adyton.service.grants.records import REQUESTS, USES, Request, Uses
 from adyton.service.grants.targets import Target
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
+from adyton.service.ticket import Work
 from adyton.service.userkeys import UserKeys
 
 if TYPE_CHECKING:
@@ -171,6 +173,32 @@ class Spend:
             ):
                 return ident, request
         return None
+
+
+class SpendEach:
+    """Several decisions for one operation, each judged once more in its unit.
+
+    Args:
+        spends: The decisions.
+    """
+
+    __slots__ = ("_spends",)
+
+    def __init__(self, spends: Sequence[Work[None]]) -> None:
+        self._spends = spends
+
+    def __repr__(self) -> str:
+        return "<SpendEach>"
+
+    async def __call__(self, scope: Scope) -> None:
+        """Judge each once more.
+
+        Raises:
+            AccessDenied: One is not allowed any more.
+            SecretNotFound: The namespace is gone.
+        """
+        for spend in self._spends:
+            await spend(scope)
 
 
 def refused() -> AccessDenied:
