@@ -113,6 +113,7 @@ BEYOND_SCHEMAS = {
     "mute_alerts",
     "set_user_root",
     "give_user_root",
+    "take_user_root",
     "change_user_root",
     "wrap_user_root",
     "remove_user_root",
@@ -169,11 +170,14 @@ def run(case, server):
         excluded.append(positive_data_acceptance)
     if case.meta and case.meta.generation.mode.is_positive:
         mend(case)
-    case.call_and_validate(
-        base_url=server.addr, headers={"X-Vault-Token": TOKEN}, excluded_checks=excluded
-    )
+    headers = {"X-Vault-Token": TOKEN}
+    response = case.call(base_url=server.addr, headers=headers)
+    if response.status_code == 503 and response.json()["type"] in AWAY:
+        return  # some user came to have a root of their own, whose key nobody knows any more
+    case.validate_response(response, headers=headers, excluded_checks=excluded)
 
 
+AWAY = {"urn:adyton:error:user-root-away", "urn:adyton:error:root-locked"}
 SETTINGS = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
