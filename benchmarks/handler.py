@@ -153,8 +153,8 @@ def main(
     """Measure, print a table, write JSON."""
     with fresh_store() as store:
         handler, services, _ = build_handler(store._opened.core)
-        admission = Admission(services.gate.known)
-        admission.use(services.gate.known, holds=services.gate.holds)
+        admission = Admission(services.gate.sessions.known)
+        admission.use(services.gate.sessions.known, holds=services.gate.sessions.holds)
         application = Application(handler, HttpLimits(), admission=admission)
         token = make_root_token(store._opened, "")
         figures = uvloop.run(measure(lambda: Load(application, token), rounds, count))

@@ -19,10 +19,11 @@ from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
 from adyton.rotationpolicy import RotationPolicy
 from adyton.service import auditlog, directory, keyadmin, kv, links, portability, secrets, users
-from adyton.service.access.gate import Gate, Session
+from adyton.service.access.gate import Gate
 from adyton.service.access.identity import Identity
 from adyton.service.access.leases import Leases
 from adyton.service.access.records import MountTable, Token
+from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import Space, Spaces
 from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import TokenRequest, Tokens

@@ -73,7 +73,7 @@ class Ways(RuleBasedStateMachine):
         content = b"" if body is None else json.dumps(body).encode()
         return Request(
             method, path, {}, headers, content, address, f"r{next(self.ids)}",
-            session=self.services.gate.known(token_text(headers)) if not content else None,
+            session=self.services.gate.sessions.known(token_text(headers)) if not content else None,
         )  # fmt: skip
 
     def ask(self, method, path, body=None, *, space="root", token=None, **more):
@@ -223,7 +223,7 @@ class Ways(RuleBasedStateMachine):
         made = self.request(*args, **options)
         made.session = None
         answer = self.run(handle(made))
-        assert services.gate.loads <= 1
+        assert services.gate.sessions.loads <= 1
         return answer
 
     @staticmethod

@@ -67,7 +67,7 @@ class World:
         try:
             session = self.run(self.gate.enter(self.text, HERE))
         except AccessDenied:
-            assert self.gate.known(self.text) is None
+            assert self.gate.sessions.known(self.text) is None
             return False
         return bool(self.gate.decide(session, "alice", "secret/data/x", Capability.READ))
 
@@ -107,10 +107,10 @@ CHANGES = [revoke, close_policy, remove_policy, purge]
 def test_a_change_while_a_token_is_loaded_is_not_missed(world, monkeypatch, change, warm):
     """Committed after the token was read and before it is kept: the next request is refused."""
     assert world.may_read()
-    world.gate.forget(world.gate.known(world.text).ident)
+    world.gate.sessions.forget(world.gate.sessions.known(world.text).ident)
     if not warm:
         world.services.spaces.forget("alice")
-    as_it_is = world.gate.session_of
+    as_it_is = world.gate.sessions.make
     done = []
 
     async def meanwhile(*args):
@@ -120,7 +120,7 @@ def test_a_change_while_a_token_is_loaded_is_not_missed(world, monkeypatch, chan
             world.beside(change(world))
         return session or await as_it_is(*args)
 
-    monkeypatch.setattr(world.gate, "session_of", meanwhile)
+    monkeypatch.setattr(world.gate.sessions, "make", meanwhile)
     world.may_read()  # it was asked before the change, and may be answered as of then
     assert done
     assert not world.may_read()
@@ -130,9 +130,9 @@ def test_a_change_while_a_token_is_loaded_is_not_missed(world, monkeypatch, chan
 def test_memory_ends_with_the_commit(world, change):
     """Not with the answer of who has made the change, whose thread may be slow."""
     assert world.may_read()
-    assert world.gate.known(world.text) is not None
+    assert world.gate.sessions.known(world.text) is not None
     world.beside(change(world))
-    session = world.gate.known(world.text)
+    session = world.gate.sessions.known(world.text)
     assert session is None
     assert not world.may_read()
 
@@ -141,12 +141,12 @@ def test_memory_ends_with_the_commit(world, change):
 def test_a_session_that_was_waited_with_is_looked_at_again(world, change):
     """It holds until the change is committed, then never again, though the token may."""
     world.may_read()
-    session = world.gate.known(world.text)
-    assert world.gate.holds(session)
+    session = world.gate.sessions.known(world.text)
+    assert world.gate.sessions.holds(session)
     world.beside(change(world))
-    assert not world.gate.holds(session)
+    assert not world.gate.sessions.holds(session)
     world.may_read()
-    assert not world.gate.holds(session)
+    assert not world.gate.sessions.holds(session)
 
 
 class Slow:
@@ -196,8 +196,8 @@ def test_what_changes_while_a_body_arrives_counts(world, body, change):
 
     async def request():
         assert await gate.enter(world.text, HERE)
-        admission = Admission(gate.known)
-        admission.use(gate.known, holds=gate.holds)
+        admission = Admission(gate.sessions.known)
+        admission.use(gate.sessions.known, holds=gate.sessions.holds)
         asking = Slow(asyncio.get_running_loop(), world.text, body)
         application = Application(handler, HttpLimits(), admission=admission)
         Run(application.__rsgi__(asking, asking), asyncio.get_running_loop())
@@ -296,7 +296,7 @@ def test_a_child_ends_at_its_ancestors_time(world, known, renewed):
         assert world.run(world.gate.enter(child, HERE))
     else:
         for one in line[: None if known == "none" else -1]:
-            world.gate.forget(token_id(one.text))
+            world.gate.sessions.forget(token_id(one.text))
     clock.more += 9
     if renewed:
         caller = world.gate.caller(world.run(world.gate.enter(line[1].text, HERE)), "root", HERE)
@@ -306,7 +306,7 @@ def test_a_child_ends_at_its_ancestors_time(world, known, renewed):
     if renewed:
         assert world.run(world.gate.enter(child, HERE))
         clock.more += 10
-    assert world.gate.known(child) is None
+    assert world.gate.sessions.known(child) is None
     with pytest.raises(AccessDenied):
         world.run(world.gate.enter(child, HERE))
 

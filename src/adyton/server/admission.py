@@ -14,7 +14,7 @@ from adyton.server.bodies import BodyBudget
 from adyton.server.http import token_text
 from adyton.server.proxies import TrustedProxies
 from adyton.server.turns import Turns
-from adyton.service.access.gate import Session
+from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.quota.buckets import SECOND_NS
 from adyton.service.quota.named import RateQuotas

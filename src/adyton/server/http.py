@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
 from adyton.errors import InvalidInput
-from adyton.service.access.gate import Session
+from adyton.service.access.sessions import Session
 
 
 class Request:

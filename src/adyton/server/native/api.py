@@ -71,7 +71,7 @@ class NativeApi:
             return await route.handler(call)
         gate = self._services.gate
         text = token_text(call.request.headers)
-        session = call.request.session or gate.known(text)
+        session = call.request.session or gate.sessions.known(text)
         if session is None or session.token.num_uses or session.token.cidrs or session.token.wraps:
             session = await gate.enter(text, call.origin)
         call.request.session = session

@@ -13,8 +13,8 @@ from adyton.server.native.routes import Reply, Route
 from adyton.server.native.shapes import Shape
 from adyton.server.vault.service import Services
 from adyton.service.access.gate import Request as Origin
-from adyton.service.access.gate import Session
 from adyton.service.access.policy import Capability
+from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.aside import Threads
 from adyton.service.core import Core

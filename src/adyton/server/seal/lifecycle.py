@@ -276,7 +276,7 @@ class Lifecycle:
         session = Session(opened, self._configuration, self._telemetry, self, self.attestation)
         self._session = session
         gate = session.services.gate
-        self._admission.use(gate.known, session.services.rate_quotas, gate.holds)
+        self._admission.use(gate.sessions.known, session.services.rate_quotas, gate.sessions.holds)
         self._application.use(session.handler)
         session.start()
         tune_interpreter()

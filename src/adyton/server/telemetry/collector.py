@@ -118,8 +118,8 @@ def _audit(state: StoreState) -> Iterator[Family]:
 
 
 def _access(state: StoreState) -> Iterator[Family]:
-    yield _one("adyton_sessions", state.gate.size)
-    yield _one("adyton_session_loads_total", state.gate.loads)
+    yield _one("adyton_sessions", state.gate.sessions.size)
+    yield _one("adyton_session_loads_total", state.gate.sessions.loads)
     logins = state.logins
     yield _many(
         "adyton_logins_total",

@@ -26,7 +26,8 @@ from adyton.model import Caller
 from adyton.server.http import Handler, Request, Response
 from adyton.server.telemetry.counters import AREAS, METHODS, area_of
 from adyton.server.telemetry.seen import SpaceOf, accessor_of, current, place_of
-from adyton.service.access.gate import Gate, Origin, Session
+from adyton.service.access.gate import Gate, Origin
+from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import Spaces
 from adyton.service.core import Core
 from adyton.service.ticket import Aside, Operation, Ticket

@@ -134,7 +134,7 @@ class VaultApi:
         if public is not None:
             return await self._unchecked(context, operation, public)
         text = context.token_text
-        session = context.request.session or gate.known(text)
+        session = context.request.session or gate.sessions.known(text)
         if session is None or session.token.num_uses or session.token.cidrs or session.token.wraps:
             session = await gate.enter(text, context.origin)
         context.session = context.request.session = session

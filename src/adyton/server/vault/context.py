@@ -7,10 +7,11 @@ from adyton.model import Caller, user_id
 from adyton.server.http import Request, header_of, token_text
 from adyton.server.jsonbody import decode_json
 from adyton.server.vault import fields
-from adyton.service.access.gate import Gate, Session
+from adyton.service.access.gate import Gate
 from adyton.service.access.gate import Request as Origin
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount
+from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE, Space
 
 NOT_BY_PATH: Final = frozenset({"adyton", "auth", "cubbyhole", "identity", "sys"})

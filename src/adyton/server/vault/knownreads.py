@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from adyton.server.http import Request
 from adyton.server.vault.context import Context
-from adyton.service.access.gate import Session
+from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.kv import KvMount
 

@@ -9,8 +9,8 @@ from adyton.server.vault.context import Context
 from adyton.server.vault.reply import Reply, both
 from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Routes
 from adyton.server.vault.service import Services
-from adyton.service.access.gate import Session
 from adyton.service.access.policy import policy_names
+from adyton.service.access.sessions import Session
 from adyton.service.access.shelves import record_path
 
 
@@ -81,14 +81,14 @@ def add_routes(routes: Routes, services: Services) -> None:
             ident, token = await services.tokens.find(context.caller, context.user, text=text)
         except AccessDenied:
             raise InvalidInput("invalid token") from None
-        return answer(context, await gate.session_of(ident, token, context.user))
+        return answer(context, await gate.sessions.make(ident, token, context.user))
 
     async def of_accessor(context: Context) -> Reply:
         accessor = fields.text(context.body, "accessor")
         if not accessor:
             raise InvalidInput("missing accessor")
         ident, token = await services.tokens.find(context.caller, context.user, accessor=accessor)
-        return answer(context, await gate.session_of(ident, token, context.user))
+        return answer(context, await gate.sessions.make(ident, token, context.user))
 
     routes.add("sys/policies/acl", {LIST: list_new, READ: list_new})
     name = ("name", _folded)

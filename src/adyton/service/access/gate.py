@@ -4,7 +4,6 @@ The server gets a :class:`Caller` nowhere else, and no operation of the service 
 one. A token that is absent, unknown, expired or used up, and a refusal by policy, look alike.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
@@ -12,24 +11,20 @@ from typing import Final, Protocol
 from adyton.actions import Action
 from adyton.errors import AccessDenied, AdytonError, IntegrityError, UserRootAway
 from adyton.model import Caller
-from adyton.ports import Rows
-from adyton.service.access.identity import template_values
 from adyton.service.access.policy import Capability
-from adyton.service.access.records import ENTITIES, TOKENS, Entity, Token
-from adyton.service.access.spaces import OPERATOR_SPACE, Space, Spaces
-from adyton.service.access.tokentext import parse_token, token_id
+from adyton.service.access.records import TOKENS, Token
+from adyton.service.access.sessions import Session, Sessions
+from adyton.service.access.spaces import OPERATOR_SPACE, Spaces
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.grants.deciding import Deciding
-from adyton.service.grants.permits import Actor, Permit
+from adyton.service.grants.permits import Permit
 from adyton.service.journal import Draft, outcome_of
 from adyton.service.objects import ObjectChanges
 from adyton.service.quota.networks import is_within
 from adyton.service.secretmeta import not_found
 from adyton.service.userkeys import UserKeys
 
-_LIMIT: Final = 100_000
-"""Sessions kept in memory."""
 _DECISIONS: Final = 4_096
 """Decisions kept for tokens of the same policies."""
 _ASKED: Final = [one for one in Capability if one not in {Capability.DENY, Capability.SUDO}]
@@ -38,47 +33,6 @@ _ASKED: Final = [one for one in Capability if one not in {Capability.DENY, Capab
 def denied() -> AccessDenied:
     """The one refusal, whatever the cause."""
     return AccessDenied("permission denied")
-
-
-class Session:
-    """A token that has been let in.
-
-    Attributes:
-        ident: The token's id.
-        token: What is known of it.
-        space: The namespace it belongs to, at the moment its rights were put together.
-        acl: What it may do.
-        actor: How the audit log names it.
-        method: The login method that its token came from.
-        decisions: What was decided lately, by path and operation: as in records, or empty.
-        member: The member of the namespace that it is, or None.
-        ends_us: When to look the token up anew, as it may have ended then; 0 for never.
-    """
-
-    __slots__ = (
-        "acl", "actor", "decisions", "ends_us", "ident", "member", "method", "space", "token",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        ident: str,
-        token: Token,
-        space: Space,
-        entity: Entity | None = None,
-        member: Actor | None = None,
-    ) -> None:
-        self.member = member
-        self.ends_us = token.expires_us
-        self.ident = ident
-        self.token = token
-        self.space = space
-        # Never a token's own metadata: whoever makes a token chooses those.
-        self.acl, self.decisions = space.rights(token.policies, template_values(entity))
-        self.actor = f"{token.path or 'token'} {token.display_name}#{token.accessor}"
-        self.method = token.method or space.method_at(token.path)
-
-    def __repr__(self) -> str:
-        return "<Session>"
 
 
 class Origin(Protocol):
@@ -111,20 +65,15 @@ class Gate:
         spaces: Mounts and policies.
 
     Attributes:
-        loads: How often a token was looked up in the store, for not being in memory.
         grants: Decides what members of a namespace may do.
+        sessions: The tokens that have been let in.
     """
 
     def __init__(self, core: Core, spaces: Spaces) -> None:
         self._core = core
         self._spaces = spaces
-        self._sessions: dict[str, Session] = {}
-        self._owners: dict[bytes, str] = {}
-        self._forgotten = 0
-        self._lock = threading.Lock()
         self.grants: Final = Deciding(core, spaces)
-        self.loads = 0
-        core.on_purge.append(self._forget_user)
+        self.sessions: Final = Sessions(core, spaces, self.grants)
 
     # -- letting in -----------------------------------------------------------------------------
 
@@ -135,10 +84,10 @@ class Gate:
             AccessDenied: The token is absent, unknown, expired or used up, or is not for this
                 address.
         """
-        session = self.known(text)
+        session = self.sessions.known(text)
         if session is None and text:
             try:
-                session = await self._load(text)
+                session = await self.sessions.load(text)
             except UserRootAway as error:
                 raise await self._refuse(request, "UserRootAway", error) from None
         if session is not None and session.token.wraps:
@@ -148,100 +97,6 @@ class Gate:
         if session.token.num_uses:
             await self._take_use(session, request)
         return session
-
-    def known(self, text: str) -> Session | None:
-        """A session in memory that still holds."""
-        session = self._sessions.get(token_id(text))
-        return session if session is not None and self.holds(session) else None
-
-    def holds(self, session: Session) -> bool:
-        """Whether a session that was in memory is so now, and nothing that it goes by changed."""
-        if 0 < session.ends_us <= self._core.clock.now_us():
-            self.forget(session.ident)
-        kept = self._sessions.get(session.ident) is session
-        return kept and self._spaces.cached(session.space.user) is session.space
-
-    @property
-    def size(self) -> int:
-        """How many sessions are in memory."""
-        return len(self._sessions)
-
-    async def _load(self, text: str) -> Session | None:
-        core = self._core
-        self.loads += 1
-        index = parse_token(text)
-        if index is None:  # a token that was given its text; the operator's namespace has these
-            index = core.ring.user_index(OPERATOR_SPACE)
-        generation, forgotten = core.ring.generation, self._forgotten
-        async with core.storage.snapshot() as rows:
-            # Tokens that don't exist are asked for most, so keys are opened once and not for each.
-            keys = core.ring.cached(self._owners.get(index, ""))
-            if keys is None:
-                keys = await core.ring.load_index(rows, index)
-                if keys is None:
-                    return None
-                core.ring.remember(keys, generation)
-                if len(self._owners) >= _LIMIT:
-                    self._owners.clear()
-                self._owners[index] = keys.user_id
-            ident = token_id(text)
-            token = await TOKENS.get(rows, keys, ident)
-            if token is None:
-                return None
-            ends_us = await self._end(rows, keys, token)
-        if ends_us and ends_us <= core.clock.now_us():
-            return None
-        session = await self.session_of(ident, token, keys.user_id)
-        session.ends_us = ends_us
-        with self._lock:
-            # A change that another thread has committed since the token was read may have ended it.
-            if forgotten == self._forgotten:
-                if len(self._sessions) >= _LIMIT:
-                    self._sessions.clear()
-                self._sessions[ident] = session
-        return session
-
-    async def _end(self, rows: Rows, keys: UserKeys, token: Token) -> int:
-        """When a token ends, or one that it comes from, whose children end with it; 0 for never.
-
-        Those are removed a while after their parent's time is over (``tidy.py``).
-        """
-        now = self._core.clock.now_us()
-        ends = [token.expires_us]
-        while token.parent:
-            above = self._sessions.get(token.parent)
-            if above is not None and (not above.ends_us or above.ends_us > now):
-                ends.append(above.ends_us)
-                break
-            found = await TOKENS.get(rows, keys, token.parent)
-            if found is None:
-                break
-            token = found
-            ends.append(token.expires_us)
-        return min(filter(None, ends), default=0)
-
-    async def session_of(self, ident: str, token: Token, user: str) -> Session:
-        """What a token of a namespace may do, without letting it in."""
-        core = self._core
-        space = await self._spaces.get(user)
-        entity = None
-        keys = await core.keys(user) if token.entity else None
-        if keys is not None:
-            async with core.storage.snapshot() as rows:
-                entity = await ENTITIES.get(rows, keys, token.entity)
-        return Session(ident, token, space, entity, await self.grants.actor_of(user, token.entity))
-
-    def forget(self, ident: str) -> None:
-        """Look a token up anew when it comes next."""
-        with self._lock:
-            self._forgotten += 1
-            self._sessions.pop(ident, None)
-
-    def _forget_user(self, user: str) -> None:
-        """Keep nothing of a user's tokens, of a user who was purged or keeps the keys away."""
-        with self._lock:
-            self._forgotten += 1
-            self._sessions = {k: v for k, v in self._sessions.items() if v.space.user != user}
 
     async def _take_use(self, session: Session, request: Request) -> None:
         """Count a use before anything is done; the last one leaves a token that is refused."""
@@ -258,7 +113,7 @@ class Gate:
             token.num_uses = token.num_uses - 1 or -1
             changes = ObjectChanges(scope, keys)
             changes.put(TOKENS, session.ident, token)
-            scope.after_commit(lambda: self.forget(session.ident))
+            scope.after_commit(lambda: self.sessions.forget(session.ident))
             await changes.write(draft)
             return token
 

@@ -11,7 +11,7 @@ from adyton.actions import Action
 from adyton.errors import AccessDenied, InvalidInput
 from adyton.model import Caller
 from adyton.ports import Rows
-from adyton.service.access.gate import Gate, Session, denied
+from adyton.service.access.gate import Gate, denied
 from adyton.service.access.givenpolicies import given_policies
 from adyton.service.access.policy import ROOT_NAME
 from adyton.service.access.records import (
@@ -25,6 +25,7 @@ from adyton.service.access.records import (
     TokenRef,
     TokenRole,
 )
+from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.access.tokentext import RANDOM_BYTES, make_token, token_id
 from adyton.service.commit import Scope
@@ -178,7 +179,7 @@ class Tokens:
             changes = ObjectChanges(scope, keys)
             issued = self.mint(changes, token, text=text, now_us=scope.now_us)
             ident = token_id(issued.text)
-            scope.after_commit(lambda: self._gate.forget(ident))
+            scope.after_commit(lambda: self._gate.sessions.forget(ident))
             draft.name = token.accessor
             await changes.write(draft)
             return issued
@@ -294,7 +295,7 @@ class Tokens:
             changes = ObjectChanges(scope, keys)
             changes.put(TOKENS, ident, token)
             draft.name = token.accessor
-            scope.after_commit(lambda: self._gate.forget(ident))
+            scope.after_commit(lambda: self._gate.sessions.forget(ident))
             await changes.write(draft)
             return token
 
@@ -358,7 +359,7 @@ class Tokens:
             await end_with_token(scope, keys, at)
             if await ACCESSORS.get(scope.tx, keys, ended.accessor) is not None:
                 changes.delete(ACCESSORS, ended.accessor)
-            scope.after_commit(lambda gone=at: self._gate.forget(gone))  # type: ignore[misc]
+            scope.after_commit(lambda gone=at: self._gate.sessions.forget(gone))  # type: ignore[misc]
             await self._split(changes, draft, ended.accessor, force=True)
 
     @staticmethod
