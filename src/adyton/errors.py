@@ -33,7 +33,8 @@
     ├── RootError               the root of trust refuses or fails
     │   ├── RootLocked          wrong passphrase, key file or context: no master key
     │   ├── RootUnavailable     the root is missing or does not answer
-    │   └── UserRootAway        a user's keys are under a root of the user's own, and it is away
+    │   ├── UserRootAway        a user's keys are under a root of the user's own, and it is away
+    │   └── UserRootRefused     what was brought does not open a user's keys
     ├── ServerUnavailable       a server can't be reached, is busy, or fails
     ├── AttestationError        evidence of which code runs is missing, wrong or not accepted
     └── SecretWiped             a secret buffer was used after its block had ended
@@ -205,6 +206,10 @@ class RootUnavailable(RootError):
 
 class UserRootAway(RootError):
     """A user's keys are under a root of the user's own, which has not been given."""
+
+
+class UserRootRefused(RootError):
+    """A root of trust or a key that was brought does not open this user's keys."""
 
 
 class ServerUnavailable(AdytonError):

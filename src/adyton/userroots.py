@@ -13,13 +13,17 @@ from typing import Final, NamedTuple, Protocol
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import KEY_BYTES
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import InvalidInput, RootError, RootLocked
+from adyton.errors import InvalidInput, RootError, RootLocked, UserRootRefused
 
 ROOT_ID_BYTES: Final = 16
 MAX_WRAPS: Final = 8
 """Roots that each open one user's keys: the first, and for recovery."""
 MAX_WRAPPED_BYTES: Final = 16_384
 DEFAULT_SECONDS: Final = 3_600
+_UNFIT: Final = {
+    "dev": "a root of trust that ends with its process would take the user's secrets along",
+    "shamir": "shares are for the store's master key, not for a user's own root",
+}
 
 
 class Wrapper(Protocol):
@@ -75,6 +79,7 @@ class UserRootInfo(NamedTuple):
         until: When it is taken away by itself, UTC; None where it is not given.
         set_at: When the present key came to be, UTC.
         pending: Whether data from before still waits to be encrypted anew.
+        revision: How often other roots of trust came to wrap the key: a change of them names it.
     """
 
     user: str
@@ -85,6 +90,7 @@ class UserRootInfo(NamedTuple):
     until: dt.datetime | None = None
     set_at: dt.datetime | None = None
     pending: bool = False
+    revision: int = 0
 
     def __repr__(self) -> str:
         return f"<UserRootInfo given={self.given}>"
@@ -182,8 +188,8 @@ def wrap_all(
     context = wrap_context(store, user, root_id)
     made = []
     for slot, wrapper in enumerate(wrappers, first_slot):
-        if wrapper.kind == "shamir":
-            raise InvalidInput("shares are for the store's master key, not for a user's own root")
+        if wrapper.kind in _UNFIT:
+            raise InvalidInput(_UNFIT[wrapper.kind])
         wrapped = wrapper.wrap(key, context)
         with wrapper.unwrap(wrapped, context) as again:
             if not again.equals(key):
@@ -198,7 +204,7 @@ def open_user_root(info: UserRootInfo, root: Wrapper | SecretBytes) -> SecretByt
 
     Raises:
         InvalidInput: The user has no root of their own, or the key is not one.
-        RootLocked: The root does not open it.
+        UserRootRefused: The root does not open it.
         RootError: The root does not answer.
     """
     if not info.root:
@@ -206,15 +212,15 @@ def open_user_root(info: UserRootInfo, root: Wrapper | SecretBytes) -> SecretByt
     if isinstance(root, SecretBytes):
         return checked_key(root)
     context = wrap_context(info.store, info.user, info.root)
-    refusal: RootLocked | None = None
+    refusal: UserRootRefused | None = None
     for one in info.roots:
         if one.kind != root.kind:
             continue
         try:
             return checked_key(root.unwrap(one.wrapped, context))
         except RootLocked as error:
-            refusal = refusal or error
-    raise refusal or RootLocked(
+            refusal = refusal or UserRootRefused(error.message, hint=error.hint)
+    raise refusal or UserRootRefused(
         f"no {root.kind} root opens this user's keys",
         hint="'adyton user root show' tells which kinds do.",
     )

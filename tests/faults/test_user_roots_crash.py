@@ -10,7 +10,7 @@ SCRIPT = """
 import itertools, os, shutil, signal, sys
 from pathlib import Path
 from adyton import SecretStore
-from adyton.errors import RootLocked, UserRootAway
+from adyton.errors import UserRootRefused, UserRootAway
 from adyton.roots import PassphraseRoot
 from adyton.roots.passphrase import TEST_PARAMS
 from adyton.storage.sqlite_writing import SqliteTransaction
@@ -73,7 +73,7 @@ def opens(name):
             return False
         try:
             store.user_roots.give("alice", root(name))
-        except RootLocked:
+        except UserRootRefused:
             return False
         whole(store)
         if info.pending:  # what was broken off is gone on with by whoever opens the store next

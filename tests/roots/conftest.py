@@ -1,7 +1,6 @@
 """The built-in roots, each as a way to open the same one again and again."""
 
 import logging
-import os
 from typing import NamedTuple
 
 import pyrage
@@ -18,8 +17,7 @@ from adyton.roots.gramine import GramineRoot
 from adyton.roots.keyfile import KeyFileRoot
 from adyton.roots.passphrase import TEST_PARAMS, PassphraseRoot
 from adyton.roots.shamir import ShamirRoot
-from rootpeers import AWS_ENV, BAO_TOKEN, Bao, Moto, SoftHsm, SoftTpm
-from support import require_module, require_program
+from rootpeers import SoftTpm
 
 ALL = (
     "keyfile", "passphrase", "dev", "shamir", "age", "credential", "gramine", "transit", "awskms",
@@ -33,65 +31,6 @@ class Kind(NamedTuple):
     name: str
     reopen: object
     other: object
-
-
-@pytest.fixture(scope="session")
-def bao(tmp_path_factory):
-    """A real OpenBao."""
-    started = Bao(tmp_path_factory.mktemp("bao"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="session")
-def moto(tmp_path_factory):
-    """A server with the shape of AWS KMS."""
-    started = Moto(tmp_path_factory.mktemp("moto"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="session")
-def tpm(tmp_path_factory):
-    """A TPM of software for tests that leave its state as it was."""
-    require_program("swtpm")
-    require_module("tpm2_pytss")
-    started = SoftTpm(tmp_path_factory.mktemp("tpm"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="session")
-def softhsm(tmp_path_factory):
-    """Two tokens of SoftHSM; the module is loaded once in a process, and keeps its folder."""
-    require_program("softhsm2-util")
-    made = SoftHsm(tmp_path_factory.mktemp("softhsm"))
-    os.environ.update(made.env)
-    for label in ("one", "two"):
-        made.token(label)
-    return made
-
-
-@pytest.fixture(scope="session")
-def aws_keys(moto):
-    """Two keys there, as URIs."""
-    return [f"awskms:{moto.key()}" for _ in range(2)]
-
-
-@pytest.fixture
-def token_file(tmp_path):
-    """The transit token in a private file."""
-    path = tmp_path / "token"
-    path.write_text(BAO_TOKEN + "\n")
-    path.chmod(0o600)
-    return path
-
-
-@pytest.fixture
-def as_aws(monkeypatch):
-    """Credentials that moto takes."""
-    for name, value in AWS_ENV.items():
-        monkeypatch.setenv(name, value)
 
 
 def _another_tpm(fixture, tmp_path):

@@ -10,7 +10,7 @@ from adyton.client import Client
 from adyton.client.sync_userroots import UserRoots
 from adyton.crypto.links import proof_hash
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import AccessDenied, InvalidInput, RootLocked, UserRootAway
+from adyton.errors import AccessDenied, InvalidInput, UserRootAway, UserRootRefused
 from adyton.library.sync_userroots import UserRoots as Embedded
 from natives import b64, call, kind, put, text, token_of
 from ownroots import own
@@ -187,15 +187,30 @@ def test_only_the_key_itself_gives_it(world):
         user = "me" if token == world.token else world.user
         for wrong in (bytes(32), other.key):
             status, found = world.give(token=token, key=wrong, user=user)
-            assert (status, kind(found)) == (503, "root-locked")
+            assert (status, kind(found)) == (403, "user-root-refused")
         body = {"root": b64(bytes(16)), "key": b64(world.key)}
         status, found = world.call("POST", f"users/{user}/root/give", body, token=token)
-        assert (status, kind(found)) == (503, "root-locked")
+        assert (status, kind(found)) == (403, "user-root-refused")
     assert world.call("GET", "users/me/secrets/native")[0] == 503
     # A token of one namespace names no other one.
     assert other.call("POST", "users/me/root/take")[0] == 200
     assert world.give(token=other.token, user=world.user)[0] == 403
     assert world.give(token=TOKEN, user=world.user)[0] == 200
+
+
+def test_roots_are_changed_from_the_revision_that_was_seen(world):
+    """A request that names an older one is refused with 412, and one that names none with 400."""
+    wrap = {"slot": 0, "kind": "mine", "described": {}, "wrapped": b64(b"w" * 60)}
+    body = {"root": b64(world.root), "key": b64(world.key), "roots": [wrap]}
+    assert world.call("POST", "users/me/root/roots", body)[0] == 400
+    assert world.call("GET", "users/me/root")[1]["revision"] == 0
+    status, found = world.call("POST", "users/me/root/roots", body | {"revision": 0})
+    assert (status, found["revision"], found["given"]) == (200, 1, False)
+    for revision in (0, 2):
+        other = body | {"roots": [], "revision": revision}
+        status, found = world.call("POST", "users/me/root/roots", other)
+        assert (status, kind(found)) == (412, "version-conflict")
+    assert [each["kind"] for each in world.call("GET", "users/me/root")[1]["roots"]] == ["mine"]
 
 
 def test_a_token_that_ended_meanwhile_gives_but_does_not_read(world):
@@ -266,7 +281,7 @@ def test_the_client_opens_the_root_beside_itself(server):
         assert client.user_roots.take("me") is True
         with pytest.raises(UserRootAway):
             client.get_secret("me", "a")
-        with pytest.raises(RootLocked):
+        with pytest.raises(UserRootRefused):
             client.user_roots.give("me", own("not the one that it is"))
         client.user_roots.give("me", own("the one in the safe"))
         assert client.get_secret("me", "a").text() == "value"
@@ -277,7 +292,7 @@ def test_the_client_opens_the_root_beside_itself(server):
         assert [root.slot for root in info.roots] == [0, 1]
         client.user_roots.change("me", own(), SecretBytes(made("k", 32)))
         client.user_roots.take("me")
-        with pytest.raises(RootLocked):
+        with pytest.raises(UserRootRefused):
             client.user_roots.give("me", own())
         client.user_roots.remove("me", SecretBytes(made("k", 32)))
         assert client.get_secret("me", "a").text() == "value"
@@ -326,7 +341,7 @@ def test_the_command_line(server, tmp_path):
     assert shell("get", "a") == b"value"
     shell("user", "root", "drop", two, "0", "--yes")
     shell("user", "root", "change", two, one, "--yes")
-    shell("user", "root", "remove", two, "--yes", code=8)
+    shell("user", "root", "remove", two, "--yes", code=5)
     shell("user", "root", "remove", one, "--yes")
     assert shell.json("user", "root", "show")["root"] == ""
     assert shell("get", "a") == b"value"

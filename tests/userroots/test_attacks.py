@@ -14,8 +14,8 @@ from adyton.errors import (
     AdytonError,
     DecryptionFailed,
     IntegrityError,
-    RootLocked,
     UserRootAway,
+    UserRootRefused,
 )
 from adyton.roots import KeyFileRoot
 from adyton.rows import UserKeyRow
@@ -203,7 +203,7 @@ def test_an_operator_with_an_open_store_gets_nothing_either(place):
                     row.wrapped, core.ring.user_key_context(user, row.version, row.master_version)
                 )
         info = store.user_roots.show("alice")
-        with pytest.raises(RootLocked):
+        with pytest.raises(UserRootRefused):
             open_user_root(info, own("guesses do not help here"))
 
 
@@ -278,7 +278,7 @@ def test_wrapped_keys_that_change_places_open_nothing(place):
                 try:
                     store.user_roots.give(user, key(user.encode().ljust(32, b".")))
                     store.get_secret(user, "a")
-                except (IntegrityError, RootLocked, UserRootAway):
+                except (IntegrityError, UserRootRefused, UserRootAway):
                     failed += 1
             assert failed
         place.put_back(kept)
@@ -302,7 +302,7 @@ def test_an_older_wrap_that_is_put_back_is_refused(place):
         place.sql(*((f"INSERT OR REPLACE INTO user_keys VALUES ({slots})", row) for row in rows))
         with place.open() as store:
             for root in (own(), own("the new passphrase")):
-                with pytest.raises((IntegrityError, RootLocked)):
+                with pytest.raises((IntegrityError, UserRootRefused)):
                     store.user_roots.give("alice", root)
                     store.get_secret("alice", "a")
         place.put_back(whole)
@@ -311,7 +311,7 @@ def test_an_older_wrap_that_is_put_back_is_refused(place):
             *((f"INSERT INTO user_keys VALUES ({slots})", row) for row in rows),
             *(("INSERT OR REPLACE INTO settings VALUES (?,?)", row) for row in kept),
         )
-        with place.open() as store, pytest.raises((IntegrityError, RootLocked, UserRootAway)):
+        with place.open() as store, pytest.raises((IntegrityError, UserRootRefused, UserRootAway)):
             if rows is first:
                 store.user_roots.give("alice", own())
             store.get_secret("alice", "a")

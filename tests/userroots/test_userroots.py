@@ -1,5 +1,8 @@
 """A user's own root: while it is away nothing of the user opens, and everything else goes on."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pyrage
 import pytest
 
@@ -9,17 +12,21 @@ from adyton.errors import (
     LegalHold,
     RootError,
     RootLocked,
+    RootUnavailable,
     SecretNotFound,
     UserNotFound,
     UserRootAway,
+    UserRootRefused,
+    VersionConflict,
 )
-from adyton.roots import KeyFileRoot, ShamirRoot, open_root
+from adyton.roots import DevRoot, KeyFileRoot, ShamirRoot, open_root
 from adyton.rotationpolicy import RotationPolicy
 from adyton.server.vault.service import Services
 from adyton.service.access.tidy import Tidy
 from adyton.service.keyadmin import KeyAdmin
 from adyton.service.upkeep import Upkeep
 from adyton.service.userroot.admin import UserRoots
+from adyton.userroots import open_user_root
 from ownroots import OWN, closed, given_away, key, own
 from support import Place
 
@@ -83,7 +90,7 @@ def test_given_it_opens_and_away_it_does_not(store):
         with closed():
             operation()
     assert store.get_secret("bob", "db/1").text() == "bob 1"
-    with pytest.raises(RootLocked, match="does not open"):
+    with pytest.raises(UserRootRefused, match="does not open"):
         store.user_roots.give("alice", own("another passphrase, not it"))
     info = store.user_roots.give("alice", own(), seconds=60)
     assert info.given
@@ -159,7 +166,7 @@ def test_any_root_of_trust_serves_and_so_does_a_key_of_the_client(store, tmp_pat
     assert info.roots == ()
     store.user_roots.take("bob")
     for wrong in (key(bytes(32)), key(OWN[::-1])):
-        with pytest.raises(RootLocked):
+        with pytest.raises(UserRootRefused):
             store.user_roots.give("bob", wrong)
     with pytest.raises(InvalidInput, match="32 bytes"):
         store.user_roots.give("bob", key(b"short"))
@@ -188,7 +195,7 @@ def test_recovery_by_another_root(store, tmp_path):
     info = store.user_roots.drop("alice", f"keyfile:{tmp_path}/safe", 0)
     assert [root.slot for root in info.roots] == [1]
     assert not info.given
-    with pytest.raises(RootLocked, match="no passphrase root"):
+    with pytest.raises(UserRootRefused, match="no passphrase root"):
         store.user_roots.give("alice", own())
     with pytest.raises(InvalidInput, match="last root"):
         store.user_roots.drop("alice", f"keyfile:{tmp_path}/safe", 1)
@@ -198,12 +205,87 @@ def test_recovery_by_another_root(store, tmp_path):
     assert store.get_secret("alice", "db/1").text() == "alice 1"
 
 
+def test_of_two_changes_of_the_roots_one_is_told_of_the_other(store, tmp_path):
+    """Both began with the same list: the second is refused, and what the first did stays."""
+    store.user_roots.set("alice", own())
+    safe = open_root(f"keyfile:{tmp_path}/safe", create=True)
+    late = open_root(f"keyfile:{tmp_path}/late", create=True)
+
+    class Slow:
+        """Wraps while somebody else is quicker."""
+
+        kind, describe, unwrap, close = late.kind, late.describe, late.unwrap, late.close
+
+        def wrap(self, key, context):
+            store.user_roots.add("alice", own(), safe)
+            return late.wrap(key, context)
+
+    assert store.user_roots.show("alice").revision == 0
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        store.user_roots.add("alice", own(), Slow())
+    info = store.user_roots.show("alice")
+    assert ([one.kind for one in info.roots], info.revision) == (["passphrase", "keyfile"], 1)
+    store.user_roots.take("alice")
+    store.user_roots.give("alice", safe)
+    with pytest.raises(UserRootRefused):
+        store.user_roots.give("alice", late)
+    store.keys.rotate(master=True)
+    assert store.user_roots.show("alice").revision == 1
+    assert store.user_roots.change("alice", own(), own("the new passphrase")).revision == 0
+
+
+def test_many_who_change_the_roots_at_once_lose_none(store, tmp_path):
+    """Who is told of success finds what was added; who is refused can do it again."""
+    store.user_roots.set("alice", key(), recovery=[own()])
+    roots = [open_root(f"keyfile:{tmp_path}/{n}", create=True) for n in range(6)]
+    barrier = threading.Barrier(3)
+
+    def add(mine):
+        barrier.wait(10)
+        for root in mine:
+            while True:
+                try:
+                    store.user_roots.add("alice", key(), root)
+                    break
+                except VersionConflict:
+                    continue
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(add, roots[n::3]) for n in range(3)]:
+            done.result()
+    info = store.user_roots.show("alice")
+    assert sorted(one.slot for one in info.roots) == list(range(7))
+    assert info.revision == 6
+    for root in roots:
+        with open_user_root(info, root) as opened:
+            assert opened.equals(OWN)
+    # Two drops of one slot each: never both of one list.
+    barrier = threading.Barrier(2)
+
+    def drop(slot):
+        barrier.wait(10)
+        try:
+            store.user_roots.drop("alice", key(), slot)
+        except VersionConflict:
+            return False
+        return True
+
+    for first in (1, 3):
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(drop, (first, first + 1)))
+        left = {one.slot for one in store.user_roots.show("alice").roots}
+        assert [slot not in left for slot in (first, first + 1)] == answers
+        assert any(answers)
+
+
 def test_roots_that_can_not_be_one(store, tmp_path):
     """None, too many, shares, a key as recovery; nothing is changed by the attempt."""
     roots = [open_root(f"keyfile:{tmp_path}/{n}", create=True) for n in range(9)]
     for root, recovery in (
         (roots[0], roots[1:]),
         (ShamirRoot.create(1, 1)[0], []),
+        (DevRoot(), []),
+        (own(), [DevRoot()]),
         (roots[0], [key()]),
         (key(b"x" * 31), []),
     ):
@@ -253,14 +335,14 @@ def test_set_twice_is_refused_and_what_needs_one_says_so(store):
 def test_change_leaves_the_former_root_without_a_use(store):
     """It is asked for once more; then only the new one opens anything."""
     given_away(store)
-    with pytest.raises(RootLocked):
+    with pytest.raises(UserRootRefused):
         store.user_roots.change("alice", own("not the one that it is"), own("the new passphrase"))
     info = store.user_roots.change("alice", own(), own("the new passphrase"))
     assert info.given
     assert not info.pending
     assert store.get_secret("alice", "db/1").text() == "alice 1"
     store.user_roots.take("alice")
-    with pytest.raises(RootLocked):
+    with pytest.raises(UserRootRefused):
         store.user_roots.give("alice", own())
     store.user_roots.give("alice", own("the new passphrase"))
     assert store.get_secret("alice", "db/1").text() == "alice 1"
@@ -270,7 +352,7 @@ def test_change_leaves_the_former_root_without_a_use(store):
 def test_remove_gives_the_keys_back_to_the_master_key_alone(place, store):
     """It needs the root, given or not; afterwards the user is one like any."""
     given_away(store)
-    with pytest.raises(RootLocked):
+    with pytest.raises(UserRootRefused):
         store.user_roots.remove("alice", own("not the one that it is"))
     store.user_roots.remove("alice", own())
     assert store.user_roots.show("alice").root == b""
@@ -289,7 +371,7 @@ def test_each_giving_taking_and_refusal_is_recorded(store):
     given_away(store)
     with closed():
         store.get_secret("alice", "db/secret-name-1")
-    with pytest.raises(RootLocked):
+    with pytest.raises(UserRootRefused):
         store.user_roots.give("alice", key())
     with closed():
         store.set_secret("alice", "db/secret-name-2", "x")
@@ -427,8 +509,9 @@ def test_tidying_leaves_this_user_out(store):
 
 def test_the_error_is_one_of_roots():
     """Whoever handles those, handles it."""
-    assert issubclass(UserRootAway, RootError)
-    assert not issubclass(UserRootAway, RootLocked)
+    for kind, other in ((UserRootAway, UserRootRefused), (UserRootRefused, UserRootAway)):
+        assert issubclass(kind, RootError)
+        assert not issubclass(kind, RootLocked | RootUnavailable | other)
 
 
 def test_a_legal_hold_outlives_a_root_that_is_away(place, store):

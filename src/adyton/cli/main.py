@@ -77,6 +77,7 @@ EXIT_CODES: Final[tuple[tuple[type[errors.AdytonError], int], ...]] = (
     (errors.StoreError, 6),
     (errors.IntegrityError, 7),
     (errors.AuditError, 7),
+    (errors.UserRootRefused, 5),
     (errors.RootError, 8),
     (errors.AttestationError, 10),
     (errors.RequestPending, 9),

@@ -163,8 +163,10 @@ class State:
                 hint="Run it where the store is, with --store PATH or without ADYTON_ADDR.",
             )
         from adyton.library import SecretStore  # noqa: PLC0415 - loaded on use
+        from adyton.roots import keep_variables  # noqa: PLC0415 - idem
         from adyton.wiring import open_store  # noqa: PLC0415 - idem
 
+        keep_variables()  # several roots of one command may take the same one
         options = self.options("cli", create=create, upkeep=upkeep)
         if ask is not None:
             options = dataclasses.replace(options, ask=ask)

@@ -43,8 +43,9 @@ def asking(at: State) -> "Callable[[str], SecretBytes]":
 
 
 def _opened(at: State, uri: str, *, create: bool = False) -> "RootOfTrust":
-    from adyton.roots import open_root  # noqa: PLC0415 - loaded on use
+    from adyton.roots import keep_variables, open_root  # noqa: PLC0415 - loaded on use
 
+    keep_variables()  # several roots of one command may take the same one
     return open_root(uri, create=create, ask=asking(at))
 
 
@@ -76,6 +77,7 @@ def _show(at: State, info: "UserRootInfo") -> None:
                 "until": info.until,
                 "set_at": info.set_at,
                 "pending": info.pending,
+                "revision": info.revision,
             }
         )
         return

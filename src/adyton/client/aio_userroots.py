@@ -88,7 +88,7 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or the time is not allowed.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: It does not answer.
         """
         info = await self.show(user)
@@ -127,7 +127,7 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or something breaks a rule.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: A root refuses, or does not answer.
             ServerUnavailable: The answer did not come; :meth:`show` tells what was done.
         """
@@ -157,8 +157,10 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or there are too many.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
+            VersionConflict: Somebody else has changed them meanwhile.
             RootError: A root refuses, or does not answer.
+            ServerUnavailable: The answer did not come; :meth:`show` tells what was done.
         """
         info = await self.show(user)
         key = await asyncio.to_thread(open_user_root, info, root)
@@ -176,8 +178,9 @@ class AsyncUserRoots:
                 "root": info.root,
                 "key": key.reveal(),
                 "roots": sent((*info.roots, *more)),
+                "revision": info.revision,
             }
-            call = once(of_user(user, "root", "roots"), body, safe=True)
+            call = once(of_user(user, "root", "roots"), body)
             return (await self._client._call(call)).parse(WireUserRoot).public()
 
     async def drop(self, user: UserId, root: Root, slot: int) -> UserRootInfo:
@@ -192,15 +195,22 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: There is no such root, or it is the last one.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
+            VersionConflict: Somebody else has changed them meanwhile.
             RootError: It does not answer.
+            ServerUnavailable: The answer did not come; :meth:`show` tells what was done.
         """
         info = await self.show(user)
         left = info.without(slot)
         key = await asyncio.to_thread(open_user_root, info, root)
         with key:
-            body = {"root": info.root, "key": key.reveal(), "roots": sent(left)}
-            call = once(of_user(user, "root", "roots"), body, safe=True)
+            body = {
+                "root": info.root,
+                "key": key.reveal(),
+                "roots": sent(left),
+                "revision": info.revision,
+            }
+            call = once(of_user(user, "root", "roots"), body)
             return (await self._client._call(call)).parse(WireUserRoot).public()
 
     async def remove(self, user: UserId, root: Root) -> None:
@@ -212,7 +222,7 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: It does not answer.
         """
         info = await self.show(user)

@@ -86,7 +86,7 @@ class UserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or the time is not allowed.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: It does not answer.
         """
         info = self.show(user)
@@ -125,7 +125,7 @@ class UserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or something breaks a rule.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: A root refuses, or does not answer.
             ServerUnavailable: The answer did not come; :meth:`show` tells what was done.
         """
@@ -155,8 +155,10 @@ class UserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or there are too many.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
+            VersionConflict: Somebody else has changed them meanwhile.
             RootError: A root refuses, or does not answer.
+            ServerUnavailable: The answer did not come; :meth:`show` tells what was done.
         """
         info = self.show(user)
         key = open_user_root(info, root)
@@ -164,8 +166,13 @@ class UserRoots:
             more = wrap_all(
                 info.store, info.user, info.root, key, [new], first_slot=info.free_slot()
             )
-            body = {"root": info.root, "key": key.reveal(), "roots": sent((*info.roots, *more))}
-            call = once(of_user(user, "root", "roots"), body, safe=True)
+            body = {
+                "root": info.root,
+                "key": key.reveal(),
+                "roots": sent((*info.roots, *more)),
+                "revision": info.revision,
+            }
+            call = once(of_user(user, "root", "roots"), body)
             return self._client._call(call).parse(WireUserRoot).public()
 
     def drop(self, user: UserId, root: Root, slot: int) -> UserRootInfo:
@@ -180,15 +187,22 @@ class UserRoots:
 
         Raises:
             InvalidInput: There is no such root, or it is the last one.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
+            VersionConflict: Somebody else has changed them meanwhile.
             RootError: It does not answer.
+            ServerUnavailable: The answer did not come; :meth:`show` tells what was done.
         """
         info = self.show(user)
         left = info.without(slot)
         key = open_user_root(info, root)
         with key:
-            body = {"root": info.root, "key": key.reveal(), "roots": sent(left)}
-            call = once(of_user(user, "root", "roots"), body, safe=True)
+            body = {
+                "root": info.root,
+                "key": key.reveal(),
+                "roots": sent(left),
+                "revision": info.revision,
+            }
+            call = once(of_user(user, "root", "roots"), body)
             return self._client._call(call).parse(WireUserRoot).public()
 
     def remove(self, user: UserId, root: Root) -> None:
@@ -200,7 +214,7 @@ class UserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: It does not answer.
         """
         info = self.show(user)

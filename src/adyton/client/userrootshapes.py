@@ -30,6 +30,7 @@ class WireUserRoot(msgspec.Struct):
     until: Time | None = None
     set_at: Time | None = None
     pending: bool = False
+    revision: int = 0
 
     def __repr__(self) -> str:
         return "<WireUserRoot>"
@@ -46,6 +47,7 @@ class WireUserRoot(msgspec.Struct):
             self.until,
             self.set_at,
             self.pending,
+            self.revision,
         )
 
 

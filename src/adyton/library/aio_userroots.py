@@ -99,7 +99,7 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or the time is not allowed.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: It does not answer.
         """
         store = self._store
@@ -140,7 +140,7 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or something breaks a rule.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: A root refuses, or does not answer.
         """
         store = self._store
@@ -168,7 +168,8 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or there are too many.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
+            VersionConflict: Somebody else has changed them meanwhile.
             RootError: A root refuses, or does not answer.
         """
         store = self._store
@@ -177,7 +178,9 @@ class AsyncUserRoots:
         with key:
             more = await asyncio.to_thread(_wrap, info, key, new, ask)
             return await store._run(
-                self._admin.set_roots(store._caller, user, info.root, key, (*info.roots, *more))
+                self._admin.set_roots(
+                    store._caller, user, info.root, key, (*info.roots, *more), info.revision
+                )
             )
 
     async def drop(
@@ -195,7 +198,8 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: There is no such root, or it is the last one.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
+            VersionConflict: Somebody else has changed them meanwhile.
             RootError: It does not answer.
         """
         store = self._store
@@ -204,7 +208,7 @@ class AsyncUserRoots:
         key = await asyncio.to_thread(_open, info, root, ask)
         with key:
             return await store._run(
-                self._admin.set_roots(store._caller, user, info.root, key, left)
+                self._admin.set_roots(store._caller, user, info.root, key, left, info.revision)
             )
 
     async def remove(self, user: UserId, root: Root, *, ask: Ask | None = None) -> None:
@@ -217,7 +221,7 @@ class AsyncUserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: It does not answer.
         """
         store = self._store

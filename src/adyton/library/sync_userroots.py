@@ -94,7 +94,7 @@ class UserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or the time is not allowed.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: It does not answer.
         """
         store = self._store
@@ -135,7 +135,7 @@ class UserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or something breaks a rule.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: A root refuses, or does not answer.
         """
         store = self._store
@@ -163,7 +163,8 @@ class UserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own, or there are too many.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
+            VersionConflict: Somebody else has changed them meanwhile.
             RootError: A root refuses, or does not answer.
         """
         store = self._store
@@ -172,7 +173,9 @@ class UserRoots:
         with key:
             more = _wrap(info, key, new, ask)
             return store._run(
-                self._admin.set_roots(store._caller, user, info.root, key, (*info.roots, *more))
+                self._admin.set_roots(
+                    store._caller, user, info.root, key, (*info.roots, *more), info.revision
+                )
             )
 
     def drop(self, user: UserId, root: Root, slot: int, *, ask: Ask | None = None) -> UserRootInfo:
@@ -188,7 +191,8 @@ class UserRoots:
 
         Raises:
             InvalidInput: There is no such root, or it is the last one.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
+            VersionConflict: Somebody else has changed them meanwhile.
             RootError: It does not answer.
         """
         store = self._store
@@ -196,7 +200,9 @@ class UserRoots:
         left = info.without(slot)
         key = _open(info, root, ask)
         with key:
-            return store._run(self._admin.set_roots(store._caller, user, info.root, key, left))
+            return store._run(
+                self._admin.set_roots(store._caller, user, info.root, key, left, info.revision)
+            )
 
     def remove(self, user: UserId, root: Root, *, ask: Ask | None = None) -> None:
         """Have the store's master key alone close a user's secrets again.
@@ -208,7 +214,7 @@ class UserRoots:
 
         Raises:
             InvalidInput: The user has no root of their own.
-            RootLocked: The root does not open this user's keys.
+            UserRootRefused: The root does not open this user's keys.
             RootError: It does not answer.
         """
         store = self._store

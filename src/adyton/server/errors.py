@@ -29,6 +29,7 @@ from adyton.errors import (
     StoreError,
     UserNotFound,
     UserRootAway,
+    UserRootRefused,
     ValueTooLarge,
     VersionConflict,
 )
@@ -78,6 +79,7 @@ PROBLEMS: Final[tuple[tuple[type[AdytonError], Problem], ...]] = (
     (RootLocked, Problem(503, "root-locked", "Root of trust refuses")),
     (RootUnavailable, Problem(503, "root-unavailable", "Root of trust unavailable")),
     (UserRootAway, Problem(503, "user-root-away", "User's own root is away")),
+    (UserRootRefused, Problem(403, "user-root-refused", "Not the user's own root")),
     (RootError, Problem(503, "root-error", "Root of trust fails")),
     (IntegrityError, Problem(500, "integrity-error", "Integrity error")),
 )

@@ -117,7 +117,9 @@ async def wrap(call: Call) -> Reply:
     with _taken(call, body.key) as (key,):
         admin = UserRoots(call.core)
         return _shown(
-            await admin.set_roots(call.caller, call.user, body.root, key, _wraps(body.roots))
+            await admin.set_roots(
+                call.caller, call.user, body.root, key, _wraps(body.roots), body.revision
+            )
         )
 
 
@@ -163,7 +165,7 @@ ROUTES: Final = [
         "POST", f"{_AT}/roots", "wrap_user_root", "Let other roots of trust open the same key.",
         wrap, right(Capability.UPDATE), "update", "user",
         Action.USER_ROOT_CHANGE, shapes.UserRootShown, body=shapes.WrapUserRoot,
-        while_away=True, errors=(404,),
+        while_away=True, errors=(404, 412),
     ),
     Route(
         "POST", f"{_AT}/remove", "remove_user_root", "Let the master key alone close the keys.",

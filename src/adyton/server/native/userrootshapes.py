@@ -62,11 +62,12 @@ class ChangeUserRoot(Shape, kw_only=True):
 
 
 class WrapUserRoot(Shape, kw_only=True):
-    """The present user root key, and what is to open it from now on."""
+    """The present user root key, and what is to open it instead of the roots of a revision."""
 
     root: Bytes16
     key: Bytes32
     roots: Wraps
+    revision: Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 
 class UserRootWrapShown(Answer, kw_only=True):
@@ -90,6 +91,7 @@ class UserRootShown(Answer, kw_only=True):
     until: Time | None
     set_at: Time | None
     pending: bool
+    revision: int
 
 
 class UserRootTaken(Answer, kw_only=True):

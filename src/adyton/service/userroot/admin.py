@@ -14,7 +14,7 @@ from msgspec import structs
 
 from adyton.actions import Action
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import IntegrityError, InvalidInput, RootLocked, UserNotFound, VersionConflict
+from adyton.errors import IntegrityError, InvalidInput, UserNotFound, VersionConflict
 from adyton.model import Caller, UserId
 from adyton.ports import Rows
 from adyton.rows import UserKeyRow
@@ -27,6 +27,7 @@ from adyton.service.keyadmin import KeyAdmin
 from adyton.service.sharing.tidying import forget_shares
 from adyton.service.ticket import Work
 from adyton.service.userkeys import UserKeys
+from adyton.service.userroot.given import refused
 from adyton.service.userroot.records import Kept, KeptRoot, drop_kept, kept_of, put_kept, shown
 from adyton.userroots import (
     MAX_WRAPPED_BYTES,
@@ -41,13 +42,6 @@ from adyton.values import Progress
 
 _SECOND_US: Final = 1_000_000
 _log = logging.getLogger("adyton.userroots")
-
-
-def _not_this() -> RootLocked:
-    return RootLocked(
-        "the key does not open this user's keys",
-        hint="It was changed meanwhile, or is another user's: look with 'adyton user root show'.",
-    )
 
 
 class UserRoots:
@@ -102,7 +96,7 @@ class UserRoots:
         """Whoever brings a key is let on only if it opens what is stored."""
         ring = self._core.ring
         if not hmac.compare_digest(root, kept.root):
-            raise _not_this()
+            raise refused()
         with checked_key(key) as own:
             ring.given.proves(ring.master(row.master_version), row, own)
 
@@ -123,7 +117,7 @@ class UserRoots:
         Raises:
             UserNotFound: The user has no namespace.
             InvalidInput: The user has no root of their own, or the time is not allowed.
-            RootLocked: The key does not open the user's keys.
+            UserRootRefused: The key does not open the user's keys.
         """
         core = self._core
         draft = Draft(caller, Action.USER_ROOT_GIVE)
@@ -247,7 +241,7 @@ class UserRoots:
         Raises:
             UserNotFound: The user has no namespace.
             InvalidInput: The user has no root of their own, or something breaks a rule.
-            RootLocked: The key does not open the user's keys.
+            UserRootRefused: The key does not open the user's keys.
         """
         core = self._core
         draft = Draft(caller, Action.USER_ROOT_CHANGE)
@@ -275,13 +269,23 @@ class UserRoots:
         root: bytes,
         key: SecretBytes,
         roots: Sequence[WrappedRoot],
+        revision: int,
     ) -> UserRootInfo:
         """Let other roots of trust of the user open the same user root key.
 
+        Args:
+            caller: Who asks.
+            user: The user.
+            root: Which user root key it is.
+            key: The key.
+            roots: All that are to open it from now on.
+            revision: That of the roots which these take the place of.
+
         Raises:
             UserNotFound: The user has no namespace.
+            VersionConflict: Somebody has changed them since they had this revision.
             InvalidInput: The user has no root of their own, or something breaks a rule.
-            RootLocked: The key does not open the user's keys.
+            UserRootRefused: The key does not open the user's keys.
         """
         core = self._core
         draft = Draft(caller, Action.USER_ROOT_CHANGE)
@@ -292,12 +296,17 @@ class UserRoots:
         async def work(scope: Scope) -> None:
             kept, row = await self._present(scope.tx, user_id)
             self._prove(kept, row, root, key)
+            if revision != kept.revision:
+                raise VersionConflict(
+                    "the roots that open this user's keys were changed meanwhile",
+                    hint="Look with 'adyton user root show', and do it again if it still fits.",
+                )
             known = {(one.slot, one.wrapped): one.added_us for one in kept.roots}
             stored = tuple(
                 KeptRoot(*one[:4], known.get((one.slot, one.wrapped), scope.now_us))
                 for one in roots
             )
-            changed = structs.replace(kept, roots=stored)
+            changed = structs.replace(kept, roots=stored, revision=revision + 1)
             await put_kept(scope.tx, core.ring, row.user, changed)
             draft.reason = f"{len(stored)} roots of trust"
             scope.record(Draft(caller, draft.action, None, user_id, reason=draft.reason))
@@ -311,7 +320,7 @@ class UserRoots:
         Raises:
             UserNotFound: The user has no namespace.
             InvalidInput: The user has no root of their own.
-            RootLocked: The key does not open the user's keys.
+            UserRootRefused: The key does not open the user's keys.
         """
         core = self._core
         draft = Draft(caller, Action.USER_ROOT_REMOVE)

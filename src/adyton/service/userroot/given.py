@@ -5,11 +5,19 @@ from collections.abc import Callable
 
 from adyton.crypto.aead import AeadKey
 from adyton.crypto.secretbytes import SecretBytes
-from adyton.errors import DecryptionFailed, RootLocked, UserRootAway
+from adyton.errors import DecryptionFailed, UserRootAway, UserRootRefused
 from adyton.ports import Clock
 from adyton.rows import UserKeyRow
 from adyton.service.userkeys import UserKeys
 from adyton.service.userroot import layers
+
+
+def refused() -> UserRootRefused:
+    """The refusal of a key that does not open the user's keys."""
+    return UserRootRefused(
+        "the key does not open this user's keys",
+        hint="It was changed meanwhile, or is another user's: look with 'adyton user root show'.",
+    )
 
 
 def away() -> UserRootAway:
@@ -208,7 +216,7 @@ class GivenRoots:
         """A key must open a user key that is stored, before it counts for anything.
 
         Raises:
-            RootLocked: It does not.
+            UserRootRefused: It does not.
             IntegrityError: The row was changed in its outer layer.
         """
         root = layers.root_of(row.wrapped)
@@ -216,7 +224,7 @@ class GivenRoots:
         try:
             self._open_inner(key, row, root, inner).wipe()
         except DecryptionFailed:
-            raise RootLocked("the key does not open this user's keys") from None
+            raise refused() from None
 
     def seal(self, master: AeadKey, place: UserKeyRow, root: bytes, key: SecretBytes) -> UserKeyRow:
         """A row with a user key in both layers.

@@ -40,6 +40,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
         roots: What wraps it.
         pending: Whether data from before waits to be encrypted anew.
         held: Whether there was a legal hold on something of the user's since it was set.
+        revision: How often ``roots`` was changed for the same key.
     """
 
     user_id: str
@@ -48,6 +49,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     roots: tuple[KeptRoot, ...]
     pending: bool
     held: bool = False
+    revision: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -125,4 +127,5 @@ def shown(ring: Keyring, user_id: str, kept: Kept | None) -> UserRootInfo:
         from_us(until) if until else None,
         from_us(kept.set_us),
         kept.pending,
+        kept.revision,
     )
