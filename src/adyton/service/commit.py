@@ -300,7 +300,7 @@ class GroupCommit:
             ticket.drafts = [] if ticket.failure is None else [ticket.failure.refused(error)]
             for failed in ticket.drafts:
                 if _purged(scope, failed):
-                    failed.keys = None
+                    failed.keys, failed.name = None, ""
             if isinstance(error, AdytonError):
                 error.recorded = bool(ticket.drafts)
         else:
@@ -315,7 +315,7 @@ class GroupCommit:
                 own = draft.keys is not None and draft.keys.own_root
                 ticket.error = away() if own else SecretNotFound("there is no such secret")
                 failed = draft.refused(ticket.error)
-                failed.keys = None
+                failed.keys, failed.name = None, ""  # operators read the store's own log
                 ticket.drafts[at] = failed
 
     def _measure(self, seconds: float) -> None:
@@ -351,7 +351,7 @@ class GroupCommit:
 def _purged(scope: Scope, draft: Draft) -> bool:
     """Whether the keys of a record are gone, or go with this group."""
     keys = draft.keys
-    return keys is not None and (keys.purged or scope.changed.get(draft.user_id, keys) is None)
+    return keys is not None and (keys.gone or scope.changed.get(draft.user_id, keys) is None)
 
 
 def _refusal(error: BaseException, *, reading: bool) -> BaseException:

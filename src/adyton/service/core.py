@@ -13,6 +13,7 @@ from adyton.errors import (
     IntegrityError,
     QuotaExceeded,
     StoreClosed,
+    UserRootAway,
 )
 from adyton.model import Caller, UserId, user_id
 from adyton.ports import Clock, RootOfTrust, Storage
@@ -94,7 +95,7 @@ class Core:
         self.names = NameLists(storage)
         self.shared = OpenedShares()
         ring.forgotten = self._forget
-        ring.given.on_end = self._user_closed
+        ring.given.on_end = self._root_over
         self.sink_floor: Callable[[], int | None] = _no_sinks
         self.sinks: tuple[tuple[str, str], ...] = ()
         self.own_quotas = OwnQuotasInUse()
@@ -147,8 +148,14 @@ class Core:
     def take_user_root(self, user: bytes, user_id: str) -> bool:
         """Forget a user's own root and all that it has opened; whether it was given."""
         taken = self.ring.given.take(user)
+        if taken:
+            self.ring.end_stay(user)
         self._user_closed(user_id)
         return taken
+
+    def _root_over(self, user_id: str) -> None:
+        self.ring.end_stay(self.ring.user_index(user_id))
+        self._user_closed(user_id)
 
     def _user_closed(self, user_id: str) -> None:
         self.ring.forget(user_id)
@@ -280,8 +287,12 @@ class Core:
     async def own(self, draft: Draft) -> None:
         """Let a failure be told in the log of the user it is about, if the user has a namespace."""
         if draft.keys is None and draft.user_id:
-            with suppress(AdytonError):  # where keys can't be opened, the store's own log tells it
+            try:  # where keys can't be opened, the store's own log tells it
                 draft.owner = await self.keys(draft.user_id)
+            except UserRootAway:
+                draft.nameless = True
+            except AdytonError:
+                pass
 
     async def refuse(self, draft: Draft, error: AdytonError) -> AdytonError:
         """Record that an operation was not done, then give back the error to raise.

@@ -102,6 +102,8 @@ class Draft:
     Attributes:
         keys: The user's keys, or None for a record of the store itself.
         owner: The keys for a record that it was not done, where there are no ``keys``.
+        nameless: Whether a record that it was not done tells no name: it goes into the store's own
+            log, which operators read, as the user's own root is away.
         touch: Keyed index of the name whose time of access this record sets, or empty.
         name_index: Keyed index of the name whose state this record changes, or empty.
         digest: SHA-256 of the secret's metadata after the change; empty when it is gone.
@@ -115,6 +117,7 @@ class Draft:
         "keys",
         "name",
         "name_index",
+        "nameless",
         "outcome",
         "owner",
         "reason",
@@ -152,6 +155,7 @@ class Draft:
         self.digest = digest
         self.outcome = OK
         self.owner: UserKeys | None = None
+        self.nameless = False
 
     def failed(self, reason: str, outcome: str) -> "Draft":
         """The same draft, saying that it was not done."""
@@ -160,7 +164,7 @@ class Draft:
             self.action,
             self.keys or self.owner,
             self.user_id,
-            self.name,
+            "" if self.nameless else self.name,
             self.version,
             success=False,
             reason=reason,

@@ -72,6 +72,7 @@ async def create_user(tx: Transaction, ring: Keyring, user_id: str, now_us: int)
         audit=AuditKey(audit),
         created_us=now_us,
         wraps=0,
+        stay=ring.stay(user, new=True),
     )
     keys.wraps_reserved = WRAP_RESERVE
     await put_user_id(tx, ring, keys, now_us)

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import AeadKey, new_key
@@ -17,7 +18,7 @@ from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import IntegrityError, RootLocked, UserRootAway
 from adyton.ports import Clock, RootOfTrust, Rows, SettlingRoot, SlotChooser, Transaction
 from adyton.rows import MasterKeyRow, StoreKeyRow, SubkeyRow, UserKeyRow, UserRow
-from adyton.service.userkeys import AuditKey, Purpose, UserKeys, unknown_key
+from adyton.service.userkeys import AuditKey, Purpose, Stay, UserKeys, unknown_key
 from adyton.service.userroot import layers
 from adyton.service.userroot.given import GivenRoots
 
@@ -78,6 +79,7 @@ class Keyring:
         self.master_wraps_reserved = 0
         self._limit = cached_users
         self._users: OrderedDict[str, UserKeys] = OrderedDict()
+        self._stays: WeakValueDictionary[bytes, Stay] = WeakValueDictionary()
         self.generation = 0
         self.forgotten: Callable[[], None] = _nothing
         self.loads = 0
@@ -342,6 +344,26 @@ class Keyring:
                 self._users.pop(user_id, None)
         self.forgotten()
 
+    def stay(self, user: bytes, *, new: bool = False) -> Stay:
+        """What all keys of a user share that are in use, by the user's index.
+
+        Args:
+            user: The index.
+            new: Whether it is a user who has just come.
+        """
+        with self._lock:
+            found = None if new else self._stays.get(user)
+            if found is None:
+                found = self._stays[user] = Stay()
+            return found
+
+    def end_stay(self, user: bytes) -> None:
+        """Have nothing released any more that a user's keys of before have opened."""
+        with self._lock:
+            found = self._stays.pop(user, None)
+            if found is not None:
+                found.over = True
+
     async def load_user(self, rows: Rows, user_id: str) -> UserKeys | None:
         """Open a user's keys from storage, or None where the user has no namespace.
 
@@ -373,6 +395,7 @@ class Keyring:
             UserRootAway: They are closed by a root of the user's own, which is away.
             IntegrityError: Keys are missing or were changed, or the id is not the index's.
         """
+        stay = self.stay(user)  # before anything is opened: what ends it then ends these too
         row = await rows.user(user)
         if row is None:
             return None
@@ -409,6 +432,7 @@ class Keyring:
             created_us=current.created_us,
             wraps=current.wraps,
             own_root=own_root,
+            stay=stay,
         )
 
     def open_user_key(self, row: UserKeyRow) -> SecretBytes:

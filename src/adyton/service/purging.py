@@ -12,7 +12,7 @@ from adyton.service.grants.leaving import leave_members
 from adyton.service.journal import Draft
 from adyton.service.lifecycle.held import held
 from adyton.service.sharing.ending import leave
-from adyton.service.userkeys import UserKeys
+from adyton.service.userkeys import Stay, UserKeys
 from adyton.service.userroot.records import drop_kept, kept_of
 
 
@@ -41,6 +41,7 @@ class Purging:
 
         async def work(scope: Scope) -> int:
             user = core.ring.user_index(draft.user_id)
+            stay = core.ring.stay(user)
             if await scope.tx.user(user) is None:
                 raise UserNotFound("the user has no namespace in this store")
             keys: UserKeys | None = None
@@ -58,7 +59,7 @@ class Purging:
             for job in ("deep", "rewrap", "lifecycle"):
                 await scope.tx.put_job(f"{job}:{user.hex()}", None)
             scope.changed[draft.user_id] = None
-            scope.after_commit(lambda: self._forget(user, draft.user_id, keys))
+            scope.after_commit(lambda: self._forget(user, draft.user_id, stay))
             # Under the store's own key, and by index: the user's id is erased with the user.
             scope.record(
                 Draft(caller, Action.USER_PURGE, reason=f"{count} secrets", name_index=user)
@@ -80,10 +81,9 @@ class Purging:
         await core.own(draft)
         await core.commit.submit(work, failure=draft)
 
-    def _forget(self, user: bytes, user_id: str, keys: UserKeys | None) -> None:
+    def _forget(self, user: bytes, user_id: str, stay: Stay) -> None:
         core = self._core
-        if keys is not None:
-            keys.purged = True
+        stay.over = True
         core.take_user_root(user, user_id)
         core.commit.state.forget_user(user)
         core.erase_old_pages()

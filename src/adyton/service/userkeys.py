@@ -67,13 +67,26 @@ class AuditKey:
         return found
 
 
+class Stay:
+    """How long a user's keys may be used, however often they are opened meanwhile.
+
+    Attributes:
+        over: Whether the user was purged since, or the user's own root is away.
+    """
+
+    __slots__ = ("__weakref__", "over")
+
+    def __init__(self) -> None:
+        self.over = False
+
+
 class UserKeys:
     """The opened keys of one user; also the store's own, under the reserved index of zeros.
 
     Where a root of the user's own closes them, ``own_root`` is the id of its key.
 
-    Immutable once shared, save for the count of wraps and the mark of a purge, which are only
-    written by whoever holds the writing transaction.
+    Immutable once shared, save for the count of wraps, which is only written by whoever holds the
+    writing transaction.
     """
 
     __slots__ = (
@@ -88,7 +101,7 @@ class UserKeys:
         "meta",
         "meta_current",
         "own_root",
-        "purged",
+        "stay",
         "store_id",
         "user",
         "user_id",
@@ -110,6 +123,7 @@ class UserKeys:
         created_us: int,
         wraps: int,
         own_root: bytes = b"",
+        stay: Stay | None = None,
     ) -> None:
         self.store_id = store_id
         self.user = user
@@ -124,7 +138,7 @@ class UserKeys:
         self.wraps = wraps
         self.wraps_reserved = wraps
         self.own_root = own_root
-        self.purged = False
+        self.stay = stay or Stay()
         place = (store_id, user)
         self._value_prefix = ctx.encode(ctx.LABEL_VALUE, *place)
         self._data_key_prefix = ctx.encode(ctx.LABEL_DATA_KEY, *place)
@@ -133,6 +147,11 @@ class UserKeys:
 
     def __repr__(self) -> str:
         return "<UserKeys>"
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing may be released any more that they have opened."""
+        return self.stay.over
 
     def index(self, name: str) -> bytes:
         """The keyed index of a secret's name."""

@@ -109,7 +109,7 @@ class Watch:
 
         async def work(scope: Scope) -> ScanReport | None:
             now_keys = await core.keys_in(scope, keys.user_id)
-            if now_keys is None or now_keys.user != keys.user or now_keys.purged:
+            if now_keys is None or now_keys.stay is not keys.stay:
                 return None
             there = await PROGRESS.get(scope.tx, now_keys, ALL) or Progress()
             if there.next != before:

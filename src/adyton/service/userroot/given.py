@@ -121,9 +121,7 @@ class GivenRoots:
             self.any = bool(self._roots)
             if found is not None:
                 found.key.wipe()
-                if found.keys is not None:
-                    found.keys.purged = True  # what is being read by them is not released
-                    found.keys = None
+                found.keys = None
 
     def take(self, user: bytes) -> bool:
         """Wipe what a user has given; whether there was anything."""
@@ -205,12 +203,21 @@ class GivenRoots:
         if given is None or given.user != row.user:
             raise away()
         inner = layers.open_outer(master, self._store, row)
-        return self._open_inner(given.key, row, root, inner)
+        return self._open_inner(self._cipher(given), row, root, inner)
 
-    def _open_inner(
-        self, key: SecretBytes, row: UserKeyRow, root: bytes, inner: bytes
-    ) -> SecretBytes:
-        return layers.open_inner(AeadKey(key), self._store, row.user, row.version, root, inner)
+    def _cipher(self, given: _Given) -> AeadKey:
+        """A user root key for use; it can't be taken away and wiped while it is copied.
+
+        Raises:
+            UserRootAway: It was taken away.
+        """
+        with self._lock:
+            if self._roots.get(given.root) is not given:
+                raise away()
+            return AeadKey(given.key)
+
+    def _open_inner(self, key: AeadKey, row: UserKeyRow, root: bytes, inner: bytes) -> SecretBytes:
+        return layers.open_inner(key, self._store, row.user, row.version, root, inner)
 
     def proves(self, master: AeadKey, row: UserKeyRow, key: SecretBytes) -> None:
         """A key must open a user key that is stored, before it counts for anything.
@@ -222,7 +229,7 @@ class GivenRoots:
         root = layers.root_of(row.wrapped)
         inner = layers.open_outer(master, self._store, row)
         try:
-            self._open_inner(key, row, root, inner).wipe()
+            self._open_inner(AeadKey(key), row, root, inner).wipe()
         except DecryptionFailed:
             raise refused() from None
 
@@ -236,6 +243,6 @@ class GivenRoots:
         if given is None or given.user != place.user:
             raise away()
         inner = layers.seal_inner(
-            AeadKey(given.key), self._store, place.user, place.version, root, key
+            self._cipher(given), self._store, place.user, place.version, root, key
         )
         return layers.seal_outer(master, self._store, place, root, inner)
