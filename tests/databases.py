@@ -51,7 +51,7 @@ def _folder(user):
 
 
 class Postgres:
-    """A server with an admin who may alter roles, and pairs of roles."""
+    """A server with an admin who may alter roles, and what is rotated in it: pairs, or single."""
 
     def __init__(self, port, folder):
         self.port = port
@@ -80,9 +80,10 @@ class Postgres:
                 )
 
     def settings(self, roles):
-        return {
-            "host": "127.0.0.1", "port": str(self.port), "roles": roles, "sslmode": "disable",
-        }  # fmt: skip
+        place = {"host": "127.0.0.1", "port": str(self.port), "sslmode": "disable"}
+        if "," in roles:
+            return {**place, "roles": roles}
+        return {**place, "mode": "single", "role": roles}
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from support import Place
 
 GRACE = 100
 LEASE = 60
-ROTATORS = ("random", "postgresql", "redis", "webhook", "program")
+ROTATORS = ("random", "postgresql", "postgresql-single", "redis", "webhook", "program")
 STEPS = ("create", "set", "test", "promote", "retire")
 
 
@@ -67,6 +67,10 @@ def prepared(world, request, rotator, name, **more):
         server = request.getfixturevalue("postgres")
         server.make_roles(f"{ident}_a", f"{ident}_b")
         settings, admin, lets_in = server.settings(f"{ident}_a,{ident}_b"), "admin", server.lets_in
+    elif rotator == "postgresql-single":
+        server = request.getfixturevalue("postgres")
+        server.make_roles(ident)
+        settings, admin, lets_in = server.settings(ident), "admin", server.lets_in
     elif rotator == "redis":
         server = request.getfixturevalue("redis")
         server.make_user(ident)
@@ -75,7 +79,8 @@ def prepared(world, request, rotator, name, **more):
         settings, admin, lets_in = {"url": world.webhook.url}, "key", world.webhook.lets_in
     elif rotator == "program":
         settings, lets_in = {"program": "rotate"}, world.program.lets_in
-    policy = RotationPolicy(rotator=rotator, settings=settings, admin=admin, grace=GRACE, **more)
+    kind = rotator.removesuffix("-single")
+    policy = RotationPolicy(rotator=kind, settings=settings, admin=admin, grace=GRACE, **more)
     world.store.rotation.set_policy("alice", name, policy)
     world.store.rotation.run("alice", name)
     world.ahead += GRACE + 1
