@@ -2,7 +2,7 @@
 
 
 def packed(value):
-    """A value as MessagePack: small maps and lists, short texts, numbers from 0 up."""
+    """A value as MessagePack: small maps and lists, short texts and bytes, numbers from 0 up."""
     if isinstance(value, bool):
         return b"\xc3" if value else b"\xc2"
     if isinstance(value, int):
@@ -15,6 +15,9 @@ def packed(value):
         data = value.encode()
         assert len(data) < 32
         return bytes([0xA0 | len(data)]) + data
+    if isinstance(value, bytes):
+        assert len(value) < 256
+        return b"\xc4" + bytes([len(value)]) + value
     if isinstance(value, list):
         return bytes([0x90 | len(value)]) + b"".join(packed(each) for each in value)
     assert len(value) < 16

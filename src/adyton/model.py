@@ -8,7 +8,7 @@ import enum
 import re
 import unicodedata
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -46,6 +46,18 @@ class State(enum.IntEnum):
     DESTROYED = 2
 
 
+class TokenBound(NamedTuple):
+    """What ends together with a token that is not stored.
+
+    Attributes:
+        token: Id of the token that made it, and ends with it; empty for none.
+        ends_us: When it ends.
+    """
+
+    token: str
+    ends_us: int
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who asks. Every operation of the service needs one; there is no default identity.
 
@@ -61,6 +73,7 @@ class Caller(msgspec.Struct, frozen=True):
         member: A member of the user's namespace whom it acts for, with the rights that the member
             was given, or empty for the owner.
         spend: What is still to be done in the commit of what a grant has allowed.
+        bound: What leases that it asks for end with, where its token is not stored.
     """
 
     actor: str
@@ -72,6 +85,7 @@ class Caller(msgspec.Struct, frozen=True):
     decision: str = ""
     member: str = ""
     spend: Callable[[Any], Coroutine[Any, Any, None]] | None = None
+    bound: TokenBound | None = None
 
     def __post_init__(self) -> None:
         if self.member and self.user is None:

@@ -135,6 +135,31 @@ def test_a_policy_on_creds_is_enough_to_have_some(server, engine, postgres):
         time.sleep(0.1)
 
 
+def test_credentials_end_with_a_batch_token_or_with_its_parent(server, engine, postgres):
+    """Their time is no longer than the token's; an end of its parent is theirs."""
+    engine.sys.create_or_update_acl_policy(
+        "batches",
+        'path "database/creds/app" { capabilities = ["read"] }\n'
+        'path "auth/token/create" { capabilities = ["update", "sudo"] }',
+    )
+    parent = engine.auth.token.create(policies=["batches"])["auth"]["client_token"]
+    make = server.hvac(parent).auth.token.create
+    made = []
+    for more in ({}, {"no_parent": True}):
+        token = make(policies=["batches"], type="batch", ttl="15m", **more)["auth"]["client_token"]
+        made.append(server.hvac(token).secrets.database.generate_credentials("app"))
+        assert 800 < made[-1]["lease_duration"] <= 900
+        lease = made[-1]["lease_id"]
+        assert engine.sys.renew_lease(lease, increment=7200)["lease_duration"] <= 900
+    engine.auth.token.revoke(parent)
+    end = time.monotonic() + 40
+    while made[0]["data"]["username"] in roles_in(postgres):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert lets_in(postgres, made[1]["data"]["username"], made[1]["data"]["password"])
+    engine.sys.revoke_prefix("database/creds/app")
+
+
 def test_the_mount_shows_what_the_native_api_has(server, engine, postgres):
     """At database/; mounts at other paths have their own."""
     with Client(server.addr, TOKEN) as client:

@@ -215,6 +215,152 @@ TOKENS = [
     Step("GET", "auth/token/nope"),
 ]
 
+_ALL = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
+_ONE = {"orphan": True, "renewable": False}
+
+
+def _made(body, name, path="auth/token/create", **more):
+    return Step("POST", path, body, take=((name, "auth.client_token"),), **more)
+
+
+BATCH = [
+    Step("PUT", "sys/policies/acl/all", {"policy": _ALL}),
+    _made({"type": "batch", "policies": ["default"], "ttl": "1h", "meta": {"a": "b"}}, "b"),
+    Step("GET", "auth/token/lookup-self", token="b"),
+    Step("POST", "auth/token/lookup", {"token": "{b}"}),
+    Step("POST", "auth/token/lookup", {"token": "{b}x"}),
+    Step("POST", "auth/token/renew", {"token": "{b}"}),
+    Step("POST", "auth/token/renew-self", {}, token="b"),
+    Step("POST", "auth/token/revoke", {"token": "{b}"}),
+    Step("POST", "auth/token/revoke-orphan", {"token": "{b}"}),
+    Step("POST", "auth/token/revoke-self", token="b"),
+    Step("POST", "auth/token/create", {}, token="b"),
+    Step("POST", "sys/capabilities", {"path": "auth/token/lookup-self", "token": "{b}"}),
+    Step("POST", "sys/capabilities-self", {"path": "sys/x"}, token="b"),
+    Step("POST", "cubbyhole/a", {"k": "v"}, token="b"),
+    Step("GET", "cubbyhole/a", token="b"),
+    Step("LIST", "cubbyhole/", token="b"),
+    Step("DELETE", "cubbyhole/a", token="b"),
+    Step(
+        "GET", "auth/token/lookup-self", token="b", headers=WRAP, take=(("w", "wrap_info.token"),)
+    ),
+    Step("POST", "sys/wrapping/unwrap", token="w"),
+    Step("POST", "auth/token/create", {"type": "batch", "policies": ["all"]}, headers=WRAP),
+    *(
+        Step("POST", "auth/token/create", {"type": "batch", "policies": ["default"]} | more)
+        for more in (
+            {"explicit_max_ttl": "1h"},
+            {"period": "1h"},
+            {"num_uses": 2},
+            {"id": "chosen"},
+            {"no_parent": True},
+            {"ttl": "9999h"},
+            {"policies": ["root"]},
+            {"policies": ["x"]},
+        )
+    ),
+    *(
+        Step("POST", "auth/token/create", {"type": kind, "policies": ["all"]})
+        for kind in ("default", "default-service", "default-batch", "Batch", "service", "")
+    ),
+    Step("POST", "auth/token/create-orphan", {"type": "batch", "policies": ["default"]}),
+    _made({"type": "batch", "policies": ["all"]}, "all"),
+    Step("POST", "auth/token/create", {}, token="all"),
+    Step("POST", "auth/token/create", {"type": "batch", "no_parent": True}, token="all"),
+    Step("POST", "auth/token/create-orphan", {}, token="all"),
+    Step("POST", "secret/data/b", {"data": {"k": "v"}}, token="all"),
+    Step("GET", "secret/data/b", token="all"),
+    *(
+        step
+        for kind in ("batch", "service", "default-batch", "default-service", "x", "")
+        for step in (
+            Step("POST", "auth/token/roles/r", {"token_type": kind}),
+            Step("POST", "auth/token/roles/r", {"token_type": kind, "orphan": True}),
+            Step("POST", "auth/token/roles/r", {"token_type": kind} | _ONE),
+            Step("GET", "auth/token/roles/r"),
+            *(
+                Step("POST", "auth/token/create/r", {"policies": ["default"]} | more)
+                for more in ({}, {"type": "batch"}, {"type": "service"}, {"type": "x"})
+            ),
+        )
+    ),
+    Step("POST", "auth/token/roles/q", {"token_type": "batch", "token_period": "1h"} | _ONE),
+    Step("POST", "auth/token/roles/q", {"token_type": "batch", "token_num_uses": 2} | _ONE),
+    Step("POST", "auth/token/roles/q", {"token_type": "batch", "token_explicit_max_ttl": 9} | _ONE),
+    _made({"policies": ["all"], "ttl": "1h"}, "parent"),
+    _made({"type": "batch", "policies": ["default"]}, "of_parent", token="parent"),
+    _made({"type": "batch", "policies": ["default"], "no_parent": True}, "free", token="parent"),
+    Step("GET", "auth/token/lookup-self", token="of_parent"),
+    Step("POST", "auth/token/revoke", {"token": "{parent}"}),
+    Step("GET", "auth/token/lookup-self", token="of_parent"),
+    Step("POST", "auth/token/lookup", {"token": "{of_parent}"}),
+    Step("POST", "auth/token/renew", {"token": "{of_parent}"}),
+    Step("POST", "auth/token/revoke", {"token": "{of_parent}"}),
+    Step("POST", "sys/capabilities", {"path": "x", "token": "{of_parent}"}),
+    Step("GET", "auth/token/lookup-self", token="free"),
+    _made({"policies": ["all"], "ttl": "1h"}, "parent"),
+    _made({"type": "batch", "policies": ["default"]}, "of_parent", token="parent"),
+    Step("POST", "auth/token/revoke-orphan", {"token": "{parent}"}),
+    Step("GET", "auth/token/lookup-self", token="of_parent"),
+    Step("POST", "sys/auth/ub", {"type": "userpass"}),
+    Step("POST", "auth/ub/users/a", {"password": "pw-123456", "token_type": "batch"}),
+    Step("GET", "auth/ub/users/a"),
+    _made({"password": "pw-123456"}, "login", "auth/ub/login/a", token=""),
+    Step("GET", "auth/token/lookup-self", token="login"),
+    *(
+        Step("POST", "auth/ub/users/b", {"password": "pw-123456", "token_type": "batch"} | more)
+        for more in (
+            {"token_num_uses": 2},
+            {"token_period": "1h"},
+            {"token_explicit_max_ttl": "1h"},
+            {"token_type": "default-batch"},
+            {"token_type": "x"},
+            {"token_type": ""},
+        )
+    ),
+    Step("POST", "sys/auth/ub/tune", {"token_type": "x"}),
+    Step("POST", "sys/auth/token/tune", {"token_type": "batch"}),
+    Step("POST", "sys/mounts/secret/tune", {"token_type": "service"}),
+    Step("POST", "sys/auth/uc", {"type": "userpass", "config": {"token_type": "x"}}),
+    Step("POST", "sys/auth/uc", {"type": "userpass", "config": {"token_type": "batch"}}),
+    Step("GET", "sys/auth/uc"),
+    Step("POST", "auth/uc/users/a", {"password": "pw-123456"}),
+    Step("POST", "auth/uc/users/s", {"password": "pw-123456", "token_type": "service"}),
+    *(
+        step
+        for kind in ("batch", "default-batch", "service", "default-service")
+        for step in (
+            Step("POST", "sys/auth/uc/tune", {"token_type": kind}),
+            Step("GET", "sys/auth/uc/tune"),
+            Step("POST", "auth/uc/login/a", {"password": "pw-123456"}, token=""),
+            Step("POST", "auth/uc/login/s", {"password": "pw-123456"}, token=""),
+        )
+    ),
+    Step("POST", "sys/auth/ab", {"type": "approle"}),
+    *(
+        Step("POST", "auth/ab/role/r", {"token_type": "batch"} | more)
+        for more in (
+            {"token_type": "default-batch"},
+            {"token_type": "default-service"},
+            {"token_type": "x"},
+            {"token_num_uses": 2},
+            {"token_period": "1h"},
+            {"token_ttl": "1h"},
+        )
+    ),
+    Step("GET", "auth/ab/role/r"),
+    Step("POST", "auth/ab/role/r/token-num-uses", {"token_num_uses": 2}),
+    Step("POST", "auth/ab/role/r/period", {"token_period": "1h"}),
+    Step("GET", "auth/ab/role/r/role-id", take=(("rid", "data.role_id"),)),
+    Step("POST", "auth/ab/role/r/secret-id", {}, take=(("sid", "data.secret_id"),)),
+    _made({"role_id": "{rid}", "secret_id": "{sid}"}, "app", "auth/ab/login", token=""),
+    Step("GET", "auth/token/lookup-self", token="app"),
+    Step("DELETE", "auth/ab/role/r"),
+    Step("GET", "auth/token/lookup-self", token="app"),
+    Step("DELETE", "sys/auth/ab"),
+    Step("GET", "auth/token/lookup-self?method=gone", token="app"),
+]
+
 POLICIES = [
     Step("PUT", "sys/policies/acl/p", {"policy": 'path "secret/*" { capabilities = ["read"] }'}),
     Step("GET", "sys/policies/acl/p"),
@@ -546,6 +692,7 @@ AREAS = {
     "kv2": KV2,
     "kv1": KV1,
     "tokens": TOKENS,
+    "batch": BATCH,
     "policies": POLICIES,
     "wrapping": WRAPPING,
     "system": SYSTEM,

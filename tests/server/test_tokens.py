@@ -227,6 +227,7 @@ class TokenLives(RuleBasedStateMachine):
         self.alive = set()
         self.accessors = {}
         self.uses = {}
+        self.batch = set()
 
     def spend(self, token):
         """Whether a token is let in, which takes a use of one whose uses are counted."""
@@ -237,22 +238,24 @@ class TokenLives(RuleBasedStateMachine):
             return self.uses[token] >= 0
         return True
 
-    def make(self, parent, *, orphan=False, uses=0):
+    def make(self, parent, *, orphan=False, uses=0, kind="service"):
         path = "create-orphan" if orphan else "create"
-        body = {"ttl": "1h", "num_uses": uses}
+        body = {"ttl": "1h", "num_uses": uses, "type": kind, "policies": ["maker"]}
         status, _, body = self.server.raw(
             "POST", f"/v1/auth/token/{path}", body, token=parent or self.server.token
         )
         if parent is not None and not self.spend(parent):
             assert status == 403
             return multiple()
-        if parent in self.uses:
+        if parent in self.uses or parent in self.batch:
             assert status == 400  # one whose uses are counted makes no other
             return multiple()
         token = body["auth"]["client_token"]
         self.accessors[token] = body["auth"]["accessor"]
         if uses:
             self.uses[token] = uses
+        if kind == "batch":
+            self.batch.add(token)
         self.parents[token] = None if orphan else parent
         self.alive.add(token)
         return token
@@ -269,15 +272,19 @@ class TokenLives(RuleBasedStateMachine):
     def counted_child(self, parent, uses):
         return self.make(parent, uses=uses)
 
+    @rule(target=tokens, parent=tokens, orphan=st.booleans())
+    def batch_child(self, parent, orphan):
+        return self.make(parent, orphan=orphan, kind="batch")
+
     @rule(token=tokens)
     def revoke_alone(self, token):
-        """Its children live on, as orphans."""
+        """Its children live on, as orphans; batch tokens do not."""
         body = {"token": token}
         status = self.server.root("POST", "/v1/auth/token/revoke-orphan", body)[0]
-        usable = token in self.alive and self.uses.get(token, 1) > 0
+        usable = token in self.alive and self.uses.get(token, 1) > 0 and token not in self.batch
         assert status == (204 if usable else 400)
         if usable:
-            self.alive.discard(token)
+            self.alive -= {token} | {t for t in self.batch if self.parents[t] == token}
             self.parents = {t: None if p == token else p for t, p in self.parents.items()}
 
     @rule(token=tokens, how=st.sampled_from(["token", "accessor", "self"]))
@@ -287,13 +294,17 @@ class TokenLives(RuleBasedStateMachine):
             if not self.spend(token):
                 assert status == 403
                 return
-        elif how == "accessor":
+            assert status == (400 if token in self.batch else 204)
+        elif how == "accessor" and token not in self.batch:
             if self.uses.get(token, 1) <= 0:
                 return  # found by nobody any more
             body = {"accessor": self.accessors[token]}
             self.server.root("POST", "/v1/auth/token/revoke-accessor", body)
         else:
-            self.server.root("POST", "/v1/auth/token/revoke", {"token": token})
+            status = self.server.root("POST", "/v1/auth/token/revoke", {"token": token})[0]
+            assert status == (400 if token in self.batch & self.alive else 204)
+        if token in self.batch:
+            return
         gone = {token}
         while grown := {t for t, p in self.parents.items() if p in gone} - gone:
             gone |= grown
@@ -308,12 +319,16 @@ class TokenLives(RuleBasedStateMachine):
         """Takes no use."""
         body = {"accessor": self.accessors[token]}
         status = self.server.root("POST", "/v1/auth/token/lookup-accessor", body)[0]
+        if token in self.batch:
+            assert (body["accessor"], status) == ("", 400)
+            return
         assert (status == 200) == (token in self.alive and self.uses.get(token, 1) > 0)
 
     @rule(token=tokens)
     def renew(self, token):
         status = self.server.raw("POST", "/v1/auth/token/renew-self", {}, token=token)[0]
-        assert (status == 200) == self.spend(token)
+        alive = self.spend(token)
+        assert status == (403 if not alive else 400 if token in self.batch else 200)
 
 
 def test_lives_of_tokens_follow_the_model(server):
@@ -321,6 +336,8 @@ def test_lives_of_tokens_follow_the_model(server):
     from hypothesis.stateful import run_state_machine_as_test
 
     TokenLives.server = server
+    text = 'path "auth/token/*" { capabilities = ["create", "read", "update", "sudo"] }'
+    assert server.root("POST", "/v1/sys/policies/acl/maker", {"policy": text})[0] == 204
     run_state_machine_as_test(
         TokenLives, settings=settings(max_examples=15, stateful_step_count=25, deadline=None)
     )

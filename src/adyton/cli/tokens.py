@@ -60,6 +60,10 @@ def create(
     no_default_policy: Annotated[
         bool, typer.Option("--no-default-policy", help="Leave the policy 'default' out.")
     ] = False,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="Store nothing of it; it can't be renewed or revoked alone."),
+    ] = False,
     out: OutFile = None,
     namespace: Namespace = "",
 ) -> None:
@@ -68,7 +72,7 @@ def create(
     with at.client(namespace=namespace) as client:
         grant = client.tokens.create(
             policies=policy or (), ttl=ttl, max_ttl=max_ttl, period=period, uses=uses, name=name,
-            orphan=orphan, default_policy=not no_default_policy,
+            orphan=orphan, default_policy=not no_default_policy, batch=batch,
         )  # fmt: skip
     if at.ui.json:
         at.ui.document(describe(grant) | ({"token": grant.token} if out is None else {}))
@@ -76,7 +80,7 @@ def create(
         write_secret_line(grant.token, None)
     if out is not None:
         write_secret_line(grant.token, out)
-    at.ui.note(f"accessor {grant.accessor}; {lasting(grant.ttl)}")
+    at.ui.note(f"{f'accessor {grant.accessor}; ' if grant.accessor else ''}{lasting(grant.ttl)}")
 
 
 @app.command(name="lookup")
@@ -89,7 +93,7 @@ def lookup(accessor: Accessor = None, file: SecretFile = None, namespace: Namesp
         at.ui.document(found._asdict())
         return
     rows = [
-        ("accessor", found.accessor),
+        ("accessor", found.accessor or "-"),
         ("name", found.display_name or "-"),
         ("policies", ", ".join(found.policies)),
         ("made at", found.path),

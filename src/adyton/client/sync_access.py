@@ -58,6 +58,7 @@ class Tokens:
         renewable: bool = True,
         orphan: bool = False,
         default_policy: bool = True,
+        batch: bool = False,
     ) -> Grant:
         """Make a token from the client's own; it ends with that, unless it is an orphan.
 
@@ -72,6 +73,8 @@ class Tokens:
             renewable: Whether it can be renewed.
             orphan: Whether it outlives its maker.
             default_policy: Whether it has the policy ``default`` too.
+            batch: Whether it is a batch token: nothing is stored of it, and it can't be renewed
+                or revoked by itself.
 
         Raises:
             AccessDenied: The client's token may not, or may not give these policies.
@@ -88,6 +91,7 @@ class Tokens:
             renewable=renewable,
             no_parent=orphan or None,
             no_default_policy=None if default_policy else True,
+            type="batch" if batch else None,
         )
         answer = self._client._call(once("auth/token/create", body))
         return answer.parse(AuthAnswer).auth.grant()

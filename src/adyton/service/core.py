@@ -66,6 +66,7 @@ class Core:
         run: Tells this opening of the store from all others.
         on_purge: Called with a user's id once all of the user's is gone, before anybody is told;
             also when the user's own root is taken away.
+        on_retired: Called with a user's id once older metadata keys of the user's are destroyed.
         rotation: What rotations of secrets need beside the store.
         notices: What delivering notices needs beside the store.
         books: Members and grants of the namespaces that are in use.
@@ -101,6 +102,7 @@ class Core:
         self.own_quotas = OwnQuotasInUse()
         self.run = os.urandom(16)
         self.on_purge: list[Callable[[str], None]] = []
+        self.on_retired: list[Callable[[str], None]] = []
         self.rotation = RotationRoom()
         self.notices = NoticeRoom()
         self.books = Books(self)

@@ -8,6 +8,7 @@ on where it was.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -439,6 +440,8 @@ class KeyAdmin:
             raise IntegrityError("a user vanished while its keys were re-wrapped")
         fresh.wraps, fresh.wraps_reserved = keys.wraps, keys.wraps_reserved
         core.change_keys(scope, fresh)
+        for forget in core.on_retired if deep else ():
+            scope.after_commit(partial(forget, keys.user_id))
         for version in gone:
             scope.record(Draft(caller, Action.KEYS_RETIRE, fresh, keys.user_id, "", version))
 

@@ -257,6 +257,25 @@ class UserKeys:
             raise unknown_key()
         return key.open(box, self._object_context(bucket, ident, meta_version))
 
+    def seal_token(self, body: bytes) -> bytes:
+        """Seal a batch token under the current metadata key."""
+        return self.meta[self.meta_current].seal(body, self._token_context(self.meta_current))
+
+    def open_token(self, meta_version: int, box: bytes) -> bytes:
+        """Open a batch token.
+
+        Raises:
+            IntegrityError: The key version is unknown, or it was not sealed here.
+        """
+        key = self.meta.get(meta_version)
+        if key is None:
+            raise unknown_key()
+        return key.open(box, self._token_context(meta_version))
+
+    def _token_context(self, meta_version: int) -> bytes:
+        place = (self.store_id, self.user, ctx.u64(meta_version))
+        return ctx.encode(ctx.LABEL_BATCH_TOKEN, *place)
+
     def _object_context(self, bucket: bytes, ident: bytes, meta_version: int) -> bytes:
         return self._object_prefix + ctx.LEN16 + bucket + ctx.secret_tail(ident, meta_version)
 

@@ -15,15 +15,13 @@ _MAX_SECONDS: Final = 100 * 366 * 86_400
 
 Body = Mapping[str, Any]
 
-TOKEN_TYPES: Final = frozenset({"", "service", "default", "default-service"})
-"""Kinds of tokens that can be asked for; all are service tokens."""
+ROLE_TYPES: Final = frozenset({"batch", "service", "default-batch", "default-service"})
+"""Kinds of tokens that a token role, or a login method, can give."""
 
 
-def wrong_token_type(text: str) -> str:
-    """Why a kind of token is refused."""
-    if text.endswith("batch"):
-        return "batch tokens are not supported; use tokens of type service"
-    return f"invalid 'token_type' value \"{text[:50]}\""
+def wrong_token_type(text: str) -> InvalidInput:
+    """The refusal of a kind of token that there is not."""
+    return InvalidInput(f"invalid 'token_type' value \"{text[:50]}\"")
 
 
 def seconds(value: object, name: str) -> int:

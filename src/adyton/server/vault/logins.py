@@ -12,6 +12,7 @@ from adyton.server.vault.reply import Reply, auth_of, iso
 from adyton.server.vault.rolefields import ROLE, add_fields
 from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Found, Routes
 from adyton.server.vault.service import Services
+from adyton.service.access.batch import BATCH, DEFAULT, SERVICE
 from adyton.service.access.logins import Logins, secret_hash
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import (
@@ -43,7 +44,11 @@ class Method:
 
 
 def bounds_of(body: fields.Body, old: Bounds) -> Bounds:
-    """What tokens are to be, changed by what is given."""
+    """What tokens are to be, changed by what is given.
+
+    Raises:
+        InvalidInput: A field is malformed.
+    """
 
     def given(name: str) -> Any:  # noqa: ANN401 - JSON
         return body.get(f"token_{name}", body.get(name))
@@ -63,14 +68,30 @@ def bounds_of(body: fields.Body, old: Bounds) -> Bounds:
         old.num_uses if uses is None else fields.count(uses, "token_num_uses"),
         old.no_default_policy if bare is None else fields.boolean(bare, "token_no_default_policy"),
         old.cidrs if cidrs is None else fields.networks(cidrs, "token_bound_cidrs"),
-        _token_type(fields.text(body, "token_type", old.type)),
+        _token_type(fields.text(body, "token_type")) if "token_type" in body else old.type,
     )
 
 
+def check_bounds(bounds: Bounds) -> None:
+    """Refuse batch tokens that would be what none can be.
+
+    Raises:
+        InvalidInput: They would.
+    """
+    for is_wrong, what in (
+        (bounds.period, "periodic tokens"),
+        (bounds.num_uses, "tokens with limited use count"),
+    ):
+        if is_wrong and bounds.type == BATCH:
+            raise InvalidInput(
+                f"'token_type' cannot be 'batch' or 'default_batch' when set to generate {what}"
+            )
+
+
 def _token_type(text: str) -> str:
-    if text not in fields.TOKEN_TYPES:
-        raise InvalidInput(fields.wrong_token_type(text))
-    return text or "default"
+    if text not in {"", DEFAULT, BATCH, SERVICE}:
+        raise fields.wrong_token_type(text)
+    return text or DEFAULT
 
 
 def shown(bounds: Bounds) -> dict[str, Any]:
@@ -107,8 +128,11 @@ def approle(services: Services, logins: Logins) -> Method:
         issued = await logins.approle(context.caller, context.mount, role_id, secret_id)
         return Reply(auth=auth_of(issued.text, issued.token, core.clock.now_us()))
 
-    async def write(context: Context) -> None:
-        body = context.body
+    async def write(context: Context) -> Reply | None:
+        body, kind = context.body, fields.text(context.body, "token_type")
+        adjusted = kind.removeprefix("default-")
+        if kind != adjusted and kind in fields.ROLE_TYPES:
+            body = body | {"token_type": adjusted}
         try:
             old = await role_of(context)
         except SecretNotFound:
@@ -126,10 +150,14 @@ def approle(services: Services, logins: Logins) -> Method:
             else fields.networks(cidrs, "secret_id_bound_cidrs"),
         )
         await put(context, role)
+        if body is context.body:
+            return None
+        return Reply(warnings=[f"{kind} has no useful meaning; adjusting to {adjusted}"])
 
     async def put(context: Context, role: AppRole) -> None:
         if not role.bind_secret_id and not role.secret_id_cidrs and not role.bounds.cidrs:
             raise InvalidInput("at least one constraint should be enabled on the role")
+        check_bounds(role.bounds)
         await logins.put_role(
             context.caller, context.user, context.mount, _role(context), role, context.path
         )
@@ -290,6 +318,7 @@ def userpass(services: Services, logins: Logins) -> Method:
         )  # fmt: skip
 
     async def put(context: Context, user: PasswordUser) -> None:
+        check_bounds(user.bounds)
         await put_object(
             core, context.caller, context.user, PASSWORD_USERS, _name(context), user,
             context.path, context.mount.accessor,
@@ -320,7 +349,8 @@ def userpass(services: Services, logins: Logins) -> Method:
 
     async def read(context: Context) -> Reply:
         user = await user_of(context)
-        return Reply(shown(user.bounds) | {"policies": user.bounds.policies})
+        older = {"policies": user.bounds.policies} if user.bounds.policies else {}
+        return Reply(shown(user.bounds) | older)
 
     async def delete(context: Context) -> None:
         await delete_object(

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from adyton.server.http import Response
+from adyton.service.access.batch import BATCH, kind_of
 from adyton.service.access.records import Token
 from adyton.service.access.tokens import Issued, iso, seconds_left
 
@@ -128,18 +129,23 @@ def errors(status: int, *texts: str) -> Response:
     return Response(status, encode({"errors": list(texts)}))
 
 
+def accessor_of(token: Token) -> str:
+    """A token's accessor; empty for a batch token, which has none."""
+    return "" if kind_of(token) == BATCH else token.accessor
+
+
 def auth_of(text: str, token: Token, now_us: int) -> dict[str, Any]:
     """The auth part for a token that was made, renewed or logged in to."""
     return {
         "client_token": text,
-        "accessor": token.accessor,
+        "accessor": accessor_of(token),
         "policies": token.policies,
         "token_policies": token.policies,
         "metadata": token.meta,
         "lease_duration": seconds_left(token, now_us),
         "renewable": token.renewable,
         "entity_id": token.entity,
-        "token_type": "service",
+        "token_type": kind_of(token),
         "orphan": not token.parent,
         "mfa_requirement": None,
         "num_uses": max(token.num_uses, 0),
@@ -149,7 +155,7 @@ def auth_of(text: str, token: Token, now_us: int) -> dict[str, Any]:
 def lookup_of(text: str, token: Token, now_us: int) -> dict[str, Any]:
     """What is told of a token that is looked up."""
     found: dict[str, Any] = {
-        "accessor": token.accessor,
+        "accessor": accessor_of(token),
         "creation_time": token.created_us // 1_000_000,
         "creation_ttl": token.creation_ttl,
         "display_name": token.display_name,
@@ -163,7 +169,7 @@ def lookup_of(text: str, token: Token, now_us: int) -> dict[str, Any]:
         "path": token.path,
         "policies": token.policies,
         "ttl": seconds_left(token, now_us),
-        "type": "service",
+        "type": kind_of(token),
     }
     if token.expires_us:
         found["issue_time"] = iso(token.created_us)

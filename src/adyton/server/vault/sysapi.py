@@ -112,12 +112,17 @@ def add_routes(routes: Routes, services: Services) -> None:
     async def tune(context: Context) -> None:
         path = _mount_path(context.args["path"])
         body = context.body
-        config = _config(body)
+        is_login = context.path.startswith(("sys/auth/", "sys/mounts/auth/"))
+        config = _config(body, is_login=is_login)
 
         def change(table: MountTable) -> None:
             mount = named(table, context)
             if mount is None:
                 raise InvalidInput(f'tune of path "{path}" failed: no mount entry found')
+            if mount.type == "token" and "token_type" in config:
+                raise InvalidInput(
+                    "'token_type' cannot be set for 'token' or 'ns_token' auth mounts"
+                )
             mount.config = mount.config | config
             if "description" in body:
                 mount.description = fields.text(body, "description")
@@ -232,8 +237,15 @@ def _mount_path(path: str) -> str:
     return cleaned + "/"
 
 
-def _config(body: fields.Body) -> dict[str, object]:
+def _config(body: fields.Body, *, is_login: bool) -> dict[str, object]:
     config: dict[str, object] = {}
+    kind = fields.text(body, "token_type")
+    if kind and not is_login:
+        raise InvalidInput("'token_type' can only be modified on auth mounts")
+    if kind:
+        if kind not in fields.ROLE_TYPES:
+            raise InvalidInput("invalid value for 'token_type'")
+        config["token_type"] = kind
     for name in _TUNABLE:
         if body.get(name) not in {None, ""}:
             value = body[name]
@@ -272,7 +284,7 @@ def _new_mount(path: str, body: fields.Body, services: Services, *, is_login: bo
         str(uuid.uuid4()),
         fields.text(body, "description"),
         given,
-        _config(body.get("config") or {}),
+        _config(body.get("config") or {}, is_login=is_login),
         prefix,
         {},
         fields.boolean(body.get("local", False), "local"),

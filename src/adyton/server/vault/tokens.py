@@ -11,11 +11,12 @@ from adyton.server.vault.leases import tidy_handler
 from adyton.server.vault.reply import Reply, auth_of, lookup_of
 from adyton.server.vault.routes import DELETE, LIST, READ, UPDATE, Routes
 from adyton.server.vault.service import Services
+from adyton.service.access.batch import BATCH, refuse
 from adyton.service.access.policy import ROOT_NAME
-from adyton.service.access.records import TOKEN_ROLES, TokenRole
+from adyton.service.access.records import TOKEN_ROLES, Token, TokenRole
 from adyton.service.access.shelves import delete_object, list_objects, put_object, read_object
 from adyton.service.access.tokens import TokenRequest
-from adyton.service.access.tokentext import token_id
+from adyton.service.access.tokentext import parse_batch, token_id
 
 
 def add_routes(routes: Routes, services: Services) -> None:
@@ -31,9 +32,6 @@ def add_routes(routes: Routes, services: Services) -> None:
         no_parent = fields.boolean(body.get("no_parent", False), "no_parent")
         is_root = ROOT_NAME in parent.token.policies
         sudo = is_root or context.is_sudo(gate)
-        kind = fields.text(body, "type")
-        if kind not in fields.TOKEN_TYPES:
-            raise InvalidInput(fields.wrong_token_type(kind))
         if parent.space.user != context.user and not sudo:
             raise InvalidInput("root or sudo privileges required in another namespace")
         if (no_parent or fields.text(body, "id")) and not sudo:
@@ -56,14 +54,15 @@ def add_routes(routes: Routes, services: Services) -> None:
             meta=fields.string_map(body.get("meta"), "meta"),
             path="auth/token/create-orphan" if orphan else "auth/token/create",
             role=role,
+            type=fields.text(body, "type"),
         )
         issued = await tokens.create(context.caller, parent, request)
         known = (await services.spaces.get(context.user)).policy_names()
         absent = [name for name in issued.token.policies if name not in known]
-        return Reply(
-            auth=auth_of(issued.text, issued.token, now()),
-            warnings=[f'Policy "{name}" does not exist' for name in absent] or None,
-        )
+        warnings = [f'Policy "{name}" does not exist' for name in absent]
+        if request.id and issued.text != request.id:
+            warnings.append("the ID of a batch token can't be chosen; the one given is not used")
+        return Reply(auth=auth_of(issued.text, issued.token, now()), warnings=warnings or None)
 
     async def create_orphan(context: Context) -> Reply:
         return await create(context, orphan=True)
@@ -95,6 +94,7 @@ def add_routes(routes: Routes, services: Services) -> None:
     async def renew_self(context: Context) -> Reply:
         increment = fields.seconds(context.body.get("increment") or 0, "increment")
         session = context.session
+        refuse(session.token, "be renewed")
         token = await tokens.renew(context.own, session.space.user, session.ident, increment)
         return Reply(auth=auth_of(context.token_text, token, now()))
 
@@ -102,10 +102,11 @@ def add_routes(routes: Routes, services: Services) -> None:
         text = fields.text(context.body, "token") or context.args.get("token", "")
         if not text:
             raise InvalidInput("missing token ID")
-        ident, _ = await _found(context, text)
+        ident, token = await _found(context, text)
+        refuse(token, "be renewed")
         return await renew_ident(context, ident, text)
 
-    async def _found(context: Context, text: str) -> tuple[str, object]:
+    async def _found(context: Context, text: str) -> tuple[str, Token]:
         try:
             return await tokens.find(context.caller, context.user, text=text)
         except AccessDenied:
@@ -116,17 +117,21 @@ def add_routes(routes: Routes, services: Services) -> None:
         return await renew_ident(context, ident, "")
 
     async def revoke_self(context: Context) -> None:
+        refuse(context.session.token, "be revoked")
         await tokens.revoke(context.own, context.session.space.user, context.session.ident)
 
     async def revoke(context: Context, *, orphan: bool = False) -> None:
         text = fields.text(context.body, "token") or context.args.get("token", "")
         if not text:
             raise InvalidInput("missing token ID")
-        if orphan:
+        if orphan or parse_batch(text) is not None:
             try:
-                await tokens.find(context.caller, context.user, text=text)
+                _, token = await tokens.find(context.caller, context.user, text=text)
             except AccessDenied:
-                raise InvalidInput("token to revoke not found") from None
+                if orphan:
+                    raise InvalidInput("token to revoke not found") from None
+            else:
+                refuse(token, "be revoked")
         await tokens.revoke(context.caller, context.user, token_id(text), orphan_children=orphan)
 
     async def revoke_orphan(context: Context) -> None:
@@ -212,7 +217,7 @@ def _role(body: fields.Body) -> TokenRole:
     def chosen(name: str) -> Any:  # noqa: ANN401 - JSON
         return body.get(f"token_{name}", body.get(name))
 
-    return TokenRole(
+    role = TokenRole(
         allowed_policies=fields.policies(body.get("allowed_policies"), "allowed_policies"),
         disallowed_policies=fields.policies(body.get("disallowed_policies"), "disallowed_policies"),
         allowed_policies_glob=fields.strings(
@@ -231,11 +236,28 @@ def _role(body: fields.Body) -> TokenRole:
         token_no_default_policy=fields.boolean(
             body.get("token_no_default_policy", False), "token_no_default_policy"
         ),
-        token_type=_token_type(fields.text(body, "token_type")),
+        token_type=_token_type(fields.text(body, "token_type", "default-service")),
     )
+    if role.token_type == BATCH:
+        _check_batch(role)
+    return role
+
+
+def _check_batch(role: TokenRole) -> None:
+    for is_wrong, what in (
+        (not role.orphan, "non-orphan tokens"),
+        (role.token_period, "periodic tokens"),
+        (role.renewable, "renewable tokens"),
+        (role.token_explicit_max_ttl, "tokens with an explicit max TTL"),
+        (role.token_num_uses, "tokens with limited use count"),
+    ):
+        if is_wrong:
+            raise InvalidInput(
+                f"'token_type' cannot be 'batch' when role is set to generate {what}"
+            )
 
 
 def _token_type(text: str) -> str:
-    if text not in fields.TOKEN_TYPES:
-        raise InvalidInput(fields.wrong_token_type(text))
-    return text or "default-service"
+    if text not in fields.ROLE_TYPES:
+        raise fields.wrong_token_type(text)
+    return text

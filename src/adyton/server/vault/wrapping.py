@@ -2,6 +2,7 @@
 
 from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
+from adyton.model import Caller
 from adyton.server.http import Response
 from adyton.server.vault import fields
 from adyton.server.vault.context import Context
@@ -61,16 +62,14 @@ def add_routes(routes: Routes, services: Services) -> None:
         issued = await wrapping.rewrap(named or context.token_text, context.origin)
         return wrapped(issued, issued.token.wraps, "")
 
+    def own(context: Context) -> tuple[Caller, str, str]:
+        return context.own, *cubbyhole.place_of(context.session)
+
     async def read(context: Context) -> Reply:
-        session = context.session
-        raw = await cubbyhole.read(
-            context.own, session.space.user, session.ident, context.args["path"]
-        )
-        return Reply(raw=raw)
+        return Reply(raw=await cubbyhole.read(*own(context), context.args["path"]))
 
     async def listing(context: Context) -> Reply:
-        session = context.session
-        names = await cubbyhole.names(context.own, session.space.user, session.ident)
+        names = await cubbyhole.names(*own(context))
         prefix = context.args.get("path", "").rstrip("/")
         keys = folder(names, prefix + "/" if prefix else "")
         if not keys:
@@ -78,21 +77,16 @@ def add_routes(routes: Routes, services: Services) -> None:
         return Reply({"keys": keys})
 
     async def write(context: Context) -> None:
+        place = own(context)
         if not context.body:
             raise InvalidInput("missing data fields")
-        session = context.session
         path = context.args["path"]
         if path.endswith("/"):
             raise InvalidInput("the path is a folder")
-        await cubbyhole.write(
-            context.own, session.space.user, session.ident, path, encode(context.body)
-        )
+        await cubbyhole.write(*place, path, encode(context.body))
 
     async def delete(context: Context) -> None:
-        session = context.session
-        await cubbyhole.write(
-            context.own, session.space.user, session.ident, context.args["path"], None
-        )
+        await cubbyhole.write(*own(context), context.args["path"], None)
 
     async def exists(context: Context) -> bool:
         session = context.session

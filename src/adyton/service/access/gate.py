@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from adyton.actions import Action
 from adyton.errors import AccessDenied, AdytonError, IntegrityError, UserRootAway
 from adyton.model import Caller
@@ -283,7 +285,7 @@ class Gate:
         """
         if type(decision) is Permit:
             return permitted(session, user, request, decision)
-        return Caller(
+        made = Caller(
             session.actor,
             user,
             request.address,
@@ -292,6 +294,7 @@ class Gate:
             session.token.accessor,
             decision,
         )
+        return made if session.bound is None else replace(made, bound=session.bound)
 
     @staticmethod
     def operator(session: Session, request: Request, decision: str) -> Caller:
@@ -349,6 +352,7 @@ def permitted(session: Session, user: str, request: Origin, permit: Permit) -> C
         session.token.accessor,
         str(permit),
         spend=permit.spend,
+        bound=session.bound,
     )
     permit.spend.caller = made
     return made

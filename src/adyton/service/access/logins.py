@@ -12,6 +12,7 @@ from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
 from adyton.model import Caller
 from adyton.ports import Rows
+from adyton.service.access import batch
 from adyton.service.access.identity import entity_of_login
 from adyton.service.access.passwords import Hasher, check_length
 from adyton.service.access.policy import ROOT_NAME, policy_names
@@ -53,7 +54,7 @@ def token_of(bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[s
     """The token that a login gives.
 
     Raises:
-        InvalidInput: It would be a root token.
+        InvalidInput: It would be a root token, or a batch token with bounds that none can have.
     """
     policies = set(policy_names(bounds.policies))
     if ROOT_NAME in policies:
@@ -63,7 +64,7 @@ def token_of(bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[s
     longest = bounds.period or min(filter(None, (bounds.max_ttl, DEFAULT_TTL)))
     ends = min(filter(None, (bounds.max_ttl, bounds.explicit_max_ttl)), default=0)
     ttl = min(bounds.period or bounds.ttl or DEFAULT_TTL, longest)
-    return Token(
+    token = Token(
         "",
         policies=sorted(policies),
         path=path,
@@ -76,6 +77,9 @@ def token_of(bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[s
         cidrs=list(bounds.cidrs),
         method=method_of(mount),
     )
+    if batch.kind_of_login(bounds.type, mount) == batch.SERVICE:
+        return token
+    return batch.as_batch(token, mount.accessor)
 
 
 def secret_hash(text: str) -> str:

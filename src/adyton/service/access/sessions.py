@@ -3,11 +3,14 @@
 import threading
 from typing import Final
 
+from adyton.model import TokenBound
 from adyton.ports import Rows
+from adyton.service.access import batch
+from adyton.service.access.batch import BatchToken
 from adyton.service.access.identity import template_values
 from adyton.service.access.records import ENTITIES, TOKENS, Entity, Token
 from adyton.service.access.spaces import OPERATOR_SPACE, Space, Spaces
-from adyton.service.access.tokentext import parse_token, token_id
+from adyton.service.access.tokentext import BatchText, parse_batch, parse_token, token_id
 from adyton.service.core import Core
 from adyton.service.grants.deciding import Deciding
 from adyton.service.grants.permits import Actor
@@ -30,10 +33,12 @@ class Session:
         decisions: What was decided lately, by path and operation: as in records, or empty.
         member: The member of the namespace that it is, or None.
         ends_us: When to look the token up anew, as it may have ended then; 0 for never.
+        bound: What leases that it asks for end with, where the token is not stored.
     """
 
     __slots__ = (
-        "acl", "actor", "decisions", "ends_us", "ident", "member", "method", "space", "token",
+        "acl", "actor", "bound", "decisions", "ends_us", "ident", "member", "method", "space",
+        "token",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +58,9 @@ class Session:
         self.acl, self.decisions = space.rights(token.policies, template_values(entity))
         self.actor = f"{token.path or 'token'} {token.display_name}#{token.accessor}"
         self.method = token.method or space.method_at(token.path)
+        self.bound = (
+            TokenBound(token.parent, token.expires_us) if isinstance(token, BatchToken) else None
+        )
 
     def __repr__(self) -> str:
         return "<Session>"
@@ -75,11 +83,13 @@ class Sessions:
         self._spaces = spaces
         self._grants = grants
         self._sessions: dict[str, Session] = {}
+        self._batches: dict[str, set[str]] = {}
         self._owners: dict[bytes, str] = {}
         self._forgotten = 0
         self._lock = threading.Lock()
         self.loads = 0
         core.on_purge.append(self._forget_user)
+        core.on_retired.append(self._forget_user)
 
     def known(self, text: str) -> Session | None:
         """A session in memory that still holds."""
@@ -102,7 +112,8 @@ class Sessions:
         """A session of a token of the store; None for one that is absent or has ended."""
         core = self._core
         self.loads += 1
-        index = parse_token(text)
+        sealed = parse_batch(text)
+        index = sealed.user_index if sealed else parse_token(text)
         if index is None:  # a token that was given its text; the operator's namespace has these
             index = core.ring.user_index(OPERATOR_SPACE)
         generation, forgotten = core.ring.generation, self._forgotten
@@ -118,40 +129,51 @@ class Sessions:
                     self._owners.clear()
                 self._owners[index] = keys.user_id
             ident = token_id(text)
-            token = await TOKENS.get(rows, keys, ident)
+            token = await self.read(rows, keys, ident, text, sealed)
             if token is None:
                 return None
-            ends_us = await self._end(rows, keys, token)
+            ends_us = await batch.end_of(rows, keys, token, self._end_known)
         if ends_us and ends_us <= core.clock.now_us():
             return None
         session = await self.make(ident, token, keys.user_id)
+        if not await self.from_here(token, keys.user_id):
+            return None
         session.ends_us = ends_us
         with self._lock:
             # A change that another thread has committed since the token was read may have ended it.
             if forgotten == self._forgotten:
                 if len(self._sessions) >= _LIMIT:
                     self._sessions.clear()
+                    self._batches.clear()
                 self._sessions[ident] = session
+                if session.bound is not None and session.bound.token:
+                    self._batches.setdefault(session.bound.token, set()).add(ident)
         return session
 
-    async def _end(self, rows: Rows, keys: UserKeys, token: Token) -> int:
-        """When a token ends, or one that it comes from, whose children end with it; 0 for never.
+    @staticmethod
+    async def read(
+        rows: Rows, keys: UserKeys, ident: str, text: str, sealed: BatchText | None
+    ) -> Token | None:
+        """A token of a namespace, ended or not: one of the store's, or what a text holds."""
+        if sealed is not None:
+            return batch.open_text(keys, text, sealed)
+        return await TOKENS.get(rows, keys, ident)
 
-        Those are removed a while after their parent's time is over (``tidy.py``).
+    async def from_here(self, token: Token, user: str) -> bool:
+        """Whether the login method that a batch token came from is where it was.
+
+        Other tokens of one that is disabled or moved are ended then, and need not be asked.
         """
-        now = self._core.clock.now_us()
-        ends = [token.expires_us]
-        while token.parent:
-            above = self._sessions.get(token.parent)
-            if above is not None and (not above.ends_us or above.ends_us > now):
-                ends.append(above.ends_us)
-                break
-            found = await TOKENS.get(rows, keys, token.parent)
-            if found is None:
-                break
-            token = found
-            ends.append(token.expires_us)
-        return min(filter(None, ends), default=0)
+        if not isinstance(token, BatchToken) or not token.mount:
+            return True
+        return batch.has_mount(token, (await self._spaces.get(user)).table)
+
+    def _end_known(self, ident: str) -> int | None:
+        """When a token in memory ends; None for one that is not there, or has ended."""
+        above = self._sessions.get(ident)
+        if above is None or 0 < above.ends_us <= self._core.clock.now_us():
+            return None
+        return above.ends_us
 
     async def make(self, ident: str, token: Token, user: str) -> Session:
         """What a token of a namespace may do, without letting it in."""
@@ -165,13 +187,20 @@ class Sessions:
         return Session(ident, token, space, entity, await self._grants.actor_of(user, token.entity))
 
     def forget(self, ident: str) -> None:
-        """Look a token up anew when it comes next."""
+        """Look a token up anew when it comes next, and with it the batch tokens that it made."""
         with self._lock:
             self._forgotten += 1
-            self._sessions.pop(ident, None)
+            gone = self._sessions.pop(ident, None)
+            for child in self._batches.pop(ident, ()):
+                self._sessions.pop(child, None)
+            if gone is not None and gone.bound is not None:
+                self._batches.get(gone.bound.token, set()).discard(ident)
 
     def _forget_user(self, user: str) -> None:
         """Keep nothing of a user's tokens, of a user who was purged or keeps the keys away."""
         with self._lock:
             self._forgotten += 1
             self._sessions = {k: v for k, v in self._sessions.items() if v.space.user != user}
+            kept = self._sessions.keys()
+            left = ((parent, made & kept) for parent, made in self._batches.items())
+            self._batches = {parent: made for parent, made in left if made}

@@ -11,6 +11,8 @@ from adyton.actions import Action
 from adyton.errors import AccessDenied, InvalidInput
 from adyton.model import Caller
 from adyton.ports import Rows
+from adyton.service.access import batch
+from adyton.service.access.batch import BatchToken
 from adyton.service.access.gate import Gate, denied
 from adyton.service.access.givenpolicies import given_policies
 from adyton.service.access.policy import ROOT_NAME
@@ -27,7 +29,13 @@ from adyton.service.access.records import (
 )
 from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
-from adyton.service.access.tokentext import RANDOM_BYTES, make_token, token_id
+from adyton.service.access.tokentext import (
+    BATCH_PREFIX,
+    RANDOM_BYTES,
+    make_token,
+    parse_batch,
+    token_id,
+)
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.dynamic.records import end_with_token
@@ -37,6 +45,7 @@ from adyton.service.userkeys import UserKeys
 
 _SECOND_US: Final = 1_000_000
 _MAX_CUSTOM: Final = 256
+_PREFIXES: Final = ("s.", "adt_", BATCH_PREFIX, "hvs.")
 TOKEN_METHOD: Final = "token auth/token/"  # noqa: S105 - a login method's name
 
 
@@ -57,6 +66,7 @@ class TokenRequest(msgspec.Struct, frozen=True):
     cidrs: tuple[str, ...] = ()
     path: str = "auth/token/create"
     role: str = ""
+    type: str = ""
 
     def __repr__(self) -> str:
         return "<TokenRequest>"
@@ -99,14 +109,20 @@ class Tokens:
     # -- making ---------------------------------------------------------------------------------
 
     def mint(self, changes: ObjectChanges, token: Token, *, text: str = "", now_us: int) -> Issued:
-        """Write a token inside a unit; it counts from the unit's commit on."""
+        """Write a token inside a unit; it counts from the unit's commit on.
+
+        Raises:
+            InvalidInput: It is a batch token that would be too long.
+        """
         keys = changes.keys
-        text = text or make_token(keys.user, secrets.token_bytes(RANDOM_BYTES))
-        ident = token_id(text)
-        token.accessor = token.accessor or new_accessor()
         token.created_us = now_us
         if token.creation_ttl:
             token.expires_us = now_us + token.creation_ttl * _SECOND_US
+        if isinstance(token, BatchToken):
+            return Issued(batch.seal(keys, token), token)
+        text = text or make_token(keys.user, secrets.token_bytes(RANDOM_BYTES))
+        ident = token_id(text)
+        token.accessor = token.accessor or new_accessor()
         changes.put(TOKENS, ident, token)
         changes.put(ACCESSORS, token.accessor, TokenRef(ident))
         if token.parent:
@@ -140,10 +156,11 @@ class Tokens:
                 if role is None:
                     raise InvalidInput(f"unknown role {request.role}")
             token = _shaped(request, giver, parent, role, foreign=user != home)
-            if request.id and await TOKENS.get(scope.tx, keys, token_id(request.id)) is not None:
+            chosen = "" if isinstance(token, BatchToken) else request.id
+            if chosen and await TOKENS.get(scope.tx, keys, token_id(chosen)) is not None:
                 raise InvalidInput("cannot create a token with a duplicate ID")
             changes = ObjectChanges(scope, keys)
-            issued = self.mint(changes, token, text=request.id, now_us=scope.now_us)
+            issued = self.mint(changes, token, text=chosen, now_us=scope.now_us)
             draft.name = token.accessor
             draft.reason = f"policies {', '.join(token.policies)}"[:500]
             await changes.write(draft)
@@ -151,6 +168,7 @@ class Tokens:
 
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
+            batch.refuse(parent.token, "create more tokens")
             if home not in {user, OPERATOR_SPACE}:
                 raise denied()
             _check(request, user)
@@ -206,6 +224,8 @@ class Tokens:
             if keys is not None:
                 async with core.storage.snapshot() as rows:
                     found = await self._find(rows, keys, text, accessor)
+            if found is not None and not await self._gate.sessions.from_here(found[1], user):
+                found = None
             if found is None:
                 raise InvalidInput("invalid accessor") if accessor else AccessDenied("bad token")
             draft.keys = keys
@@ -225,16 +245,17 @@ class Tokens:
     async def _find(
         self, rows: Rows, keys: UserKeys, text: str, accessor: str
     ) -> tuple[str, Token] | None:
-        ident = token_id(text)
+        ident, sealed = token_id(text), parse_batch(text)
         if accessor:
             ref = await ACCESSORS.get(rows, keys, accessor)
             if ref is None:
                 return None
-            ident = ref.id
-        token = await TOKENS.get(rows, keys, ident)
+            ident, sealed = ref.id, None
+        token = await self._gate.sessions.read(rows, keys, ident, text, sealed)
         if token is None or token.num_uses < 0:
             return None
-        if token.expires_us and token.expires_us <= self._core.clock.now_us():
+        ends_us = await batch.end_of(rows, keys, token)
+        if ends_us and ends_us <= self._core.clock.now_us():
             return None
         return ident, token
 
@@ -377,7 +398,7 @@ def _check(request: TokenRequest, user: str) -> None:
             raise InvalidInput("a token's ID can be chosen in the operator's namespace only")
         if len(request.id) > _MAX_CUSTOM or not request.id.isprintable() or " " in request.id:
             raise InvalidInput(f"a token's ID has up to {_MAX_CUSTOM} printable characters")
-        if "." in request.id or request.id.startswith(("s.", "adt_", "hvs.")):
+        if "." in request.id or request.id.startswith(_PREFIXES):
             raise InvalidInput("custom token ID cannot have the 's.' prefix or include a '.'")
     for name in ("ttl", "explicit_max_ttl", "period", "num_uses"):
         if getattr(request, name) < 0:
@@ -412,7 +433,7 @@ def _shaped(
     path = f"auth/token/create/{request.role}" if role else request.path
     display = "-".join(filter(None, ("token", _display(request.display_name))))
     orphan = foreign or request.no_parent or bool(role and role.orphan)
-    return Token(
+    token = Token(
         "",
         parent="" if orphan else parent.ident,
         policies=policies,
@@ -429,6 +450,12 @@ def _shaped(
         method=TOKEN_METHOD,
         entity="" if orphan else giver.entity,
     )
+    if batch.kind_of_request(request.type, role.token_type if role else None) == batch.SERVICE:
+        return token
+    for name in ("explicit_max_ttl", "period"):
+        if getattr(request, name):
+            raise batch.unbounded(name)
+    return batch.as_batch(token)
 
 
 def _networks(

@@ -5,8 +5,10 @@ from typing import Final
 from adyton.actions import Action
 from adyton.errors import InvalidInput, SecretNotFound
 from adyton.model import Caller
+from adyton.service.access.batch import BatchToken
 from adyton.service.access.gate import Request
 from adyton.service.access.records import CUBBYHOLE, TOKENS, CubbyholeEntry, Token
+from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.access.tokens import Issued, Tokens
 from adyton.service.access.tokentext import parse_token, token_id
@@ -182,6 +184,17 @@ class Cubbyhole:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+
+    @staticmethod
+    def place_of(session: Session) -> tuple[str, str]:
+        """Where a token's own values are: its namespace, and its id.
+
+        Raises:
+            InvalidInput: It is a batch token, which has none.
+        """
+        if isinstance(session.token, BatchToken):
+            raise InvalidInput("cubbyhole operations are only supported by 'service' type tokens")
+        return session.space.user, session.ident
 
     async def read(self, caller: Caller, user: str, ident: str, path: str) -> bytes:
         """A value's JSON text.

@@ -131,9 +131,12 @@ class DynamicLeases:
                 hint="Revoke some, or raise the setting rotation.max_leases.",
             )
         issuer = core.rotation.issuer(kept.connection.issuer)
-        token = None
-        if caller.accessor:
-            token = await ACCESSORS.get(scope.tx, keys, caller.accessor)
+        token, latest = "", now + found.max_ttl * _SECOND_US
+        if caller.bound is not None:
+            token, latest = caller.bound.token, min(latest, caller.bound.ends_us)
+        elif caller.accessor:
+            ref = await ACCESSORS.get(scope.tx, keys, caller.accessor)
+            token = "" if ref is None else ref.id
         return Lease(
             role=role,
             connection=name,
@@ -143,12 +146,12 @@ class DynamicLeases:
             username=issuer.username(role, ident),
             state=ISSUING,
             issued_us=now,
-            expires_us=now + (ttl or found.ttl) * _SECOND_US,
-            max_us=now + found.max_ttl * _SECOND_US,
+            expires_us=min(now + (ttl or found.ttl) * _SECOND_US, latest),
+            max_us=latest,
             ttl=ttl or found.ttl,
             renewal=found.renewal,
             revocation=found.revocation,
-            token="" if token is None else token.id,
+            token=token,
         )
 
     async def _settle(self, turn: LeaseTurn) -> LeaseInfo:
