@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from adyton.errors import AdytonError
@@ -99,10 +101,20 @@ def loaded(document, mode):
     return schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(config))
 
 
-fitting = loaded(DOCUMENT, "positive")
-# A wrong token among what is sent would not be sent: a right one takes its place.
-PUBLIC = without_formats(DOCUMENT) | {"security": []}
-misfit = loaded(PUBLIC, "negative")
+@pytest.fixture(scope="module")
+def fitting():
+    """Requests that fit the description."""
+    return loaded(DOCUMENT, "positive")
+
+
+@pytest.fixture(scope="module")
+def misfit():
+    """Requests that do not.
+
+    A wrong token among what is sent would not be sent: a right one takes its place.
+    """
+    return loaded(without_formats(DOCUMENT) | {"security": []}, "negative")
+
 
 # What these ask for can't be told by a schema: documents that parse, age recipients, names that
 # differ, records that are there, roots and their keys, cron expressions, reports that there are,
@@ -181,13 +193,24 @@ AWAY = {"urn:adyton:error:user-root-away", "urn:adyton:error:root-locked"}
 SETTINGS = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
-def told_truly(schema, operation, examples):
+def told_truly(kind, operation, examples):
     """A test of one operation: every check on what it answers."""
 
-    @schema.include(operation_id=operation).parametrize()
     @settings(max_examples=examples, **SETTINGS)
-    def test(case, own_server):
-        run(case, own_server)
+    def check(case, server):
+        run(case, server)
+
+    # As schemathesis' own decorator makes it, but when it runs: that makes all cases up to list
+    # the tests, in each process, for half a minute and in two gigabytes.
+    def test(own_server, request):
+        schema = request.getfixturevalue(kind)
+        build_operation_test(
+            config=schema.config,
+            operation=schema.find_operation_by_id(operation),
+            test_func=check,
+            given_kwargs={},
+            feedback=FeedbackSources(),
+        )(server=own_server)
 
     test.__doc__ = f"{operation} answers as it is described."
     return test
@@ -195,10 +218,10 @@ def told_truly(schema, operation, examples):
 
 # A name for each: items of one name are one to whoever spreads tests over processes.
 for route in TABLE.routes:
-    cases = [("fitting", fitting)]
+    kinds = ["fitting"]
     if route.body or route.path.count("{") or route.query.__struct_fields__:
-        cases.append(("misfit", misfit))
-    for kind, schema in cases:
+        kinds.append("misfit")
+    for kind in kinds:
         name = f"test_{kind}_{route.operation}"
-        globals()[name] = told_truly(schema, route.operation, 4)
-        globals()[f"{name}_at_length"] = pytest.mark.soak(told_truly(schema, route.operation, 400))
+        globals()[name] = told_truly(kind, route.operation, 4)
+        globals()[f"{name}_at_length"] = pytest.mark.soak(told_truly(kind, route.operation, 400))
