@@ -6,6 +6,7 @@ the pooled p50 and p99 of both and the ratio; once more with turns switched off,
 """
 
 import argparse
+import bisect
 import contextlib
 import http.client
 import json
@@ -130,6 +131,8 @@ class Times:
     alone: list[float] = field(default_factory=list)
     flooded: list[float] = field(default_factory=list)
     flood: dict[str, int] = field(default_factory=dict)
+    overtaken: list[int] = field(default_factory=list)
+    """Answers to the flood while one of the calm user's requests waited: of each request."""
 
     def ratio(self) -> float:
         """p99 with the flood by p99 without."""
@@ -157,12 +160,19 @@ def measure(
             calm = start(
                 server, "calm", "read", "--connections=2", "--think=0.01", f"--seconds={seconds}"
             )
-            times = result(calm)["times"]
+            told = result(calm)
             # The first ones come while Python and connections warm up.
-            (found.flooded if flooded else found.alone).extend(times[10:])
+            times, ends = told["times"][10:], told["ends"][10:]
+            (found.flooded if flooded else found.alone).extend(times)
             if flood is not None:
-                for status, count in result(flood)["statuses"].items():
+                flooding = result(flood)
+                for status, count in flooding["statuses"].items():
                     found.flood[status] = found.flood.get(status, 0) + count
+                answers = sorted(flooding["ends"])
+                found.overtaken += [
+                    bisect.bisect(answers, end) - bisect.bisect(answers, end - took)
+                    for took, end in zip(times, ends, strict=True)
+                ]
     return found
 
 

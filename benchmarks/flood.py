@@ -3,7 +3,8 @@
     python -m benchmarks.flood PORT KIND --connections 64 --seconds 5 --think 0.002
 
 asks for what KIND says, on each connection one request after the other, and prints as JSON how many
-were answered with which status and how long each took. It is a process of its own, so that what
+were answered with which status, how long each took and when it ended, by the clock that all
+processes of a machine share. It is a process of its own, so that what
 it costs is not counted as the server's.
 """
 
@@ -71,6 +72,7 @@ class Flood:
         self.token = token
         self.statuses: collections.Counter[int] = collections.Counter()
         self.times: list[float] = []
+        self.ends: list[float] = []
 
     async def connection(self, number: int, end: float) -> None:
         """Ask on one connection; open it anew when it breaks."""
@@ -85,10 +87,12 @@ class Flood:
                     started = time.perf_counter()
                     writer.write(make(sent))
                     status = await answer(reader)
-                    took = time.perf_counter() - started
+                    ended = time.perf_counter()
+                    took = ended - started
                     sent += 1
                     self.statuses[status] += 1
                     self.times.append(took)
+                    self.ends.append(ended)
                     if args.think:
                         await asyncio.sleep(max(0.0, args.think - took))
                 writer.close()
@@ -113,7 +117,8 @@ def main() -> None:
     args = parser.parse_args()
     flood = Flood(args, os.environ.get("FLOOD_TOKEN", ""))
     asyncio.run(flood.run())
-    print(json.dumps({"statuses": flood.statuses, "times": flood.times}))
+    found = {"statuses": flood.statuses, "times": flood.times, "ends": flood.ends}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
