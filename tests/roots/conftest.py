@@ -83,10 +83,17 @@ def _elsewhere(name, request, tmp_path):
     return Kind(name, lambda: open_root(arns[0]), lambda: open_root(arns[1]))
 
 
+@pytest.fixture
+def quiet():
+    """No warnings in the log: the dev root is loud."""
+    logging.getLogger("adyton").setLevel(logging.ERROR)
+    yield
+    logging.getLogger("adyton").setLevel(logging.NOTSET)
+
+
 @pytest.fixture(params=ALL)
-def kind(request, tmp_path):
+def kind(request, tmp_path, quiet):
     """``reopen()`` opens the same root again, ``other()`` makes a different one of that kind."""
-    logging.getLogger("adyton").setLevel(logging.ERROR)  # the dev root is loud
     if request.param == "keyfile":
         path = tmp_path / "master.key"
         KeyFileRoot.create(path).close()
@@ -116,8 +123,7 @@ def kind(request, tmp_path):
     else:
         key = SecretBytes.random(32)
         made = Kind("dev", lambda: DevRoot(key), DevRoot)
-    yield made
-    logging.getLogger("adyton").setLevel(logging.NOTSET)
+    return made
 
 
 @pytest.fixture
