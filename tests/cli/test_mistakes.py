@@ -63,6 +63,27 @@ def test_what_is_told_is_json_where_that_is_asked_for(sh):
         assert sh.json(*command.split()) is not None, command
 
 
+def test_a_command_that_tells_nothing_tells_an_empty_document(sh, remote, tmp_path):
+    """On a store and on a server; not one that fails, or shows its help."""
+    for shell in (sh, remote):
+        for name in ("a", "b", "c/d"):
+            shell("set", name, stdin="x")
+        for command in (
+            "delete a", "undelete a", "destroy b --yes", "reminders clear", "retention set 30d",
+            "quota clear", "export --plaintext --format json --out e.json",
+        ):  # fmt: skip
+            assert shell.json(*command.split()) == {}, command
+        assert shell("delete", "nothing", "-o", "json", code=3) == b""
+        assert json.loads(shell.error)["exit_code"] == 3
+        assert shell("delete", "--help", "-o", "json").startswith(b"Usage: ")
+    assert sh.json("token", "root", "--out", "t") == {}
+    assert remote.json("policy", "write", "p", stdin='path "x" { policy = "read" }') == {}
+    assert remote.json("policy", "delete", "p") == {}
+    (tmp_path / "t").write_text("{{ adyton:c/d }}")
+    assert sh("render", str(tmp_path / "t"), "-o", "json") == b"x"
+    assert sh("run", "-o", "json", "--", "true") == b""
+
+
 def test_a_value_given_as_an_argument_is_not_repeated(sh):
     """Standard error ends up in logs; the hint says where a value comes from."""
     sh("set", "db/password", "hunter2hunter2", stdin="x", code=2)

@@ -7,8 +7,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from adyton.cli.ui import Ui
 from adyton.config import Configuration
 from adyton.config.settings import split_address
@@ -79,7 +77,7 @@ def _with_certificate(
 
 def _tell(ui: Ui, up: Up, store: Path, made: SelfSigned | None) -> None:
     if ui.json:
-        line = {
+        found = {
             "address": up.address,
             "root_token": up.root_token,
             "store": str(store),
@@ -87,8 +85,7 @@ def _tell(ui: Ui, up: Up, store: Path, made: SelfSigned | None) -> None:
             "ca_cert_sha256": None if made is None else made.fingerprint,
             "pid": os.getpid(),
         }
-        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-        sys.stdout.flush()
+        ui.event(found)
         return
     exports = {"ADDR": up.address, "TOKEN": up.root_token}
     facts = [

@@ -1,7 +1,9 @@
 """The command ``adyton``: its options, its commands, and what its exit codes mean.
 
-==== ==============================================================code meaning
-==== ==============================================================0    done
+==== ==============================================================================================
+code meaning
+==== ==============================================================================================
+0    done
 1    something unexpected: a fault of Adyton
 2    wrong usage or input; a document that does not parse
 3    no such secret, version or user
@@ -12,7 +14,8 @@
 8    the root of trust: wrong, locked or away; a server that is sealed
 9    a server that can't be reached, is busy or still at it, or fails; a rotation or lease that did
 10   attestation: evidence of a server's code is missing, wrong or not accepted
-==== ==============================================================
+==== ==============================================================================================
+
 ``adyton run`` ends with the exit code of the program it ran.
 """
 
@@ -57,7 +60,7 @@ from adyton.cli import (
     users,
     webhooks,
 )
-from adyton.cli.state import State, flag, has_token, set_state
+from adyton.cli.state import State, flag, has_token, set_state, state
 from adyton.cli.ui import Ui
 from adyton.cli.usage import built, mistake
 
@@ -305,6 +308,8 @@ def run(arguments: list[str] | None = None) -> None:
     fallback = Ui(json=as_json, color="NO_COLOR" not in os.environ)
     try:
         code = built(app)(args=given, prog_name="adyton", standalone_mode=False)
+        if code is None:  # a command came to its end: it was neither left early nor for its help
+            state().ui.finish()
     except errors.AdytonError as error:
         code = exit_code(error)
         fallback.error(_with_advice(error, given), code)

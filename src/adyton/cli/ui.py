@@ -6,7 +6,8 @@ Rules:
   error, so that a pipe gets results alone.
 - Colours, and boxes that fit the window, only on a terminal; never with NO_COLOR.
 - A secret is written only where the command was asked for it, and never to standard error.
-- With ``--output json`` standard output is one JSON document; errors are JSON on standard error.
+- With ``--output json`` standard output is one JSON document, ``{}`` where there is nothing to
+  tell; errors are JSON on standard error.
 - Messages begin in lower case and have no full stop; an error is followed by the next step.
 """
 
@@ -41,6 +42,7 @@ class Ui:
 
     def __init__(self, *, json: bool = False, color: bool = True) -> None:
         self.json = json
+        self._answered = False
         options: dict[str, Any] = {"highlight": False, "no_color": True if not color else None}
         out_width = None if sys.stdout.isatty() else _WIDE
         self._out = Console(width=out_width, soft_wrap=not sys.stdout.isatty(), **options)
@@ -50,7 +52,19 @@ class Ui:
 
     def document(self, value: object) -> None:
         """Write a JSON document to standard output."""
+        self._answered = True
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+    def event(self, value: object) -> None:
+        """Write a JSON document on one line, at once: the command goes on."""
+        self._answered = True
+        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+        sys.stdout.flush()
+
+    def finish(self) -> None:
+        """End a command that was done: whoever waits for a document gets one, if an empty one."""
+        if self.json and not self._answered:
+            self.document({})
 
     def table(
         self, headings: Sequence[str], rows: Sequence[Sequence[str | Text]], empty: str
@@ -92,6 +106,7 @@ class Ui:
 
     def raw(self, data: "bytes | memoryview") -> None:
         """Write bytes to standard output as they are; on a terminal, end the line."""
+        self._answered = True
         sys.stdout.flush()
         view = memoryview(data)
         while view:
