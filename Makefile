@@ -27,7 +27,7 @@ demo: setup ## Show the embedded store by the command line, on a store that is t
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
 test: setup ## Run the tests, except soak
-	@scripts/debian-packages.sh age chromium fuse3 postgresql redis-server softhsm2 strace systemd || echo "make test: going on without; tests that need it are skipped" >&2
+	@scripts/debian-packages.sh age chromium fuse3 postgresql redis-server rsyslog softhsm2 strace systemd || echo "make test: going on without; tests that need it are skipped" >&2
 	@scripts/tpm.sh $(VENV) || echo "make test: going on without a TPM; its tests are skipped" >&2
 	$(BIN)/pytest -n 2 --dist loadfile
 

@@ -4,6 +4,10 @@ import gzip
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -17,6 +21,9 @@ class Receiver:
         self.raw = []
         self.spans = []
         self.resources = []
+        self.logs = []
+        self.headers = []
+        self.rejected = 0
         self.failing = False
         receiver = self
 
@@ -29,8 +36,8 @@ class Receiver:
                     self.send_response(400)
                     self.end_headers()
                     return
-                receiver.take(self.path, body)
-                answer = ExportTraceServiceResponse().SerializeToString()
+                receiver.headers.append(dict(self.headers))
+                answer = receiver.take(self.path, body).SerializeToString()
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")
                 self.send_header("content-length", str(len(answer)))
@@ -42,16 +49,29 @@ class Receiver:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.endpoint = f"http://127.0.0.1:{self._http.server_port}/v1/traces"
+        self.logs_endpoint = f"http://127.0.0.1:{self._http.server_port}/v1/logs"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def take(self, path, body):
-        assert path == "/v1/traces"
         self.raw.append(body)
+        if path == "/v1/logs":
+            return self.take_logs(ExportLogsServiceRequest.FromString(body))
+        assert path == "/v1/traces"
         request = ExportTraceServiceRequest.FromString(body)
         for resource in request.resource_spans:
             self.resources.append(resource.resource)
             for scope in resource.scope_spans:
                 self.spans.extend(scope.spans)
+        return ExportTraceServiceResponse()
+
+    def take_logs(self, request):
+        for resource in request.resource_logs:
+            self.resources.append(resource.resource)
+            for scope in resource.scope_logs:
+                self.logs.extend(scope.log_records)
+        answer = ExportLogsServiceResponse()
+        answer.partial_success.rejected_log_records = self.rejected
+        return answer
 
     def close(self):
         self._http.shutdown()

@@ -76,6 +76,7 @@ def missing_files(configuration: Configuration) -> Iterator[tuple[str, str]]:
 def unknown_places(configuration: Configuration) -> Iterator[tuple[str, str]]:
     """Each root or sink of no known kind; its URI, which may hold a secret, is not told."""
     from adyton.roots import schemes  # noqa: PLC0415 - loaded on use
+    from adyton.sinks import FORM, KINDS  # noqa: PLC0415 - loaded on use
 
     root = configuration.store.root
     known = schemes()
@@ -85,8 +86,8 @@ def unknown_places(configuration: Configuration) -> Iterator[tuple[str, str]]:
             f"names no known root; write one that begins with {', '.join(f'{s}:' for s in known)}",
         )
     named = [sink.partition(":") for sink in configuration.audit.sinks]
-    if not all(kind in {"file", "webhook"} and rest for kind, _, rest in named):
-        yield "audit.sinks", "a sink is not of the form file:PATH or webhook:FOLDER"
+    if not all(kind in KINDS and rest for kind, _, rest in named):
+        yield "audit.sinks", f"a sink is not of the form {FORM}"
 
 
 def _unreadable(path: Path) -> str:

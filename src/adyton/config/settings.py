@@ -239,7 +239,7 @@ class AuditSettings:
     """Copies of audit records."""
 
     sinks: tuple[str, ...] = setting(
-        (), "Where audit records are copied to, such as file:/var/log/adyton.jsonl.",
+        (), "Where audit records are copied to, such as file:/var/log/adyton.jsonl; see alerts.md.",
         environment="ADYTON_AUDIT_SINK", flag="--audit-sink",
     )  # fmt: skip
     reveal: bool = setting(False, "Whether sinks get names and user ids in the clear.")
