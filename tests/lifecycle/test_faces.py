@@ -202,12 +202,13 @@ def test_the_command_line(tmp_path):
     assert b"4711" in sh("hold", "list")
     sh("delete", "case/a", code=4)
     sh("hold", "release", made["id"])
-    sh("reminders", "set", "--before", "14d,1d,0s")
-    assert b"14d, 1d, 0s" in sh("reminders", "list")
+    sh("reminder", "set", "--before", "14d,1d,0s")
+    assert b"14d, 1d, 0s" in sh("reminder", "list")
+    assert sh("reminders", "list") == sh("reminder", "list")  # its name of before
     sh("retention", "set", "30d")
     assert json.loads(sh("retention", "show", "-o", "json"))["retention"] == 30 * DAY
     sh("retention", "run", "--due")
-    for bad in (("reminders", "set", "--before", "soon"), ("retention", "set", "0d")):
+    for bad in (("reminder", "set", "--before", "soon"), ("retention", "set", "0d")):
         sh(*bad, code=2)
 
 
@@ -224,8 +225,8 @@ def test_the_command_line_on_a_server(tmp_path, server):
     assert ends["name"] == "case/a"
     sh("hold", "add", "--reason", "4711", "--operator")
     sh("delete", "case/a", code=4)
-    sh("reminders", "set", "db/", "--before", "none")
-    assert json.loads(sh("reminders", "list", "-o", "json"))["notice"] == {"db/": []}
+    sh("reminder", "set", "db/", "--before", "none")
+    assert json.loads(sh("reminder", "list", "-o", "json"))["notice"] == {"db/": []}
 
 
 def test_a_link_ends_with_its_secret(tmp_path, server):

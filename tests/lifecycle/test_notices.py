@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from adyton.errors import AccessDenied, InvalidInput, InvalidName, LimitExceeded
+from adyton.errors import AccessDenied, InvalidInput, InvalidName, LimitExceeded, SecretNotFound
 from adyton.service.lifecycle import plan
 from lifecycles import DAY
 
@@ -204,6 +204,45 @@ def test_grants_that_end_are_told_to_their_owner(world, deny):
     told = {(n.kind, n.subject, n.details["grant"]) for n in world.notices()}
     assert told == {("grant.expiring", "db/", kept.id), ("grant.expiring", "", whole.id)}
     store.audit.verify()
+
+
+def test_links_that_end_are_told_to_their_maker(world):
+    """By accessor; nothing of those that were opened, revoked, or used up by wrong proofs."""
+    store = world.store
+    kept, opened, revoked = (store.links.create("alice", b"v", seconds=20 * DAY) for _ in range(3))
+    used = store.links.create("alice", b"v", seconds=20 * DAY, tries=1, passphrase="right")
+    with store.links.open(opened.text):
+        pass
+    store.links.revoke("alice", revoked.accessor)
+    with pytest.raises(SecretNotFound):
+        store.links.open(used.text, passphrase="wrong")
+    [shown] = store.lifecycle.expiring("alice")
+    assert (shown.kind, shown.name, shown.detail) == (
+        "link", f"links/{kept.accessor}", kept.accessor,
+    )  # fmt: skip
+    seen = []
+    for _ in range(21):
+        world.wait(DAY)
+        seen.append(world.run().noticed)
+    assert [day for day, count in enumerate(seen, 1) if count] == [13, 19]
+    assert {n.details["link"] for n in world.notices()} == {kept.accessor}
+    assert world.told() == [
+        ("link.expiring", f"links/{kept.accessor}", 7 * DAY),
+        ("link.expiring", f"links/{kept.accessor}", DAY),
+    ]
+    assert kept.text not in repr(world.notices())
+    assert world.rows("SELECT count(*) FROM due") == [(0,)]
+    store.audit.verify()
+
+
+def test_links_end_at_the_periods_of_their_maker(world):
+    """Those of the namespace, or of the place links/; the end itself if it is asked for."""
+    store = world.store
+    store.lifecycle.set_notice("alice", [0], where="links/")
+    store.links.create("alice", b"v", seconds=DAY)
+    world.wait(DAY + 1)
+    world.run()
+    assert [told[::2] for told in world.told()] == [("link.expired", 0)]
 
 
 def test_what_ends_is_listed(world):

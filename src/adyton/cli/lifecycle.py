@@ -139,7 +139,8 @@ def run(
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(name="expiring")(expiring)
-    app.add_typer(reminders, name="reminders", help="Notices of what ends: list, set, clear.")
+    app.add_typer(reminders, name="reminder", help="Notices of what ends: list, set, clear.")
+    app.add_typer(reminders, name="reminders", hidden=True)  # its former name
     app.add_typer(retention, name="retention", help="How long deleted versions are kept.")
     retention.command(name="run")(run)
 

@@ -26,7 +26,18 @@ from adyton.service.access.tokens import new_accessor
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft, outcome_of
-from adyton.service.objects import ObjectChanges, Shelf
+from adyton.service.lifecycle.ending import plan_one
+from adyton.service.linkrecords import (
+    LINK_ACCESSORS,
+    LINK_BOXES,
+    LINK_MISSES,
+    LINKS,
+    PATH,
+    Link,
+    LinkBox,
+    Misses,
+)
+from adyton.service.objects import ObjectChanges
 from adyton.service.userkeys import UserKeys
 
 MAX_SECONDS: Final = 30 * 86_400
@@ -34,58 +45,9 @@ MAX_TRIES: Final = 10
 MAX_NOTE_CHARS: Final = 200
 MAX_LINKS: Final = 1_000
 """Links of one user that can be there at once."""
-PATH: Final = "links/"
 _ALL: Final = "all"
 _BATCH: Final = 200
 _SMALLEST_BOX: Final = OVERHEAD + 2
-
-
-class Link(msgspec.Struct, omit_defaults=True):
-    """A link that has not been opened, without its ciphertext.
-
-    Attributes:
-        accessor: Names it without giving the right to open it.
-        proof_hash: SHA-256 of the proof.
-        created_us: When it was made.
-        expires_us: When it ends.
-        tries: Wrong proofs that are left.
-        size: Bytes of the ciphertext.
-        passphrase: Whether it wants a passphrase.
-        note: For its maker.
-    """
-
-    accessor: str
-    proof_hash: bytes
-    created_us: int
-    expires_us: int
-    tries: int
-    size: int
-    passphrase: bool = False
-    note: str = ""
-
-    def __repr__(self) -> str:
-        return "<Link>"
-
-
-class LinkBox(msgspec.Struct):
-    """What is behind a link, sealed under a key that the store never has."""
-
-    box: bytes
-
-    def __repr__(self) -> str:
-        return "<LinkBox>"
-
-
-class Misses(msgspec.Struct):
-    """How often something was asked for that is not there."""
-
-    count: int
-
-
-LINKS: Final = Shelf("link", Link)
-LINK_BOXES: Final = Shelf("link-box", LinkBox)
-LINK_ACCESSORS: Final = Shelf("link-accessor", TokenRef)
-LINK_MISSES: Final = Shelf("link-misses", Misses)
 
 
 class NewLink(msgspec.Struct, frozen=True):
@@ -196,6 +158,8 @@ class Links:
             changes.put(LINK_ACCESSORS, link.accessor, TokenRef(ident))
             draft.name = PATH + link.accessor
             await changes.write(draft)
+            # Opened or revoked, it leaves its row behind: opening does the same work as a miss.
+            await plan_one(core, scope, keys, LINKS, ident, link.expires_us, draft.name)
             return _shown(link)
 
         return await core.write(draft, work)

@@ -13,7 +13,7 @@ from adyton.service.lifecycle.ending import Ends
 from adyton.service.lifecycle.rules import UserRules
 from adyton.service.lifecycle.work import LifecycleWork
 
-_LISTS: Final = {"secret": "", "share": "shares/given", "grant": "grants"}
+_LISTS: Final = {"secret": "", "share": "shares/given", "grant": "grants", "link": "links"}
 """Where each kind of what ends is listed: who may not list it there sees none of it here."""
 
 

@@ -22,6 +22,7 @@ from adyton.service.journal import Draft
 from adyton.service.lifecycle import plan
 from adyton.service.lifecycle.plan import NOTICE, SECOND_US
 from adyton.service.lifecycle.records import Rules, rules_of
+from adyton.service.linkrecords import LINKS, PATH, Link
 from adyton.service.notices.outbox import put_notice
 from adyton.service.objects import Shelf
 from adyton.service.sharing.records import GIVEN, Given
@@ -66,9 +67,14 @@ def _grant(ident: str, grant: Grant) -> End | None:
     return end_of_grant(ident, grant) if grant.expires_us else None
 
 
+def _link(_: str, link: Link) -> End:
+    return End("link", PATH + link.accessor, link.expires_us, link.accessor)
+
+
 OTHERS: Final[list[tuple[Shelf[Any], Callable[[str, Any], End | None]]]] = [
     (GIVEN, _share),
     (GRANTS, _grant),
+    (LINKS, _link),
 ]
 """Sealed objects that end: where they are, and what one of them is."""
 
@@ -189,7 +195,8 @@ class Ends:
                 found = [
                     self._shown(end, rules, now)
                     for end in ends
-                    if visible is None or visible(end.name)
+                    # A link is about no secret that is still there: its name is its own.
+                    if visible is None or end.kind == "link" or visible(end.name)
                 ]
         draft.reason = f"{len(found)} found"
         await core.record(draft)
