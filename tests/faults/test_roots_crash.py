@@ -11,7 +11,7 @@ import pytest
 from isolated import run_isolated
 
 COMMON = """
-import itertools, json, os, shutil, signal, sys
+import sys
 from pathlib import Path
 from adyton import SecretStore
 from adyton.errors import RootLocked
@@ -39,7 +39,7 @@ def opens(name):
 
 
 def prepare():
-    now.mkdir()
+    now.mkdir(exist_ok=True)
     with SecretStore.open(
         str(now / "store.db"), root=f"keyfile:{now}/old", create=True, upkeep=False
     ) as store:
@@ -79,55 +79,15 @@ def judge(what):
 SCRIPT = (
     COMMON
     + """
-from adyton.storage.sqlite_writing import SqliteTransaction
+from killing import kill_at_writes
 
 what = sys.argv[1]
 operation = {"migrate": migrate, "rotate": rotate}[what]
 
 
-def apart(work):
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    try:
-        work()
-    except BaseException:
-        import traceback
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def killed_at(number):
-    counter = itertools.count()
-
-    def counted(method):
-        def step(*args, **more):
-            if next(counter) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return method(*args, **more)
-        return step
-
-    for name in ("_run", "commit"):
-        setattr(SqliteTransaction, name, counted(getattr(SqliteTransaction, name)))
-    operation()
-
-
-apart(prepare)
-shutil.copytree(now, folder / "first")
-rounds = 0
-first, step = int(sys.argv[3]), int(sys.argv[4])
-for number in itertools.count(first, step):
-    shutil.rmtree(now)
-    shutil.copytree(folder / "first", now)
-    told.unlink(missing_ok=True)
-    code = apart(lambda: killed_at(number))
-    assert code in {0, -9}, code
-    assert apart(lambda: judge(what)) == 0, f"killed at write {number}"
-    rounds += 1
-    if code == 0:
-        break
-print(rounds)
+print(kill_at_writes(
+    folder, prepare, operation, lambda: judge(what), first=int(sys.argv[3]), step=int(sys.argv[4])
+))
 """
 )
 

@@ -5,7 +5,7 @@ import pytest
 from isolated import run_isolated
 
 SCRIPT = """
-import itertools, json, os, shutil, signal, sys
+import json, sys
 from pathlib import Path
 from adyton.crypto.gathering import Gathering
 from adyton.crypto.shares import parse
@@ -15,8 +15,8 @@ from adyton.roots import ShamirRoot
 from adyton.roots.shamir import read_set
 from adyton.server.seal.making import InitRequest, make
 from adyton.service.rekey import Rekey
-from adyton.storage.sqlite_writing import SqliteTransaction
 from adyton.wiring import Options, look, open_store
+from killing import kill_at_writes
 
 what, folder = sys.argv[1], Path(sys.argv[2])
 told = folder / "told"  # what a client has received
@@ -132,37 +132,6 @@ operation = {
 verdict = {"init": check_init, "init keyfile": check_init_keyfile}.get(what, check_rekey)
 
 
-def apart(work):
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    try:
-        work()
-    except BaseException:
-        import traceback
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def killed_at(number):
-    counter = itertools.count()
-
-    def counted(method):
-        def step(*args, **more):
-            if next(counter) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return method(*args, **more)
-        return step
-
-    global tell
-    tell = counted(tell)  # also between the commit and the answer
-
-    for name in ("_run", "commit"):
-        setattr(SqliteTransaction, name, counted(getattr(SqliteTransaction, name)))
-    operation()
-
-
 def prepare():
     store.parent.mkdir(exist_ok=True)
     if what.startswith("rekey"):
@@ -172,21 +141,12 @@ def prepare():
         tell(old=old)
 
 
-apart(prepare)
-shutil.copytree(folder / "now", folder / "first")
-first = heard()
-rounds = 0
-for number in itertools.count():
-    shutil.rmtree(folder / "now")
-    shutil.copytree(folder / "first", folder / "now")
-    told.write_text(json.dumps(first))
-    code = apart(lambda: killed_at(number))
-    assert code in {0, -9}, code
-    assert apart(verdict) == 0, f"killed at write {number}"
-    rounds += 1
-    if code == 0:
-        break
-print(rounds)
+def also(counted):
+    global tell
+    tell = counted(tell)  # also between the commit and the answer
+
+
+print(kill_at_writes(folder, prepare, operation, verdict, also=also))
 """
 
 

@@ -7,13 +7,13 @@ import pytest
 from isolated import run_isolated
 
 SCRIPT = """
-import itertools, os, shutil, signal, sys
+import sys
 from pathlib import Path
 from adyton import SecretStore
 from adyton.errors import UserRootRefused, UserRootAway
 from adyton.roots import PassphraseRoot
 from adyton.roots.passphrase import TEST_PARAMS
-from adyton.storage.sqlite_writing import SqliteTransaction
+from killing import kill_at_writes
 
 what, folder = sys.argv[1], Path(sys.argv[2])
 now = folder / "now"
@@ -31,7 +31,6 @@ def opened():
 
 
 def prepare():
-    now.mkdir()
     with opened() as store:
         for n in range(3):
             store.set_secret("alice", f"n{n}", f"value {n}")
@@ -115,48 +114,9 @@ def judge():
         assert opens(after)
 
 
-def apart(work):
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    try:
-        work()
-    except BaseException:
-        import traceback
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def killed_at(number):
-    counter = itertools.count()
-
-    def counted(method):
-        def step(*args, **more):
-            if next(counter) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return method(*args, **more)
-        return step
-
-    for name in ("_run", "commit"):
-        setattr(SqliteTransaction, name, counted(getattr(SqliteTransaction, name)))
-    operation()
-
-
-assert apart(prepare) == 0
-shutil.copytree(now, folder / "first")
-rounds = 0
-for number in itertools.count(int(sys.argv[3]), int(sys.argv[4])):
-    shutil.rmtree(now)
-    shutil.copytree(folder / "first", now)
-    told.unlink(missing_ok=True)
-    code = apart(lambda: killed_at(number))
-    assert code in {0, -9}, code
-    assert apart(judge) == 0, f"killed at write {number}"
-    rounds += 1
-    if code == 0:
-        break
-print(rounds)
+print(kill_at_writes(
+    folder, prepare, operation, judge, first=int(sys.argv[3]), step=int(sys.argv[4])
+))
 """
 
 STEPS = {"set": 19, "change": 19, "remove": 5}

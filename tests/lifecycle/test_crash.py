@@ -3,12 +3,12 @@
 from isolated import run_isolated
 
 SCRIPT = """
-import datetime as dt, itertools, json, os, shutil, signal, sys
+import sys
 from pathlib import Path
 from adyton import SecretStore
 from adyton.errors import SecretNotFound
 from adyton.service.lifecycle import work
-from adyton.storage.sqlite_writing import SqliteTransaction
+from killing import kill_at_writes
 from lifecycles import DAY, World
 
 folder = Path(sys.argv[1])
@@ -72,57 +72,13 @@ def verdict():
         assert store.health().problems == []
 
 
-def apart(work):
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    try:
-        work()
-    except BaseException:
-        import traceback
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def killed_at(number):
-    counter = itertools.count()
-
-    def counted(method):
-        def step(*args, **more):
-            if next(counter) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return method(*args, **more)
-        return step
-
-    for name in ("_run", "_many", "commit"):
-        setattr(SqliteTransaction, name, counted(getattr(SqliteTransaction, name)))
-    operation()
-
-
-now.mkdir()
-assert apart(prepare) == 0
-shutil.copytree(now, folder / "first")
-rounds = 0
-for number in itertools.count(0, int(sys.argv[2])):
-    shutil.rmtree(now)
-    shutil.copytree(folder / "first", now)
-    code = apart(lambda: killed_at(number))
-    assert code in {0, -9}, code
-    assert apart(verdict) == 0, f"killed at write {number}"
-    rounds += 1
-    if code == 0:
-        break
-print(rounds)
+print(kill_at_writes(
+    folder, prepare, operation, verdict, step=int(sys.argv[2]), methods=("_run", "_many", "commit")
+))
 """
 
 
 def test_killed_at_every_write_of_a_pass(tmp_path):
     """Whatever was done is done once; what was not is done by the next pass."""
-    found = run_isolated(PATHS + SCRIPT, str(tmp_path), "1", timeout=300)
+    found = run_isolated(SCRIPT, str(tmp_path), "1", timeout=300)
     assert int(found) > 30
-
-
-PATHS = (
-    f"import sys; sys.path.insert(0, {str(__import__('pathlib').Path(__file__).parents[1])!r})\n"
-)
