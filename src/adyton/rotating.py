@@ -4,13 +4,19 @@ Every step may come again after a crash, with the same token and the same values
 done once all the same. A rotator is called on a thread, and keeps nothing between calls.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from adyton.errors import InvalidInput, RotationError
+
+_HOST: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|[0-9A-Fa-f:.]{2,45}", re.ASCII)
+"""One name or address. Libraries read more into other texts: several hosts, files, options."""
+_SOCKET: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+", re.ASCII)
+"""The folder of a socket of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,7 @@ class Bounds:
 
     Attributes:
         targets: Patterns of ``host:port`` that may be connected to, such as ``db.internal:5432``.
+            Sockets of this machine need ``*``, or one that is no pattern.
         programs: Folder of the programs that may be run; None for none.
         seconds: Most seconds for one step.
     """
@@ -33,8 +40,14 @@ class Bounds:
         Raises:
             RotationError: It is not among the targets.
         """
-        place = f"{host}:{port}".lower()
-        if not any(fnmatchcase(place, pattern.lower()) for pattern in self.targets):
+        place = f"{host}:{port}"
+        if _HOST.fullmatch(host):
+            place = place.lower()
+            allowed = any(fnmatchcase(place, pattern.lower()) for pattern in self.targets)
+        else:
+            listed = "*" in self.targets or place in self.targets
+            allowed = listed and _SOCKET.fullmatch(host) is not None
+        if not allowed:
             raise RotationError(
                 "rotators may not connect to the place that the policy names",
                 hint="The operator lists places in the setting rotation.targets.",
@@ -125,6 +138,22 @@ def needed(settings: Mapping[str, str], name: str) -> str:
     if not value:
         raise InvalidInput(f"the setting '{name}' is missing")
     return value
+
+
+def one_host(settings: Mapping[str, str], *, sockets: bool = False) -> str:
+    """The setting ``host``, which must be one name or address.
+
+    Args:
+        settings: The settings.
+        sockets: Whether it may also be the folder of a socket of this machine.
+
+    Raises:
+        InvalidInput: It is missing, or none.
+    """
+    host = needed(settings, "host")
+    if not _HOST.fullmatch(host) and not (sockets and _SOCKET.fullmatch(host)):
+        raise InvalidInput("the setting 'host' is not one name or address of a host")
+    return host
 
 
 def number(settings: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

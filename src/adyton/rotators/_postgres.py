@@ -1,12 +1,15 @@
 """Connecting to PostgreSQL, for rotators and issuers."""
 
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Final
 
 import psycopg
 
 from adyton.errors import InvalidInput, LeaseError, RotationError
-from adyton.rotating import Bounds, needed, number
+from adyton.rotating import Bounds, number, one_host
+from adyton.rotators._bounded import ending_socket, is_file
 from adyton.rotators._login import Login
 
 SETTINGS: Final = ("host", "port", "database", "sslmode", "sslrootcert")
@@ -22,7 +25,7 @@ def check_settings(settings: Mapping[str, str], what: str, *, admin: bool) -> No
     Raises:
         InvalidInput: They can't be used.
     """
-    needed(settings, "host")
+    one_host(settings, sockets=True)
     number(settings, "port", 5432, 1, 65535)
     if settings.get("sslmode", "verify-full") not in _TLS:
         raise InvalidInput(f"the setting 'sslmode' is none of {', '.join(_TLS)}")
@@ -62,7 +65,10 @@ class Connected:
             bounds.allow(host, port)
         except RotationError as error:
             raise self._fails(error.message, hint=error.hint) from None
+        if not is_file(settings.get("sslrootcert")):
+            raise self._unreachable()
         seconds = max(2, int(bounds.seconds / 2))
+        ends = time.monotonic() + bounds.seconds
         try:
             self._server = psycopg.connect(
                 host=host,
@@ -81,9 +87,14 @@ class Connected:
             )
         except psycopg.Error as error:
             raise self._ours(error) from None
+        # The limit on statements is the server's to keep; this one is ours.
+        self._bounded = ExitStack()
+        left = ends - time.monotonic()
+        self._bounded.enter_context(ending_socket(left, self._server.fileno()))
         return self._server
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._bounded.close()
         self._server.close()
         if isinstance(error, psycopg.Error):
             raise self._ours(error) from None
@@ -98,7 +109,12 @@ class Connected:
             return fails(f"PostgreSQL refuses the login {how}")
         if state:
             return fails(f"PostgreSQL refuses {how}: SQLSTATE {state}")
-        return fails(f"PostgreSQL can't be reached {how}", hint="Check host, port and sslmode.")
+        return self._unreachable()
+
+    def _unreachable(self) -> RotationError | LeaseError:
+        return self._fails(
+            f"PostgreSQL can't be reached {self._how}", hint="Check host, port and sslmode."
+        )
 
 
 def verifier(server: Server, role: str, password: str) -> str:

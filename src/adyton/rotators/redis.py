@@ -4,7 +4,9 @@ Passwords are given as their SHA-256 (``#`` and ``!`` of ACL SETUSER), as Redis 
 command, and so neither MONITOR nor the slow log, ever holds a password.
 """
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from hashlib import sha256
 from typing import Any, Final
 
@@ -13,7 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from adyton.errors import InvalidInput, RotationError
-from adyton.rotating import Generated, Turn, known, needed, number
+from adyton.rotating import Generated, Turn, known, needed, number, one_host
+from adyton.rotators._bounded import ending_socket, is_file
 from adyton.rotators._login import Login, login_of, made
 
 _PERSIST: Final = {"": (), "acl": ("ACL", "SAVE"), "config": ("CONFIG", "REWRITE")}
@@ -29,7 +32,7 @@ class RedisRotator:
             InvalidInput: They can't be used.
         """
         known(settings, "host", "port", "user", "tls", "ca_file", "persist")
-        needed(settings, "host")
+        one_host(settings)
         user = needed(settings, "user")
         if not user.isprintable() or " " in user:
             raise InvalidInput("the setting 'user' is not a name of a user of Redis")
@@ -108,24 +111,40 @@ def _run(
     settings, bounds = turn.settings, turn.bounds
     host, port = settings["host"], int(settings.get("port", "6379"))
     bounds.allow(host, port)
-    tls: dict[str, Any] = {}
+    if not is_file(settings.get("ca_file")):
+        raise _unreachable(how)
+    more: dict[str, Any] = {}
     if settings.get("tls", "yes") == "yes":
-        tls = {"ssl": True, "ssl_check_hostname": True, "ssl_cert_reqs": "required"}
+        more = {"ssl": True, "ssl_check_hostname": True, "ssl_cert_reqs": "required"}
         if "ca_file" in settings:
-            tls["ssl_ca_certs"] = settings["ca_file"]
+            more["ssl_ca_certs"] = settings["ca_file"]
     seconds = bounds.seconds / 3
+    ends = time.monotonic() + bounds.seconds
+
+    def connected(connection: Any) -> None:  # noqa: ANN401 - untyped
+        """Bounds all that is said to the server, the login included; the library bounds waits."""
+        left = ends - time.monotonic()
+        socket = connection._sock  # noqa: SLF001 - nothing else tells it before the login
+        bounded.enter_context(ending_socket(left, socket.fileno()))
+        connection.on_connect()
+
+    more["redis_connect_func"] = connected
     server: Any  # its commands have no types
     try:
-        with redis.Redis(
-            host=host,
-            port=port,
-            username=login.username,
-            password=login.password,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            retry=Retry(NoBackoff(), 0),  # failures are tried again by who rotates, and told
-            **tls,
-        ) as server:
+        with (
+            ExitStack() as bounded,
+            redis.Redis(
+                host=host,
+                port=port,
+                username=login.username,
+                password=login.password,
+                socket_timeout=seconds,
+                socket_connect_timeout=seconds,
+                retry=Retry(NoBackoff(), 0),  # failures are tried again by who rotates, and told
+                protocol=2,  # by RESP 3 a server can send its clients to another place
+                **more,
+            ) as server,
+        ):
             if work is None:
                 # The rights of the user need not include PING: being let in is what counts.
                 server.connection_pool.get_connection().disconnect()
@@ -137,8 +156,12 @@ def _run(
     except redis.AuthenticationError:
         raise RotationError(f"Redis refuses the login {how}") from None
     except (redis.ConnectionError, redis.TimeoutError, OSError):
-        raise RotationError(
-            f"Redis can't be reached {how}", hint="Check host, port and tls of the policy."
-        ) from None
+        raise _unreachable(how) from None
     except redis.RedisError as error:
         raise RotationError(f"Redis refuses {how}: {type(error).__name__}") from None
+
+
+def _unreachable(how: str) -> RotationError:
+    return RotationError(
+        f"Redis can't be reached {how}", hint="Check host, port and tls of the policy."
+    )

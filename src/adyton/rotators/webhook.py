@@ -6,7 +6,9 @@ admin's secret: the receiver can tell who asks, and refuse what is replayed. Red
 followed; values go to this machine or over TLS, never in the clear.
 """
 
+import asyncio
 import hmac
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -18,6 +20,7 @@ from adyton.errors import InvalidInput, RotationError
 from adyton.outbound import checked_address, tls_context
 from adyton.rotating import Generated, Turn, known, needed
 from adyton.rotators import _message
+from adyton.rotators._bounded import is_file
 
 _WHO: Final = "the webhook"
 
@@ -76,26 +79,38 @@ class WebhookRotator:
             "adyton-signature": f"v1={signature}",
             "idempotency-key": f"{turn.token}-{step}",
         }
+        ca_file = turn.settings.get("ca_file")
         try:
-            return _message.answer(self._exchange(url, headers, body, turn), _WHO)
+            if not is_file(ca_file):
+                raise _unreachable()
+            work = self._exchange(url, headers, body, turn.bounds.seconds, tls_context(ca_file))
+            return _message.answer(asyncio.run(work), _WHO)
         except httpx.HTTPError:  # its exceptions hold the request, and that holds values
-            raise RotationError(
-                "the webhook can't be reached, or breaks off", hint="Check the policy's url."
-            ) from None
+            raise _unreachable() from None
+        except TimeoutError:
+            raise RotationError("the webhook takes too long") from None
 
     @staticmethod
-    def _exchange(url: httpx.URL, headers: dict[str, str], body: bytes, turn: Turn) -> bytes:
-        until = time.monotonic() + turn.bounds.seconds
-        verify = tls_context(turn.settings.get("ca_file"))
-        with (
-            httpx.Client(verify=verify, timeout=turn.bounds.seconds / 3, trust_env=False) as client,
+    async def _exchange(
+        url: httpx.URL, headers: dict[str, str], body: bytes, seconds: float, tls: ssl.SSLContext
+    ) -> bytes:
+        client = httpx.AsyncClient(verify=tls, timeout=seconds / 3, trust_env=False)
+        async with (
+            asyncio.timeout(seconds),  # of all of it; httpx bounds each wait alone
+            client,
             client.stream("POST", url, headers=headers, content=body) as response,
         ):
             if response.status_code != 200:
                 raise RotationError(f"the webhook answers with status {response.status_code}")
             found = bytearray()
-            for part in response.iter_bytes():
+            async for part in response.aiter_bytes():
                 found += part
-                if len(found) > _message.MAX_ANSWER or time.monotonic() > until:
-                    raise RotationError("the webhook's answer is too long, or takes too long")
+                if len(found) > _message.MAX_ANSWER:
+                    raise RotationError("the webhook's answer is too long")
             return bytes(found)
+
+
+def _unreachable() -> RotationError:
+    return RotationError(
+        "the webhook can't be reached, or breaks off", hint="Check the policy's url and ca_file."
+    )
