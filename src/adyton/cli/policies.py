@@ -1,6 +1,5 @@
 """Commands on policies of a server."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -37,7 +36,7 @@ def read(name: Policy, namespace: Namespace = "") -> None:
     if at.ui.json:
         at.ui.document({"name": name, "policy": text})
     else:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        at.ui.text(text)
 
 
 @app.command(name="write")

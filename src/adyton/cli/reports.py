@@ -150,7 +150,7 @@ def _write(at: State, data: bytes, out: Path | None) -> None:
 
 def _show(at: State, made: Report) -> None:
     ui = at.ui
-    about = f" of {_clean(made.user)}" if made.user else " of the whole store"
+    about = f" of {made.user}" if made.user else " of the whole store"
     ui.line(made.title + about, "bold")
     if made.since is not None:
         ui.line(f"{moment(made.since)} to {moment(made.until)} (UTC)", "dim")
@@ -189,7 +189,7 @@ def _show_rows(at: State, table: Table) -> None:
 
 def _show_columns(at: State, table: Table) -> None:
     """A line for each series: columns, the largest and the sum."""
-    first, last = _clean(str(table.rows[0][0])), _clean(str(table.rows[-1][0]))
+    first, last = str(table.rows[0][0]), str(table.rows[-1][0])
     drawn = _series(table)
     width = max(len(table.columns[number].title) for number in drawn)
     for number in drawn:
@@ -225,9 +225,4 @@ def shown(cell: Cell, kind: Kind) -> str:
         return f"{cell} %"
     if kind == "time":
         return str(cell).replace("T", " ").removesuffix("Z")
-    return _clean(str(cell))
-
-
-def _clean(text: str) -> str:
-    """Text that says nothing to a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return str(cell)

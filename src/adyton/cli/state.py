@@ -367,7 +367,7 @@ def write_secret_line(text: str, out: Path | None) -> None:
         InvalidInput: The file is there already, or can't be made.
     """
     if out is None:
-        sys.stdout.write(text + "\n")
+        state().ui.text(text)
         return
     try:
         durable.create(out, f"{text}\n".encode())

@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from adyton.cli import plain
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import AdytonError, AttestationError, InvalidInput
 from adyton.values import Progress as Step
@@ -53,12 +54,18 @@ class Ui:
     def document(self, value: object) -> None:
         """Write a JSON document to standard output."""
         self._answered = True
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        sys.stdout.write(plain.json(text) + "\n")
+
+    def text(self, text: str) -> None:
+        """Write a text of several lines to standard output; as it is, save on a terminal."""
+        shown = plain.lines(text) if sys.stdout.isatty() else text
+        sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
 
     def event(self, value: object) -> None:
         """Write a JSON document on one line, at once: the command goes on."""
         self._answered = True
-        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+        sys.stdout.write(plain.json(msgspec.json.encode(value).decode()) + "\n")
         sys.stdout.flush()
 
     def finish(self) -> None:
@@ -78,12 +85,12 @@ class Ui:
         for heading in headings:
             table.add_column(heading, overflow="fold", no_wrap=not terminal)
         for row in rows:
-            table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+            table.add_row(*(_cell(cell) for cell in row))
         self._out.print(table)
 
     def line(self, text: str, style: str = "") -> None:
         """Write one line to standard output, not broken, however long: it may be copied."""
-        self._out.print(Text(text, style=style), soft_wrap=True)
+        self._out.print(Text(plain.line(text), style=style), soft_wrap=True)
 
     def card(self, title: str, facts: Sequence[tuple[str, str]], note: str) -> None:
         """Write facts with a title and a remark; lines to be copied are not broken."""
@@ -94,15 +101,16 @@ class Ui:
                 text.append(f"  {'' if number else name:{width}}  ", style="dim")
                 text.append(f"{line}\n", style="bold" if not number else "")
         text.append(f"\n{note}\n", style="yellow")
+        text.plain = plain.lines(text.plain)
         if sys.stdout.isatty():
-            self._out.rule(Text(title, style="bold"), align="left")
+            self._out.rule(Text(plain.line(title), style="bold"), align="left")
         else:
-            self._out.print(Text(f"{title}\n"))
+            self._out.print(Text(f"{plain.line(title)}\n"))
         self._out.print(text, soft_wrap=True)
 
     def command(self, text: str) -> None:
         """Write a command to be copied: on one line, however long."""
-        self._out.print(Text(f"  {text}", style="cyan"), soft_wrap=True)
+        self._out.print(Text(f"  {plain.line(text)}", style="cyan"), soft_wrap=True)
 
     def raw(self, data: "bytes | memoryview") -> None:
         """Write bytes to standard output as they are; on a terminal, end the line."""
@@ -119,16 +127,16 @@ class Ui:
     def note(self, text: str) -> None:
         """Explain something on standard error."""
         if not self.json:
-            self._err.print(Text(text, style="dim"))
+            self._err.print(Text(plain.lines(text), style="dim"))
 
     def done(self, text: str) -> None:
         """Say on standard error that something was done."""
         if not self.json:
-            self._err.print(Text.assemble(("ok ", "green"), text))
+            self._err.print(Text.assemble(("ok ", "green"), plain.lines(text)))
 
     def warn(self, text: str) -> None:
         """Warn on standard error."""
-        self._err.print(Text.assemble(("warning: ", "bold yellow"), text))
+        self._err.print(Text.assemble(("warning: ", "bold yellow"), plain.lines(text)))
 
     def error(self, error: AdytonError, code: int) -> None:
         """Tell an error and the next step."""
@@ -136,11 +144,12 @@ class Ui:
             body = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
             if isinstance(error, AttestationError):
                 body["rule"] = error.rule
-            sys.stderr.write(msgspec.json.encode({**body, "exit_code": code}).decode() + "\n")
+            text = msgspec.json.encode({**body, "exit_code": code}).decode()
+            sys.stderr.write(plain.json(text) + "\n")
             return
-        self._err.print(Text.assemble(("error: ", "bold red"), error.message))
+        self._err.print(Text.assemble(("error: ", "bold red"), plain.lines(error.message)))
         if error.hint:
-            self._err.print(Text(f"  {error.hint}", style="dim"))
+            self._err.print(Text(f"  {plain.lines(error.hint)}", style="dim"))
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -183,7 +192,7 @@ class Ui:
             return
         if not sys.stdin.isatty():
             raise InvalidInput("this can't be undone and wants a yes", hint="Give --yes.")
-        self._err.print(Text.assemble(question, " type yes to go on: "), end="")
+        self._err.print(Text.assemble(plain.lines(question), " type yes to go on: "), end="")
         if sys.stdin.readline().strip() != "yes":
             raise InvalidInput("not done")
 
@@ -227,6 +236,13 @@ class Watcher:
         if step.what not in self._tasks:
             self._tasks[step.what] = self._bar.add_task(step.what, total=step.total)
         self._bar.update(self._tasks[step.what], completed=step.done, total=step.total)
+
+
+def _cell(cell: str | Text) -> Text:
+    if isinstance(cell, str):
+        return Text(plain.line(cell))
+    cell.plain = plain.line(cell.plain)  # as long as it was, so that its colours stay in place
+    return cell
 
 
 def moment(time_: dt.datetime | None) -> str:

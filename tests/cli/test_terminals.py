@@ -1,0 +1,102 @@
+"""What others have chosen says nothing to a terminal, by whatever command it is shown."""
+
+import contextlib
+import io
+import json
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.text import Text
+
+from adyton.cli import plain
+from adyton.cli.ui import Ui
+from adyton.errors import InvalidInput
+from shell import Remote
+
+EVIL = (
+    "\x1b]0;title\x07\x1b[2K\x1b[1A\x9b31m\r\x08\x7f\u202egnp.exe\u2066[link=https://evil]x[/link]"
+)
+OBEYED = [*map(chr, (0x1B, 0x07, 0x9B, 0x0D, 0x08, 0x7F, 0x202E, 0x2066))]
+
+OURS = re.compile(r"\x1b\[[0-9;]*m")
+"""Colours; the text has others."""
+
+
+def shown(show, *, terminal=False, as_json=False):
+    """What a command's output is: both streams."""
+    out, err = io.StringIO(), io.StringIO()
+    out.isatty = err.isatty = lambda: terminal
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        show(Ui(json=as_json, color=False))
+    return out.getvalue() + err.getvalue()
+
+
+SHOWS = {
+    "table": lambda ui, text: ui.table(("a",), [(text,), (Text(text, style="red"),)], "none"),
+    "nothing in it": lambda ui, text: ui.table(("a",), [], text),
+    "line": lambda ui, text: ui.line(text, "bold"),
+    "card": lambda ui, text: ui.card(text, [(text, text)], text),
+    "command": lambda ui, text: ui.command(text),
+    "note": lambda ui, text: ui.note(text),
+    "done": lambda ui, text: ui.done(text),
+    "warning": lambda ui, text: ui.warn(text),
+    "error": lambda ui, text: ui.error(InvalidInput(text, hint=text), 2),
+    "document": lambda ui, text: ui.document({text: text}),
+}
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+@pytest.mark.parametrize("kind", SHOWS)
+def test_nothing_is_obeyed(kind, terminal):
+    """Neither controls nor marks of direction nor markup; the rest of the text is there."""
+    for as_json in (False, True):
+        text = shown(lambda ui: SHOWS[kind](ui, EVIL), terminal=terminal, as_json=as_json)
+        text = OURS.sub("", text)
+        assert not [char for char in OBEYED if char in text]
+        assert not text or "[link=https://evil]x" in "".join(text.split())
+
+
+def test_a_text_of_several_lines():
+    """Its lines stay; a program gets it as it is."""
+    on_terminal = shown(lambda ui: ui.text(f"a\n{EVIL}\n"), terminal=True)
+    assert not [char for char in OBEYED if char in on_terminal]
+    assert on_terminal.startswith("a\n")
+    assert shown(lambda ui: ui.text(f"a\n{EVIL}")) == f"a\n{EVIL}\n"
+
+
+@given(st.text())
+def test_any_text(text):
+    """What is replaced is what a terminal may obey, one for one."""
+    made = plain.line(text)
+    assert len(made) == len(text)
+    for before, after in zip(text, made, strict=True):
+        if after == before:
+            assert unicodedata.category(before) not in {"Cc", "Cs", "Zl", "Zp"}
+        else:
+            assert unicodedata.category(before) in {"Cc", "Cs", "Zl", "Zp", "Cf"}
+    if made == text:
+        assert json.loads(plain.json(json.dumps(text, ensure_ascii=False))) == text
+
+
+def test_names_that_clients_choose(tmp_path):
+    """By way of the server: whoever may make a token, a policy or a role chooses what it says."""
+    remote = Remote(tmp_path)
+    try:
+        server = remote.server
+        body = {"display_name": EVIL, "meta": {EVIL: EVIL}, "policies": ["default"]}
+        _, _, made = server.root("POST", "/v1/auth/token/create", body)
+        texts = [
+            remote("audit", "log"),
+            remote("token", "lookup", "--accessor", made["auth"]["accessor"]),
+        ]
+        server.root("PUT", "/v1/sys/policies/acl/p", {"policy": f"# {EVIL}\n" + 'path "a" {}'})
+        texts.append(remote("policy", "list"))
+        for text in texts:
+            found = text.decode()
+            assert not [char for char in OBEYED if char in found]
+    finally:
+        code, _, err = remote.server.stop()
+        assert code == 0, err
