@@ -7,7 +7,12 @@ import threading
 import pytest
 
 from adyton import AsyncSecretStore
+from adyton.actions import Action
 from adyton.errors import SecretNotFound, StoreClosed, StoreLocked, VersionConflict
+from adyton.model import Caller
+from adyton.service.access.records import TOKENS, Token
+from adyton.service.journal import Draft
+from adyton.service.objects import ObjectChanges
 from support import Place
 
 THREADS = 32
@@ -212,3 +217,44 @@ def test_a_forked_child_is_refused_and_the_parent_goes_on(tmp_path):
         with pytest.raises(SecretNotFound):
             store.get_secret(1, "b")
         store.audit.verify()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [OverflowError, ZeroDivisionError, KeyError, AttributeError, RecursionError, ValueError],
+)
+def test_a_bug_in_one_unit_fails_no_other(tmp_path, fault):
+    """What one operation stumbles over is its own: the group that it is in is committed."""
+
+    async def main():
+        async with await AsyncSecretStore.open(
+            str(tmp_path / "s.db"), root=f"keyfile:{tmp_path}/k", create=True, upkeep=False
+        ) as store:
+            core = store._opened.core
+            caller = Caller("test", "1")
+
+            async def stumble(scope):
+                keys = await core.keys_to_write(scope, caller, "1", 0)
+                changes = ObjectChanges(scope, keys)
+                changes.put(TOKENS, "half-done", Token("a"))
+                await changes.write(Draft(caller, Action.ACCESS_WRITE, user_id="1"))
+                raise fault
+
+            async def stumbling():
+                await core.write(Draft(caller, Action.ACCESS_WRITE, user_id="1"), stumble)
+
+            await store.set_secret("1", "first", "x")
+            found = await asyncio.gather(
+                *(store.set_secret("1", f"n{at}", "x") for at in range(8)),
+                core.commit.run_async(stumbling()),
+                *(store.get_secret("1", "first") for _ in range(8)),
+                return_exceptions=True,
+            )
+            assert [type(one) for one in found if isinstance(one, BaseException)] == [fault]
+            async with core.storage.snapshot() as rows:
+                assert not await TOKENS.all(rows, await core.keys("1"))
+            await store.audit.verify()
+            failed = await store.get_audit_log("1", limit=30)
+            assert "access.write" in {str(one.action) for one in failed if not one.success}
+
+    asyncio.run(main())

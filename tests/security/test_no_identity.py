@@ -24,9 +24,10 @@ from adyton.service.access.identity import Identity
 from adyton.service.access.leases import Leases
 from adyton.service.access.records import MountTable, Token
 from adyton.service.access.sessions import Session
+from adyton.service.access.shaping import TokenRequest
 from adyton.service.access.spaces import Space, Spaces
 from adyton.service.access.tidy import Tidy
-from adyton.service.access.tokens import TokenRequest, Tokens
+from adyton.service.access.tokens import Tokens
 from adyton.service.access.wrapping import Cubbyhole, Wrapping
 from adyton.service.anomalies.alerts import Alerts
 from adyton.service.directory import Changes

@@ -23,6 +23,7 @@ from adyton.service.purging import Purging
 
 OPERATOR = Caller("test")
 SPACES = ("root", "alice")
+KINDS = ("service", "batch")
 MOUNTS = ("secret", "box")
 PLACES = (*MOUNTS, "alice")
 SECRETS = ("a", "b/c")
@@ -104,9 +105,13 @@ class Ways(RuleBasedStateMachine):
             auth = made["auth"]
             self.tokens.append((space, auth["client_token"], auth["accessor"]))
 
-    @rule(space=st.sampled_from(SPACES), ttl=st.sampled_from(["5s", "1h"]))
-    def token(self, space, ttl):
-        self.make_token(space, {"ttl": ttl})
+    @rule(
+        space=st.sampled_from(SPACES),
+        ttl=st.sampled_from(["5s", "1h"]),
+        kind=st.sampled_from(KINDS),
+    )
+    def token(self, space, ttl, kind):
+        self.make_token(space, {"ttl": ttl, "type": kind})
 
     @rule(space=st.sampled_from(SPACES))
     def bound_token(self, space):
@@ -115,12 +120,12 @@ class Ways(RuleBasedStateMachine):
         self.make_token(space, {}, path="auth/token/create/r")
 
     @precondition(lambda self: self.tokens)
-    @rule(data=st.data())
-    def child(self, data):
+    @rule(data=st.data(), kind=st.sampled_from(KINDS))
+    def child(self, data, kind):
         space, parent, _ = data.draw(st.sampled_from(self.tokens))
         text = READ.format("*").replace('"read"', '"read", "update"')
         self.ask("POST", "sys/policies/acl/p", {"policy": text}, space=space)
-        self.make_token(space, {"ttl": "1h"}, parent=parent)
+        self.make_token(space, {"ttl": "1h", "type": kind}, parent=parent)
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), how=st.sampled_from(["accessor", "self", "orphan", "prefix", "lease"]))

@@ -24,8 +24,8 @@ from adyton.service.access.gate import Request
 from adyton.service.access.logins import Logins
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import CUBBYHOLE, PASSWORD_USERS, Bounds, Mount, PasswordUser
+from adyton.service.access.shaping import TokenRequest
 from adyton.service.access.shelves import put_object
-from adyton.service.access.tokens import TokenRequest
 from adyton.service.access.tokentext import token_id
 from adyton.service.auditlog import AuditLog
 from adyton.service.journal import Draft

@@ -44,6 +44,11 @@ CommitMode = Literal["auto", "inline", "thread"]
 
 MAX_GROUP: Final = 1024
 """Units in one transaction."""
+_OF_ONE: Final = (
+    AdytonError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError,
+    RecursionError,
+)  # fmt: skip
+"""What one operation may stumble over, and no other of its group; all else may be the storage's."""
 _LARGE_GROUP: Final = 64
 """Units from which on a group gains little by more."""
 INLINE_LIMIT: Final = 0.008
@@ -289,7 +294,7 @@ class GroupCommit:
         try:
             ticket.succeed(await ticket.work(scope))
         except Exception as error:
-            if not isinstance(error, AdytonError) and not isinstance(error, ValueError | TypeError):
+            if not isinstance(error, _OF_ONE):
                 raise
             if isinstance(error, StorageFull | StorageReadOnly):
                 raise  # the group can't be made durable either

@@ -11,6 +11,7 @@ from adyton.service.access.policy import policy_names
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+", re.ASCII)
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
+_MOST: Final = 10**18
 _MAX_SECONDS: Final = 100 * 366 * 86_400
 
 Body = Mapping[str, Any]
@@ -56,17 +57,19 @@ def seconds(value: object, name: str) -> int:
 
 
 def integer(value: object, name: str) -> int:
-    """A whole number, also as text.
+    """A whole number of at most 18 digits, also as text.
 
     Raises:
         InvalidInput: It is not one.
     """
+    found = None
+    is_text = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII)
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
-        return int(value)
+        found = value
+    elif is_text or (isinstance(value, float) and value.is_integer()):
+        found = int(value)  # type: ignore[call-overload] # text or number
+    if found is not None and abs(found) < _MOST:
+        return found
     raise InvalidInput(f'error converting input for field "{name}": expected a whole number')
 
 
@@ -153,6 +156,19 @@ def networks(value: object, name: str) -> list[str]:
         except ValueError:
             raise InvalidInput(f"{name} holds {text!r}, which is not a network") from None
     return found
+
+
+def members(value: object, name: str) -> Body:
+    """An object; absent or null is an empty one.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    raise InvalidInput(f'error converting input for field "{name}": expected an object')
 
 
 def string_map(value: object, name: str) -> dict[str, str] | None:

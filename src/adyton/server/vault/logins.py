@@ -126,7 +126,8 @@ def approle(services: Services, logins: Logins) -> Method:
         if not role_id:
             raise InvalidInput("missing role_id")
         issued = await logins.approle(context.caller, context.mount, role_id, secret_id)
-        return Reply(auth=auth_of(issued.text, issued.token, core.clock.now_us()))
+        auth = auth_of(issued.text, issued.token, core.clock.now_us())
+        return Reply(auth=auth, warnings=issued.warnings or None)
 
     async def write(context: Context) -> Reply | None:
         body, kind = context.body, fields.text(context.body, "token_type")
@@ -309,7 +310,8 @@ def userpass(services: Services, logins: Logins) -> Method:
     async def login(context: Context) -> Reply:
         password = fields.text(context.body, "password")
         issued = await logins.password(context.caller, context.mount, _name(context), password)
-        return Reply(auth=auth_of(issued.text, issued.token, core.clock.now_us()))
+        auth = auth_of(issued.text, issued.token, core.clock.now_us())
+        return Reply(auth=auth, warnings=issued.warnings or None)
 
     async def user_of(context: Context) -> PasswordUser:
         return await read_object(

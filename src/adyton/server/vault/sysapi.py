@@ -14,6 +14,7 @@ from adyton.server.vault.service import Services
 from adyton.service.access.leases import Leases
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount, MountTable
+from adyton.service.access.shaping import times_of
 from adyton.service.access.shelves import record_path
 from adyton.service.userroot.given import away
 
@@ -23,7 +24,7 @@ _MOVES: Final = 100
 """Moves that can be asked about; each is over when its answer comes."""
 _FIXED: Final = {"system", "cubbyhole", "identity", "token"}
 """Kinds of mounts that stay where they are."""
-_TUNABLE: Final = ("default_lease_ttl", "max_lease_ttl", "listing_visibility")
+_TIMES: Final = ("default_lease_ttl", "max_lease_ttl")
 
 
 def add_routes(routes: Routes, services: Services) -> None:
@@ -124,6 +125,13 @@ def add_routes(routes: Routes, services: Services) -> None:
                     "'token_type' cannot be set for 'token' or 'ns_token' auth mounts"
                 )
             mount.config = mount.config | config
+            times = times_of(mount)
+            asked = mount.config.get("default_lease_ttl")
+            if isinstance(asked, int) and asked > times.longest:
+                raise InvalidInput(
+                    f"backend max lease TTL of {times.longest} would be less than backend default"
+                    f" lease TTL of {asked}"
+                )
             if "description" in body:
                 mount.description = fields.text(body, "description")
             options = fields.string_map(body.get("options"), "options")
@@ -246,10 +254,14 @@ def _config(body: fields.Body, *, is_login: bool) -> dict[str, object]:
         if kind not in fields.ROLE_TYPES:
             raise InvalidInput("invalid value for 'token_type'")
         config["token_type"] = kind
-    for name in _TUNABLE:
-        if body.get(name) not in {None, ""}:
-            value = body[name]
-            config[name] = value if name == "listing_visibility" else fields.seconds(value, name)
+    for name in _TIMES:
+        if body.get(name) not in (None, ""):
+            config[name] = fields.seconds(body[name], name)
+    seen = fields.text(body, "listing_visibility")
+    if seen and seen not in {"hidden", "unauth"}:
+        raise InvalidInput(f"invalid listing_visibility {seen[:50]}")
+    if seen:
+        config["listing_visibility"] = seen
     return config
 
 
@@ -284,7 +296,7 @@ def _new_mount(path: str, body: fields.Body, services: Services, *, is_login: bo
         str(uuid.uuid4()),
         fields.text(body, "description"),
         given,
-        _config(body.get("config") or {}, is_login=is_login),
+        _config(fields.members(body.get("config"), "config"), is_login=is_login),
         prefix,
         {},
         fields.boolean(body.get("local", False), "local"),

@@ -1,6 +1,9 @@
 """``auth/token/*``: making, looking up, renewing and revoking tokens."""
 
-from typing import Any
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
 
 import msgspec
 
@@ -14,9 +17,11 @@ from adyton.server.vault.service import Services
 from adyton.service.access.batch import BATCH, refuse
 from adyton.service.access.policy import ROOT_NAME
 from adyton.service.access.records import TOKEN_ROLES, Token, TokenRole
+from adyton.service.access.shaping import TokenRequest
 from adyton.service.access.shelves import delete_object, list_objects, put_object, read_object
-from adyton.service.access.tokens import TokenRequest
 from adyton.service.access.tokentext import parse_batch, token_id
+
+_SUFFIX: Final = re.compile(r"\w[\w.-]+\w")
 
 
 def add_routes(routes: Routes, services: Services) -> None:
@@ -55,11 +60,12 @@ def add_routes(routes: Routes, services: Services) -> None:
             path="auth/token/create-orphan" if orphan else "auth/token/create",
             role=role,
             type=fields.text(body, "type"),
+            entity_alias=fields.text(body, "entity_alias"),
         )
         issued = await tokens.create(context.caller, parent, request)
         known = (await services.spaces.get(context.user)).policy_names()
         absent = [name for name in issued.token.policies if name not in known]
-        warnings = [f'Policy "{name}" does not exist' for name in absent]
+        warnings = [*issued.warnings, *(f'Policy "{name}" does not exist' for name in absent)]
         if request.id and issued.text != request.id:
             warnings.append("the ID of a batch token can't be chosen; the one given is not used")
         return Reply(auth=auth_of(issued.text, issued.token, now()), warnings=warnings or None)
@@ -88,15 +94,16 @@ def add_routes(routes: Routes, services: Services) -> None:
 
     async def renew_ident(context: Context, ident: str, text: str) -> Reply:
         increment = fields.seconds(context.body.get("increment") or 0, "increment")
-        token = await tokens.renew(context.caller, context.user, ident, increment)
-        return Reply(auth=auth_of(text, token, now()))
+        found = await tokens.renew(context.caller, context.user, ident, increment)
+        return Reply(auth=auth_of(text, found.token, now()), warnings=found.warnings or None)
 
     async def renew_self(context: Context) -> Reply:
         increment = fields.seconds(context.body.get("increment") or 0, "increment")
         session = context.session
         refuse(session.token, "be renewed")
-        token = await tokens.renew(context.own, session.space.user, session.ident, increment)
-        return Reply(auth=auth_of(context.token_text, token, now()))
+        found = await tokens.renew(context.own, session.space.user, session.ident, increment)
+        auth = auth_of(context.token_text, found.token, now())
+        return Reply(auth=auth, warnings=found.warnings or None)
 
     async def renew(context: Context) -> Reply:
         text = fields.text(context.body, "token") or context.args.get("token", "")
@@ -150,11 +157,13 @@ def add_routes(routes: Routes, services: Services) -> None:
         return Reply({"keys": await tokens.accessors(context.caller, context.user)})
 
     async def write_role(context: Context) -> None:
-        role = _role(context.body)
-        await put_object(
-            core, context.caller, context.user, TOKEN_ROLES, context.args["role"], role,
-            context.path,
-        )  # fmt: skip
+        name, old = context.args["role"], TokenRole()
+        with suppress(SecretNotFound):
+            old = await read_object(
+                core, context.caller, context.user, TOKEN_ROLES, name, context.path
+            )
+        role = _role(context.body, old)
+        await put_object(core, context.caller, context.user, TOKEN_ROLES, name, role, context.path)
 
     async def read_role(context: Context) -> Reply:
         name = context.args["role"]
@@ -213,34 +222,43 @@ def _accessor(context: Context) -> str:
     return found
 
 
-def _role(body: fields.Body) -> TokenRole:
-    def chosen(name: str) -> Any:  # noqa: ANN401 - JSON
-        return body.get(f"token_{name}", body.get(name))
+def _role(body: fields.Body, old: TokenRole) -> TokenRole:
+    """A role, changed by what is given."""
+
+    def given(name: str, read: Callable[[object, str], Any], older: str = "") -> Any:  # noqa: ANN401 - JSON
+        value = body.get(name)
+        if value is None and older:
+            value = body.get(older)
+        return getattr(old, name) if value is None else read(value, name)
 
     role = TokenRole(
-        allowed_policies=fields.policies(body.get("allowed_policies"), "allowed_policies"),
-        disallowed_policies=fields.policies(body.get("disallowed_policies"), "disallowed_policies"),
-        allowed_policies_glob=fields.strings(
-            body.get("allowed_policies_glob"), "allowed_policies_glob"
-        ),
-        disallowed_policies_glob=fields.strings(
-            body.get("disallowed_policies_glob"), "disallowed_policies_glob"
-        ),
-        orphan=fields.boolean(body.get("orphan", False), "orphan"),
-        renewable=fields.boolean(body.get("renewable", True), "renewable"),
-        path_suffix=fields.text(body, "path_suffix"),
-        token_bound_cidrs=fields.networks(chosen("bound_cidrs"), "token_bound_cidrs"),
-        token_explicit_max_ttl=fields.seconds(chosen("explicit_max_ttl"), "token_explicit_max_ttl"),
-        token_period=fields.seconds(chosen("period"), "token_period"),
-        token_num_uses=fields.count(body.get("token_num_uses") or 0, "token_num_uses"),
-        token_no_default_policy=fields.boolean(
-            body.get("token_no_default_policy", False), "token_no_default_policy"
-        ),
-        token_type=_token_type(fields.text(body, "token_type", "default-service")),
+        allowed_policies=given("allowed_policies", fields.policies),
+        disallowed_policies=given("disallowed_policies", fields.policies),
+        allowed_policies_glob=given("allowed_policies_glob", fields.strings),
+        disallowed_policies_glob=given("disallowed_policies_glob", fields.strings),
+        orphan=given("orphan", fields.boolean),
+        renewable=given("renewable", fields.boolean),
+        path_suffix=given("path_suffix", _path_suffix),
+        allowed_entity_aliases=given("allowed_entity_aliases", fields.strings),
+        token_bound_cidrs=given("token_bound_cidrs", fields.networks, "bound_cidrs"),
+        token_explicit_max_ttl=given("token_explicit_max_ttl", fields.seconds, "explicit_max_ttl"),
+        token_period=given("token_period", fields.seconds, "period"),
+        token_num_uses=given("token_num_uses", fields.count),
+        token_no_default_policy=given("token_no_default_policy", fields.boolean),
+        token_type=given("token_type", _token_type),
     )
     if role.token_type == BATCH:
         _check_batch(role)
     return role
+
+
+def _path_suffix(value: object, name: str) -> str:
+    text = fields.text({name: value}, name)
+    if text and not _SUFFIX.fullmatch(text):
+        raise InvalidInput(
+            "given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w"
+        )
+    return text
 
 
 def _check_batch(role: TokenRole) -> None:
@@ -257,7 +275,8 @@ def _check_batch(role: TokenRole) -> None:
             )
 
 
-def _token_type(text: str) -> str:
+def _token_type(value: object, name: str) -> str:
+    text = fields.text({name: value}, name)
     if text not in fields.ROLE_TYPES:
         raise fields.wrong_token_type(text)
     return text

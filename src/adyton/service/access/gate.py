@@ -14,7 +14,7 @@ from adyton.actions import Action
 from adyton.errors import AccessDenied, AdytonError, IntegrityError, UserRootAway
 from adyton.model import Caller
 from adyton.service.access.policy import Capability
-from adyton.service.access.records import TOKENS, Token
+from adyton.service.access.records import TOKENS, Mount, Token
 from adyton.service.access.sessions import Session, Sessions
 from adyton.service.access.spaces import OPERATOR_SPACE, Spaces
 from adyton.service.commit import Scope
@@ -195,6 +195,11 @@ class Gate:
     def reaches(session: Session, user: str) -> bool:
         """Whether policies of a session can name anything in a namespace."""
         return session.space.user in {user, OPERATOR_SPACE}
+
+    async def method_at(self, user: str, path: str) -> Mount | None:
+        """The login method of a namespace that serves a path, as it is tuned now."""
+        found = (await self._spaces.get(user)).mount_at(path)
+        return None if found is None else found[1]
 
     def any_under(self, session: Session, user: str, prefix: str) -> bool:
         """Whether a session may do anything below a path."""

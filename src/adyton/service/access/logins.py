@@ -19,7 +19,6 @@ from adyton.service.access.policy import ROOT_NAME, policy_names
 from adyton.service.access.records import (
     APPROLE_IDS,
     APPROLES,
-    DEFAULT_TTL,
     PASSWORD_USERS,
     SECRET_ACCESSORS,
     SECRET_IDS,
@@ -31,6 +30,7 @@ from adyton.service.access.records import (
     Token,
     TokenRef,
 )
+from adyton.service.access.shaping import bounded, times_of
 from adyton.service.access.spaces import DEFAULT_POLICY, has_login
 from adyton.service.access.throttle import LoginThrottle
 from adyton.service.access.tokens import Issued, Tokens
@@ -50,8 +50,10 @@ def method_of(mount: Mount) -> str:
     return f"{mount.type} auth/{mount.path}"
 
 
-def token_of(bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[str, str]) -> Token:
-    """The token that a login gives.
+def token_of(
+    bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[str, str]
+) -> tuple[Token, list[str]]:
+    """The token that a login gives, and what to tell of it.
 
     Raises:
         InvalidInput: It would be a root token, or a batch token with bounds that none can have.
@@ -61,16 +63,20 @@ def token_of(bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[s
         raise InvalidInput("auth methods cannot create root tokens")
     if not bounds.no_default_policy:
         policies.add(DEFAULT_POLICY)
-    longest = bounds.period or min(filter(None, (bounds.max_ttl, DEFAULT_TTL)))
+    times = times_of(mount)
     ends = min(filter(None, (bounds.max_ttl, bounds.explicit_max_ttl)), default=0)
-    ttl = min(bounds.period or bounds.ttl or DEFAULT_TTL, longest)
+    if bounds.period:
+        ttl, told = bounded(bounds.period, times.longest, "period")
+        ttl = min(ttl, ends or ttl)
+    else:
+        ttl, told = bounded(bounds.ttl or times.default, min(times.longest, ends or times.longest))
     token = Token(
         "",
         policies=sorted(policies),
         path=path,
         display_name=display,
         meta=meta,
-        creation_ttl=min(ttl, ends) if ends else ttl,
+        creation_ttl=ttl,
         explicit_max_ttl=ends,
         period=bounds.period,
         num_uses=bounds.num_uses,
@@ -78,8 +84,8 @@ def token_of(bounds: Bounds, mount: Mount, path: str, display: str, meta: dict[s
         method=method_of(mount),
     )
     if batch.kind_of_login(bounds.type, mount) == batch.SERVICE:
-        return token
-    return batch.as_batch(token, mount.accessor)
+        return token, told
+    return batch.as_batch(token, mount.accessor), told
 
 
 def secret_hash(text: str) -> str:
@@ -131,13 +137,13 @@ class Logins:
             if not is_within(caller.address, role.secret_id_cidrs):
                 raise _no_role()
             path = f"auth/{mount.path}login"
-            token = token_of(role.bounds, mount, path, mount.path.rstrip("/"), meta)
+            token, told = token_of(role.bounds, mount, path, mount.path.rstrip("/"), meta)
             token.entity = await entity_of_login(changes, scope, mount, role.role_id, meta)
             issued = self._tokens.mint(changes, token, now_us=scope.now_us)
             draft.reason = f"role {name}"
             draft.caller = replace(caller, accessor=token.accessor)
             await changes.write(draft)
-            return issued
+            return replace(issued, warnings=told)
 
         with self.stats:
             return await core.write(draft, work)
@@ -339,14 +345,14 @@ class Logins:
                 raise InvalidInput("invalid username or password")
             display = f"{mount.path.rstrip('/')}-{name}"
             path = f"auth/{mount.path}login/{name}"
-            token = token_of(now.bounds, mount, path, display, {"username": name})
+            token, told = token_of(now.bounds, mount, path, display, {"username": name})
             changes = ObjectChanges(scope, keys)
             token.entity = await entity_of_login(changes, scope, mount, name, {})
             issued = self._tokens.mint(changes, token, now_us=scope.now_us)
             draft.reason = f"user {name}"
             draft.caller = replace(caller, accessor=token.accessor)
             await changes.write(draft)
-            return issued
+            return replace(issued, warnings=told)
 
         return await core.write(draft, work)
 

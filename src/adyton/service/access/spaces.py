@@ -175,6 +175,13 @@ async def has_login(rows: Rows, keys: UserKeys, mount: Mount) -> bool:
     )
 
 
+async def login_at(rows: Rows, keys: UserKeys, path: str) -> Mount | None:
+    """The login method that a token of a path came from; None for one that was never changed."""
+    table = await MOUNTS.get(rows, keys, TABLE)
+    there = () if table is None else table.logins
+    return next((mount for mount in there if path.startswith(f"auth/{mount.path}")), None)
+
+
 class Spaces:
     """All namespaces' mounts and policies, kept in memory and changed here.
 

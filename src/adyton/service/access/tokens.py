@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from adyton.actions import Action
 from adyton.errors import AccessDenied, InvalidInput
@@ -14,23 +15,29 @@ from adyton.ports import Rows
 from adyton.service.access import batch
 from adyton.service.access.batch import BatchToken
 from adyton.service.access.gate import Gate, denied
-from adyton.service.access.givenpolicies import given_policies
+from adyton.service.access.identity import entity_of_login
 from adyton.service.access.policy import ROOT_NAME
 from adyton.service.access.records import (
     ACCESSORS,
     CHILDREN,
     CUBBYHOLE,
-    DEFAULT_TTL,
     TOKEN_ROLES,
     TOKENS,
     Token,
     TokenRef,
-    TokenRole,
 )
 from adyton.service.access.sessions import Session
-from adyton.service.access.spaces import OPERATOR_SPACE
+from adyton.service.access.shaping import (
+    TOKEN_METHOD,
+    TokenRequest,
+    alias_of,
+    bounded,
+    check,
+    shaped,
+    times_of,
+)
+from adyton.service.access.spaces import OPERATOR_SPACE, login_at
 from adyton.service.access.tokentext import (
-    BATCH_PREFIX,
     RANDOM_BYTES,
     make_token,
     parse_batch,
@@ -44,39 +51,17 @@ from adyton.service.objects import ObjectChanges
 from adyton.service.userkeys import UserKeys
 
 _SECOND_US: Final = 1_000_000
-_MAX_CUSTOM: Final = 256
-_PREFIXES: Final = ("s.", "adt_", BATCH_PREFIX, "hvs.")
-TOKEN_METHOD: Final = "token auth/token/"  # noqa: S105 - a login method's name
-
-
-class TokenRequest(msgspec.Struct, frozen=True):
-    """What a new token is asked to be; times in seconds. See :class:`Token`."""
-
-    id: str = ""
-    policies: tuple[str, ...] = ()
-    ttl: int = 0
-    explicit_max_ttl: int = 0
-    period: int = 0
-    display_name: str = ""
-    num_uses: int = 0
-    renewable: bool = True
-    no_parent: bool = False
-    no_default_policy: bool = False
-    meta: dict[str, str] | None = None
-    cidrs: tuple[str, ...] = ()
-    path: str = "auth/token/create"
-    role: str = ""
-    type: str = ""
-
-    def __repr__(self) -> str:
-        return "<TokenRequest>"
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """A token with its text, told once."""
+    """A token with its text, told once, and with what its maker should know.
+
+    One that is renewed has no text here.
+    """
 
     text: str
     token: Token
+    warnings: list[str] = []
 
     def __repr__(self) -> str:
         return "<Issued>"
@@ -155,12 +140,18 @@ class Tokens:
                 role = await TOKEN_ROLES.get(scope.tx, keys, request.role)
                 if role is None:
                     raise InvalidInput(f"unknown role {request.role}")
-            token = _shaped(request, giver, parent, role, foreign=user != home)
+            token, told = shaped(
+                request, giver, parent.ident, role, times=times_of(method), foreign=user != home
+            )
             chosen = "" if isinstance(token, BatchToken) else request.id
             if chosen and await TOKENS.get(scope.tx, keys, token_id(chosen)) is not None:
                 raise InvalidInput("cannot create a token with a duplicate ID")
             changes = ObjectChanges(scope, keys)
+            alias = alias_of(request, role)
+            if alias and method is not None:
+                token.entity = await entity_of_login(changes, scope, method, alias, {})
             issued = self.mint(changes, token, text=chosen, now_us=scope.now_us)
+            issued = replace(issued, warnings=told)
             draft.name = token.accessor
             draft.reason = f"policies {', '.join(token.policies)}"[:500]
             await changes.write(draft)
@@ -171,7 +162,8 @@ class Tokens:
             batch.refuse(parent.token, "create more tokens")
             if home not in {user, OPERATOR_SPACE}:
                 raise denied()
-            _check(request, user)
+            check(request, user)
+            method = await self._gate.method_at(user, request.path)
         return await core.write(draft, work)
 
     async def create_root(self, caller: Caller, *, text: str = "") -> Issued:
@@ -279,7 +271,7 @@ class Tokens:
 
     # -- renewing -------------------------------------------------------------------------------
 
-    async def renew(self, caller: Caller, user: str, ident: str, increment: int) -> Token:
+    async def renew(self, caller: Caller, user: str, ident: str, increment: int) -> Issued:
         """Give a token more time, within its bounds.
 
         Args:
@@ -297,7 +289,7 @@ class Tokens:
         async with core.guard(draft):
             draft.user_id = core.authorise(caller, user)
 
-        async def work(scope: Scope) -> Token:
+        async def work(scope: Scope) -> Issued:
             keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
             token = await TOKENS.get(scope.tx, keys, ident)
             now = scope.now_us
@@ -305,10 +297,13 @@ class Tokens:
                 raise denied()
             if not token.renewable or not token.expires_us:
                 raise InvalidInput("lease is not renewable")
-            seconds = token.period or min(increment or token.creation_ttl, DEFAULT_TTL)
-            end = now + seconds * _SECOND_US
-            if not token.period:
-                end = min(end, token.created_us + DEFAULT_TTL * _SECOND_US)
+            longest = times_of(await login_at(scope.tx, keys, token.path)).longest
+            if token.period:
+                seconds, told = bounded(token.period, longest, "period")
+                end = now + seconds * _SECOND_US
+            else:
+                seconds, told = bounded(increment or token.creation_ttl, longest)
+                end = min(now + seconds * _SECOND_US, token.created_us + longest * _SECOND_US)
             if token.explicit_max_ttl:
                 end = min(end, token.created_us + token.explicit_max_ttl * _SECOND_US)
             token.expires_us = max(end, now)
@@ -318,7 +313,7 @@ class Tokens:
             draft.name = token.accessor
             scope.after_commit(lambda: self._gate.sessions.forget(ident))
             await changes.write(draft)
-            return token
+            return Issued("", token, told)
 
         return await core.write(draft, work)
 
@@ -390,88 +385,6 @@ class Tokens:
         if force or len(changes) >= ObjectChanges.MOST:
             part = Draft(draft.caller, draft.action, user_id=draft.user_id, name=accessor)
             await changes.write(part)
-
-
-def _check(request: TokenRequest, user: str) -> None:
-    if request.id:
-        if user != OPERATOR_SPACE:
-            raise InvalidInput("a token's ID can be chosen in the operator's namespace only")
-        if len(request.id) > _MAX_CUSTOM or not request.id.isprintable() or " " in request.id:
-            raise InvalidInput(f"a token's ID has up to {_MAX_CUSTOM} printable characters")
-        if "." in request.id or request.id.startswith(_PREFIXES):
-            raise InvalidInput("custom token ID cannot have the 's.' prefix or include a '.'")
-    for name in ("ttl", "explicit_max_ttl", "period", "num_uses"):
-        if getattr(request, name) < 0:
-            shown = "number of uses" if name == "num_uses" else name
-            raise InvalidInput(f"{shown} cannot be negative")
-
-
-def _shaped(
-    request: TokenRequest, giver: Token, parent: Session, role: TokenRole | None, *, foreign: bool
-) -> Token:
-    is_root = ROOT_NAME in giver.policies
-    if giver.num_uses:
-        raise InvalidInput("restricted use token cannot generate child tokens")
-    policies = given_policies(
-        request.policies,
-        giver,
-        role,
-        is_root=is_root,
-        foreign=foreign,
-        no_default=request.no_default_policy,
-    )
-    explicit = _least(request.explicit_max_ttl, role.token_explicit_max_ttl if role else 0)
-    period = _least(request.period, role.token_period) if role else request.period
-    longest = period or DEFAULT_TTL
-    ttl = min(request.ttl or longest, longest)
-    if explicit:
-        ttl = min(ttl, explicit)
-    if ROOT_NAME in policies and not (request.ttl or period or explicit):
-        ttl = 0
-        if giver.expires_us:
-            raise InvalidInput("expiring root tokens cannot create non-expiring root tokens")
-    path = f"auth/token/create/{request.role}" if role else request.path
-    display = "-".join(filter(None, ("token", _display(request.display_name))))
-    orphan = foreign or request.no_parent or bool(role and role.orphan)
-    token = Token(
-        "",
-        parent="" if orphan else parent.ident,
-        policies=policies,
-        path=path,
-        display_name=display,
-        meta=request.meta,
-        creation_ttl=ttl,
-        explicit_max_ttl=explicit,
-        period=period,
-        num_uses=_least(request.num_uses, role.token_num_uses) if role else request.num_uses,
-        renewable=bool(ttl) and request.renewable and (role is None or role.renewable),
-        role=request.role,
-        cidrs=_networks(request, giver, role, orphan=orphan),
-        method=TOKEN_METHOD,
-        entity="" if orphan else giver.entity,
-    )
-    if batch.kind_of_request(request.type, role.token_type if role else None) == batch.SERVICE:
-        return token
-    for name in ("explicit_max_ttl", "period"):
-        if getattr(request, name):
-            raise batch.unbounded(name)
-    return batch.as_batch(token)
-
-
-def _networks(
-    request: TokenRequest, giver: Token, role: TokenRole | None, *, orphan: bool
-) -> list[str]:
-    """Where a token may come from; a child is bound like its parent where nothing else is said."""
-    asked = role.token_bound_cidrs if role else request.cidrs
-    return list(asked or ([] if orphan else giver.cidrs))
-
-
-def _least(first: int, second: int) -> int:
-    return min(first, second) if first and second else first or second
-
-
-def _display(text: str) -> str:
-    return "".join(char if char.isalnum() or char in "-_.@" else "-" for char in text)[:100]
 
 
 @lru_cache(maxsize=4_096)

@@ -4,8 +4,9 @@ from adyton.actions import Action
 from adyton.errors import InvalidInput
 from adyton.model import Caller, UserId
 from adyton.service.access.records import DEFAULT_TTL, Token
+from adyton.service.access.shaping import TOKEN_METHOD
 from adyton.service.access.spaces import DEFAULT_POLICY
-from adyton.service.access.tokens import TOKEN_METHOD, Issued, Tokens
+from adyton.service.access.tokens import Issued, Tokens
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.grants.members import MEMBERS_PATH
