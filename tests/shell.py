@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import warm
 from servers import TOKEN, Server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,12 +14,18 @@ ADYTON = [sys.executable, "-m", "adyton.cli.main"]
 
 
 class Shell:
-    """Runs commands in a folder with a store."""
+    """Runs commands in a folder with a store.
+
+    Args:
+        folder: The folder.
+        warm: Whether their processes are forked from one that has loaded the program.
+    """
 
     server = None
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, warm=False):
         self.folder = folder
+        self.warm = warm
         self.env = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("ADYTON_", "VAULT_"))},
             "ADYTON_STORE": str(folder / "s.db"),
@@ -27,14 +34,15 @@ class Shell:
         }
 
     def __call__(self, *args, stdin="", code=0, **env):
-        done = subprocess.run(
-            [*ADYTON, *args],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            cwd=self.folder,
-            env={**self.env, **env},
-            check=False,
-        )
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        env = {**self.env, **env}
+        if self.warm:
+            done = warm.run(args, data, self.folder, env)
+        else:
+            done = subprocess.run(
+                [*ADYTON, *args],
+                input=data, capture_output=True, cwd=self.folder, env=env, check=False,
+            )  # fmt: skip
         assert done.returncode == code, done.stderr.decode()
         self.error = done.stderr.decode()
         return done.stdout
@@ -54,8 +62,8 @@ class Shell:
 class Remote(Shell):
     """Runs commands on a server of its own, with a store that is thrown away."""
 
-    def __init__(self, folder):
-        super().__init__(folder)
+    def __init__(self, folder, *, warm=False):
+        super().__init__(folder, warm=warm)
         self.server = Server("serve", "--dev", "--dev-root-token-id", TOKEN)
         del self.env["ADYTON_STORE"], self.env["ADYTON_ROOT"]
         self.env |= {"ADYTON_ADDR": self.server.addr, "ADYTON_TOKEN": TOKEN, "HOME": str(folder)}

@@ -11,6 +11,7 @@ from adyton.rotating import Bounds, Generated
 from adyton.rotationpolicy import RotationPolicy
 from adyton.service import due
 from adyton.service.rotation.room import CONCURRENT, RotationOptions
+from adyton.service.ticket import Pause
 from support import Place
 
 HOUR = 3600
@@ -84,6 +85,45 @@ def test_what_was_missed_is_done_once_and_a_few_at_a_time(place):
         due = [info.due_at.timestamp() for info in store.rotation.list("u")]
         assert max(due) - min(due) > 30  # spread by jitter: they don't come together again
         assert all(store.get_secret_metadata("u", name).version == 1 for name in names)
+
+
+@pytest.mark.parametrize("times", [{"every": HOUR}, {"cron": "0 * * * *"}])
+def test_times_that_pass_in_a_grace_are_one_rotation(place, times):
+    """Down from its promotion on for a week: it is retired, and the next comes with its time."""
+    with place.open() as store:
+        ahead = moved(store)
+        slow = Slow()
+        store._opened.core.rotation.open = lambda _: slow
+        for at in range(10):
+            store.rotation.set_policy("u", f"s/{at}", RotationPolicy(grace=60, **times))
+            store.rotation.run("u", f"s/{at}")
+        ahead[0] += 7 * 24 * HOUR
+        assert store.rotation.run_due().taken == 10
+        now = store._opened.core.clock.now_us() / 1e6
+        for info in store.rotation.list("u"):
+            assert (info.state, info.version) == ("waiting", 1)
+            assert 0 < info.due_at.timestamp() - now <= 1.1 * HOUR
+        assert store.rotation.run_due().taken == 0
+
+
+@pytest.mark.parametrize(("taken", "least", "most"), [(0, 1, 12), (due.PASS, 30, 10**9)])
+def test_the_background_waits_while_nothing_does_and_not_while_something_does(
+    place, taken, least, most
+):
+    """A pass that took all it may is followed by the next at once; no other is."""
+    passes = []
+
+    async def look(stopped):
+        passes.append(stopped())
+        await Pause()
+        return taken
+
+    with place.open() as store:
+        background = due.Background(store._opened.core, "test", look, tick=0.1)
+        background.start()
+        time.sleep(0.6)
+        background.close()
+    assert least <= len(passes) <= most
 
 
 def test_many_who_look_for_work_at_once_do_each_once(place):
