@@ -205,6 +205,58 @@ def test_guessing_is_slowed_down_for_unknown_names_too(server, userpass, name):
         assert answers == [400] * FREE_FAILURES + [429] * 3
 
 
+def test_guesses_at_once_are_counted_before_they_are_looked_at(server, userpass, name):
+    """No more of them are hashed than would be one after the other; a right one goes on after."""
+    userpass.create_or_update_user("bob", "right", mount_point=name)
+    path = f"/v1/auth/{name}/login"
+
+    def tried(user, password, source):
+        found = server.raw("POST", f"{path}/{user}", {"password": password}, source=source)[0]
+        return 0 if found == 429 else found
+
+    with ThreadPoolExecutor(32) as pool:
+        for user, source in (("bob", "127.0.0.4"), ("nobody", "127.0.0.5")):
+            found = list(pool.map(lambda n: tried(user, f"wrong-{n}", source), range(48)))
+            assert 0 < found.count(400) <= FREE_FAILURES
+            assert found.count(0) == 48 - found.count(400)
+        right = list(pool.map(lambda _: tried("bob", "right", "127.0.0.6"), range(12)))
+        assert 200 in right
+        assert set(right) <= {0, 200}
+
+
+def test_one_guess_at_a_time_once_there_were_too_many():
+    """Pending ones count as failures; a right one takes them back, an error its own."""
+    now = [0.0]
+    throttle = LoginThrottle(lambda: now[0], b"k" * 32)
+    inside = []
+
+    def nested(depth, right=False):
+        def guess():
+            inside.append(depth)
+            if depth:
+                nested(depth - 1)
+            return right
+
+        return throttle.attempt("ann", "203.0.113.9", guess)
+
+    with pytest.raises(LimitExceeded):
+        nested(FREE_FAILURES)
+    assert inside == [5, 4, 3, 2, 1]  # the sixth was not looked at
+    throttle.check("ann", "203.0.113.9")  # errors are no failures
+    for _ in range(FREE_FAILURES):
+        assert not nested(0)
+    with pytest.raises(LimitExceeded):
+        throttle.check("ann", "203.0.113.9")
+    now[0] += 301
+    inside.clear()
+    with pytest.raises(LimitExceeded):
+        nested(1)
+    assert inside == [1]  # its time has come, for one
+    assert nested(0, right=True)
+    throttle.check("ann", "203.0.113.9")
+    assert not throttle._pending
+
+
 def test_failures_lock_out_nobody_else():
     """An attacker's failures count for the attacker's own network."""
     now = [0.0]
@@ -219,7 +271,7 @@ def test_failures_lock_out_nobody_else():
             throttle.check("ann", address)
     now[0] += 301
     throttle.check("ann", "203.0.113.9")
-    throttle.succeeded("ann", "203.0.113.9")
+    assert throttle.attempt("ann", "203.0.113.9", lambda: True)
     throttle.failed("ann", "203.0.113.9")
     throttle.check("ann", "203.0.113.9")
 

@@ -5,6 +5,7 @@ import hmac
 import os
 import time
 import uuid
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -332,10 +333,9 @@ class Logins:
             if keys is not None:
                 async with core.storage.snapshot() as rows:
                     found = await PASSWORD_USERS.get(rows, keys, name, mount.accessor)
-            if not await self.hasher.verify(data, found.password if found else None):
-                self._throttle.failed(who, caller.address)
+            attempt = partial(self._throttle.attempt, who, caller.address)
+            if not await self.hasher.verify(data, found.password if found else None, attempt):
                 raise InvalidInput("invalid username or password")
-        self._throttle.succeeded(who, caller.address)
 
         async def work(scope: Scope) -> Issued:
             keys = await core.keys_to_write(scope, caller, user, 0)

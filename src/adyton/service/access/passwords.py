@@ -5,6 +5,7 @@ much as a wrong password.
 """
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 from cryptography.exceptions import InvalidKey
@@ -55,6 +56,10 @@ def check_length(password: bytes) -> None:
         raise InvalidInput(f"a password has at most {MAX_BYTES} bytes")
 
 
+def _plain(guess: Callable[[], bool]) -> bool:
+    return guess()
+
+
 class Hasher:
     """Hashes on threads of its own, so that logins do not stop everything else.
 
@@ -76,11 +81,21 @@ class Hasher:
         """
         return self._threads.run(lambda: hash_password(password))
 
-    def verify(self, password: bytes, encoded: str | None) -> Aside[bool]:
+    def verify(
+        self,
+        password: bytes,
+        encoded: str | None,
+        attempt: Callable[[Callable[[], bool]], bool] = _plain,
+    ) -> Aside[bool]:
         """Whether a password is right; False, after the same work, where there is no user.
 
+        Args:
+            password: The password.
+            encoded: The user's hash, or None.
+            attempt: Does the work on the thread, or refuses it.
+
         Raises:
-            LimitExceeded: Too many wait already.
+            LimitExceeded: Too many wait already, or it is refused.
         """
 
         def check() -> bool:
@@ -91,7 +106,7 @@ class Hasher:
             matches(password, self._dummy)
             return False
 
-        return self._threads.run(check)
+        return self._threads.run(lambda: attempt(check))
 
     def close(self) -> None:
         """End the threads."""
