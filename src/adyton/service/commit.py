@@ -292,7 +292,11 @@ class GroupCommit:
         scope.drafts = []
         await scope.tx.savepoint()
         try:
-            ticket.succeed(await ticket.work(scope))
+            result = await ticket.work(scope)
+            for draft in ticket.drafts:
+                if _purged(scope, draft):
+                    raise _overtaken(draft)  # noqa: TRY301 - refused like what the work refuses
+            ticket.succeed(result)
         except Exception as error:
             if not isinstance(error, _OF_ONE):
                 raise
@@ -317,8 +321,7 @@ class GroupCommit:
         """A read that a purge has overtaken is refused: its keys are gone, and so is the user."""
         for at, draft in enumerate(ticket.drafts):
             if _purged(scope, draft):
-                own = draft.keys is not None and draft.keys.own_root
-                ticket.error = away() if own else SecretNotFound("there is no such secret")
+                ticket.error = _overtaken(draft)
                 failed = draft.refused(ticket.error)
                 failed.keys, failed.name = None, ""  # operators read the store's own log
                 ticket.drafts[at] = failed
@@ -357,6 +360,12 @@ def _purged(scope: Scope, draft: Draft) -> bool:
     """Whether the keys of a record are gone, or go with this group."""
     keys = draft.keys
     return keys is not None and (keys.gone or scope.changed.get(draft.user_id, keys) is None)
+
+
+def _overtaken(draft: Draft) -> AdytonError:
+    """The refusal of what keys have opened that are gone."""
+    own = draft.keys is not None and draft.keys.own_root
+    return away() if own else SecretNotFound("there is no such secret")
 
 
 def _refusal(error: BaseException, *, reading: bool) -> BaseException:

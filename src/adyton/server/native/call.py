@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
+from msgspec import structs
+
 from adyton.errors import AdytonError, InvalidInput
 from adyton.model import Caller
 from adyton.server.http import Request, header_of
@@ -18,6 +20,7 @@ from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.aside import Threads
 from adyton.service.core import Core
+from adyton.service.grants.permits import Permit, Spend, SpendEach
 from adyton.service.once import Once
 from adyton.service.writing import conflict
 
@@ -68,6 +71,7 @@ class Call:
         self.caller: Caller
         self.once: Once | None = None
         self._decision = ""
+        self._needed: list[Spend] = []
         self._body: Shape | None = None
         self._query: Shape | None = None
 
@@ -136,6 +140,20 @@ class Call:
         self._decision = found
         return bool(found)
 
+    def needs(self, path: str, right: Capability) -> bool:
+        """As :meth:`may`, for one of several things that the request does together.
+
+        What a grant allows is judged once more in the commit.
+        """
+        found = self.may(path, right)
+        self.keep()
+        return found
+
+    def keep(self) -> None:
+        """Have what was allowed just now judged once more in the commit."""
+        if isinstance(self._decision, Permit):
+            self._needed.append(self._decision.spend)
+
     async def refusal(self, path: str, right: Capability) -> AdytonError:
         """Record that policies refuse; give back the error to raise."""
         return await self.services.gate.refuse(
@@ -149,6 +167,14 @@ class Call:
             self.caller = gate.operator(self.session, self.origin, self._decision)
         else:
             self.caller = gate.caller(self.session, self.user, self.origin, self._decision)
+        if self._needed:
+            self.judge_each()
+
+    def judge_each(self) -> None:
+        """Have the service judge in its commit what is found to be needed until then."""
+        if self.session.member is not None or self.session.space.user != self.user:
+            spend = SpendEach(self._needed, self.caller.spend)
+            self.caller = structs.replace(self.caller, spend=spend)
 
     # -- what -----------------------------------------------------------------------------------
 

@@ -65,6 +65,7 @@ async def to_write_each(call: Call) -> None:
         members.pop("name", None)
         members.pop("cas", None)
         await _to_write(call, item.name, members)
+        call.keep()
     call.allow()
 
 
@@ -80,7 +81,7 @@ async def to_rotate(call: Call) -> None:
         *(((SECRETS + call.name, Capability.READ),) if tells(body) else ()),
         (SECRETS + call.name, Capability.UPDATE),
     ):
-        if not call.may(path, needed):
+        if not call.needs(path, needed):
             raise await call.refusal(path, needed)
     await right(Capability.UPDATE)(call)
 
@@ -93,7 +94,7 @@ def tells(body: RotationBody) -> bool:
 async def to_connect(call: Call) -> None:
     """Needs ``update`` on the connection, and ``read`` on the admin's secret, as to rotate."""
     admin = call.body(ConnectionBody).admin
-    if admin and not call.may(SECRETS + admin, Capability.READ):
+    if admin and not call.needs(SECRETS + admin, Capability.READ):
         raise await call.refusal(SECRETS + admin, Capability.READ)
     await right(Capability.UPDATE)(call)
 
@@ -101,7 +102,7 @@ async def to_connect(call: Call) -> None:
 async def to_read_names(call: Call, names: Iterable[str]) -> None:
     """Needs ``read`` on each name."""
     for name in names:
-        if not call.may(SECRETS + name, Capability.READ):
+        if not call.needs(SECRETS + name, Capability.READ):
             raise await call.refusal(SECRETS + name, Capability.READ)
 
 
@@ -109,7 +110,7 @@ async def to_import_names(call: Call, names: list[str], *, replacing: bool) -> N
     """Needs ``create`` on each name, and ``update`` where secrets may be changed."""
     needed = Capability.CREATE | Capability.UPDATE if replacing else Capability.CREATE
     for name in names:
-        if not call.may(SECRETS + name, needed):
+        if not call.needs(SECRETS + name, needed):
             raise await call.refusal(SECRETS + name, needed)
 
 

@@ -16,6 +16,7 @@ from adyton.values import ImportReport, no_watch
 async def export(call: Call) -> Reply:
     """A document of secrets."""
     body = call.body(shapes.ExportBody)
+    call.judge_each()
     await to_read_names(call, body.names or ())
     compose = await call.checked(
         lambda: arguments.composer(
@@ -24,7 +25,7 @@ async def export(call: Call) -> Reply:
     )
 
     def readable(name: str) -> bool:
-        return call.may(SECRETS + name, Capability.READ)
+        return call.needs(SECRETS + name, Capability.READ)
 
     document = await call.beside(
         lambda: Portability(call.core).export(
@@ -45,6 +46,7 @@ async def export(call: Call) -> Reply:
 async def import_(call: Call) -> Reply:
     """What an import did."""
     body = call.body(shapes.ImportBody)
+    call.judge_each()
     parse = await call.checked(
         lambda: arguments.parser(
             call.core.limits, body.data, body.format, body.identities, None, body.prefix,

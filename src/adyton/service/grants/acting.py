@@ -94,7 +94,7 @@ class Acting:
         for name in names:
             target = Target((right,), secret_name(name))
             made = await self.permit(caller, user, action, target, once=False)
-            if made.spend is not None:
+            if isinstance(made.spend, Spend):
                 spends.append(made.spend)
         return msgspec.structs.replace(made, spend=SpendEach(spends))
 

@@ -104,10 +104,7 @@ class Spend:
         """
         if self.done:
             return
-        keys = await self._core.keys_in(scope, self._user)
-        if keys is None:
-            raise not_found()
-        book = await self._core.books.in_unit(scope, keys)
+        keys, book = await self.seen(scope)
         facts = Facts(self._address, scope.now_us)
         target, actor = self._target, self._actor
         if not actor.holds(book):
@@ -122,6 +119,25 @@ class Spend:
             if verdict.spending and not await self._take(scope, keys, book, verdict.spending):
                 raise refused()
         scope.after_commit(self._finish)
+
+    async def seen(self, scope: Scope) -> tuple[UserKeys, Book]:
+        """The namespace's keys and book as the unit sees them.
+
+        Raises:
+            SecretNotFound: The namespace is gone.
+        """
+        keys = await self._core.keys_in(scope, self._user)
+        if keys is None:
+            raise not_found()
+        return keys, await self._core.books.in_unit(scope, keys)
+
+    def holds(self, book: Book, now_us: int) -> bool:
+        """Whether it is allowed still, by a grant that is neither counted nor approved."""
+        target, facts = self._target, Facts(self._address, now_us)
+        verdict = book.judge(
+            self._actor.name, target.rights, target.name, facts, whole=target.whole
+        )
+        return self._actor.holds(book) and verdict.allowed and not verdict.spending
 
     def _finish(self) -> None:
         self.done = True
@@ -176,16 +192,18 @@ class Spend:
 
 
 class SpendEach:
-    """Several decisions for one operation, each judged once more in its unit.
+    """Several decisions for one operation in one namespace, each judged once more in its unit.
 
     Args:
-        spends: The decisions.
+        spends: The decisions; what is added before the unit counts as well.
+        own: What is to be done besides, of the operation as a whole.
     """
 
-    __slots__ = ("_spends",)
+    __slots__ = ("_own", "_spends")
 
-    def __init__(self, spends: Sequence[Work[None]]) -> None:
+    def __init__(self, spends: Sequence[Spend], own: Work[None] | None = None) -> None:
         self._spends = spends
+        self._own = own
 
     def __repr__(self) -> str:
         return "<SpendEach>"
@@ -197,8 +215,12 @@ class SpendEach:
             AccessDenied: One is not allowed any more.
             SecretNotFound: The namespace is gone.
         """
-        for spend in self._spends:
-            await spend(scope)
+        if self._spends:
+            _, book = await self._spends[0].seen(scope)
+            if not all(spend.holds(book, scope.now_us) for spend in self._spends):
+                raise refused()
+        if self._own is not None:
+            await self._own(scope)
 
 
 def refused() -> AccessDenied:
