@@ -8,7 +8,9 @@ import os
 import re
 import struct
 import sys
+import threading
 import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -263,6 +265,55 @@ def test_charts_are_seen(browser, made, tmp_path, scheme):
     assert wrong == []
     assert asked == [path.as_uri()]
     context.close()
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Keeps what it is asked for."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def elsewhere():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        server.asked = []
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("policy", [True, False])
+def test_what_gets_into_a_page_all_the_same_runs_not(browser, elsewhere, tmp_path, policy):
+    """By its own policy what escaping missed neither runs nor loads; without it, it would."""
+    url = f"http://127.0.0.1:{elsewhere.server_port}/"
+    wicked = (
+        f"<script>window.ran=1</script><script src='{url}script'></script>"
+        f"<img src='{url}image' onerror='window.ran=1'><svg onload='window.ran=1'></svg>"
+        "<iframe srcdoc='<script>parent.ran=1</script>'></iframe>"
+        f"<link rel='stylesheet' href='{url}sheet'>"
+        f"<style>body{{background:url({url}background)}}</style>"
+    )
+    text = write(sample(), "html").decode().replace("</main>", wicked + "</main>")
+    if not policy:
+        text = re.sub(r"<meta http-equiv[^>]*>", "", text)
+    path = tmp_path / "report.html"
+    path.write_text(text)
+    page = browser.new_page()
+    page.goto(path.as_uri(), wait_until="networkidle")
+    ran = page.evaluate("window.ran")
+    page.close()
+    if policy:
+        assert (ran, elsewhere.asked) == (None, [])
+    else:
+        assert ran == 1
+        assert {"/script", "/image", "/sheet", "/background"} <= set(elsewhere.asked)
 
 
 def test_every_report_is_a_page_that_fits(browser, made, tmp_path):

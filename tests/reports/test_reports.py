@@ -78,17 +78,19 @@ def test_unused_and_stale(store):
 
 
 def test_expiring(store):
-    """Secrets and shares that end, or have."""
+    """Secrets, shares and links that end, or have."""
     now = dt.datetime.now(dt.UTC)
     store.set_secret("u", "soon", b"x", expires_at=now + 10 * DAY)
     store.set_secret("u", "later", b"x", expires_at=now + 100 * DAY)
     store.set_secret("u", "never", b"x")
     store.set_secret("v", "v", b"x")
     store.shares.create("u", "v", "never", expires_at=now + 5 * DAY)
+    link = store.links.create("u", b"x", seconds=8 * 86_400)
     report = store.reports.make("u", "expiring")
     assert [(row["name"], row["kind"], row["days"]) for row in table(report, "ends")] == [
-        ("never", "share", 4), ("soon", "secret", 9),
+        ("never", "share", 4), (f"links/{link.accessor}", "link", 7), ("soon", "secret", 9),
     ]  # fmt: skip
+    store.links.revoke("u", link.accessor)
     store.later.go(days=7)
     report = store.reports.make("u", "expiring", days=365)
     assert facts(report) == {"Ended": 1, "End within 365 days": 2}

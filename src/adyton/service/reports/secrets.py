@@ -82,7 +82,7 @@ async def stale(making: Making) -> Made:
 
 
 async def expiring(making: Making) -> Made:
-    """Secrets, shares and grants that end soon, or have ended and are still there."""
+    """Secrets, shares, grants and links that end soon, or have ended and are still there."""
     days = making.days(_SOON_DAYS)
     until = making.now_us + days * _DAY_US
     ends: list[tuple[int, str, str, str]] = []
