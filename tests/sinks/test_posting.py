@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from adyton import SecretStore
+from adyton import SecretStore, durable
 from adyton.crypto import webhooks as signing
 from adyton.ports import Sink, SinkEvent
 from adyton.rotationpolicy import RotationPolicy
@@ -80,6 +80,24 @@ def test_what_is_not_taken_comes_again(folder, receiver):
     sink.write(events(0, 600))
     assert taken(receiver) == [*range(500), *([*range(500, 600)] * 4)]
     assert sink.position() == 600
+
+
+def test_what_was_taken_and_not_noted_comes_again(folder, receiver, monkeypatch):
+    """Ended between the answer and the position: the next process sends it once more, all of it."""
+    sink = PostingSink(folder)
+    sink.write(events(0, 3))
+    with monkeypatch.context() as ended:
+        ended.setattr(durable, "replace", _full)
+        with pytest.raises(OSError, match="No space"):
+            sink.write(events(3, 6))
+    again = PostingSink(folder)
+    assert again.position() == 3
+    again.write(events(3, 8))
+    assert taken(receiver) == [0, 1, 2, 3, 4, 5, 3, 4, 5, 6, 7]
+
+
+def _full(path, data):
+    raise OSError(28, "No space left on device")
 
 
 def test_notices_alone(folder, receiver):
