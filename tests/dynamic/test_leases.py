@@ -15,8 +15,11 @@ from adyton.errors import (
     QuotaExceeded,
     SecretNotFound,
 )
+from adyton.issuers.postgresql import PostgresqlIssuer
+from adyton.model import Caller
 from adyton.rotationpolicy import RotationPolicy
-from leasing import Session, lets_in, roles_in, settings, world
+from adyton.service.dynamic.turns import LeaseTurn
+from leasing import HOLD, Session, lets_in, roles_in, settings, world
 
 
 @pytest.fixture
@@ -387,3 +390,26 @@ def test_quotas_hold_back_making_and_never_revoking(store, postgres):
     store.dynamic.revoke("alice", made.lease.id)
     assert not roles_in(postgres)
     store.quotas.clear("alice")
+
+
+def test_a_renewal_that_was_overtaken_does_not_bring_a_lease_back(store, monkeypatch):
+    """It took so long that another has begun to revoke: what that one says stays."""
+    with store.dynamic.issue("alice", "app") as made:
+        ident = made.lease.id
+    real = PostgresqlIssuer.renew
+
+    def slow(self, grant):
+        real(self, grant)
+        store.ahead += HOLD + 1
+        core = store._opened.core
+        other = LeaseTurn(core, Caller("test", "alice"), "alice", ident)
+        assert core.commit.run_sync(other._begin("by hand", by_hand=True)) is not None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresqlIssuer, "renew", slow)
+        with pytest.raises(LeaseError, match="being revoked"):
+            store.dynamic.renew("alice", ident)
+    assert store.dynamic.lease("alice", ident).state == "revoking"
+    store.ahead += HOLD + 1
+    assert store.dynamic.revoke_due().failed == 0
+    assert store.dynamic.leases("alice") == []

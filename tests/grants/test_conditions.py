@@ -216,6 +216,20 @@ def test_approval_is_for_one_use_by_the_one_who_asked(house):
     house.store.audit.verify()
 
 
+def test_whoever_may_decide_does_not_decide_their_own(house):
+    """Also with the right to decide others' of the same secret."""
+    key = "app/prod/key"
+    for member in ("ann", "boss"):
+        grant(house, member=member, approval=("app/prod/",))
+        house.store.access.grant("alice", member, "app/prod/", rights=["admin"])
+    requests, caller = Requests(house.core), house.caller
+    ident = house.run(requests.create(caller, "alice", "read", key, reason="", by="ann")).id
+    for decide in (requests.approve, requests.deny):
+        with pytest.raises(SecretNotFound):
+            house.run(decide(caller, "alice", ident, by="ann"))
+    assert house.run(requests.approve(caller, "alice", ident, by="boss")).decided_by == "boss"
+
+
 def test_one_decision_and_one_use_of_many_at_once(house):
     """Ten who decide at once, then ten who read at once by the one approval."""
     grant(house, approval=("/",))

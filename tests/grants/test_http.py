@@ -175,9 +175,9 @@ def test_an_admin_of_a_folder_gives_grants_there_and_none_to_itself(owner):
     for path in ("top", "/", "application/"):
         assert owner.call("POST", "grants", body | {"path": path}, token=token)[0] in {403, 404}
     assert owner.call("POST", "grants", body | {"member": "dan"}, token=token)[0] == 400
+    elsewhere = owner.grant("eve", "top", role="viewer")["id"]
     shown = owner.call("GET", "grants", token=token, status=200)[1]["items"]
     assert {one["path"] for one in shown} == {"app/", "app/prod/"}
-    elsewhere = owner.grant("eve", "top", role="viewer")["id"]
     for method in ("GET", "DELETE"):
         assert owner.call(method, f"grants/{elsewhere}", token=token)[0] in {403, 404}
     owner.call("DELETE", f"grants/{made['id']}", token=token, status=204)

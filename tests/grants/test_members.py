@@ -7,9 +7,12 @@ import pytest
 from adyton.errors import AccessDenied, InvalidInput, LimitExceeded, SecretNotFound
 from adyton.grantvalues import Conditions
 from adyton.model import Caller
+from adyton.service.access.gate import Request as Origin
 from adyton.service.access.tidy import Tidy
+from adyton.service.access.tokens import TokenRequest
 from adyton.service.grants.records import GRANTS
 from grants.support import Clock, House
+from ownroots import key
 from support import Place
 
 
@@ -183,6 +186,32 @@ def test_all_of_it_outlives_the_process_and_a_change_of_keys(place):
         bundle = store.export_secrets("alice", format="json")
         store.import_secrets("carol", bundle, format="json")
         assert store.members.list("carol") == []
+
+
+def test_who_was_purged_while_the_owner_was_away_is_no_member_when_coming_again(place):
+    """The owner's side could not be looked at; what is kept at home tells the two apart."""
+    with place.open() as store:
+        house = House(store)
+        store.set_secret("alice", "top", "1")
+        store.members.add("alice", "bobby", kind="user", other="bob")
+        store.access.grant("alice", "bobby", "top", role="viewer")
+        root = house.session(house.run(house.tokens.create_root(Caller("test"))).text)
+
+        def may():
+            policy = 'path "alice/adyton/*" { capabilities = ["read"] }'
+            house.run(house.spaces.put_policy(Caller("test"), "bob", "reader", policy))
+            caller = house.gate.caller(root, "bob", Origin("127.0.0.1", "r"))
+            asked = TokenRequest(policies=("reader",))
+            made = house.run(house.tokens.create(caller, root, asked))
+            return house.may(made.text, "alice", "adyton/secrets/top")
+
+        assert may()
+        store.user_roots.set("alice", key())
+        store.user_roots.take("alice")
+        store.purge_user("bob")
+        store.user_roots.give("alice", key())
+        assert [member.name for member in store.members.list("alice")] == ["bobby"]
+        assert not may()
 
 
 def test_purging_either_side_leaves_nothing(place):

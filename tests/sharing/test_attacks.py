@@ -10,12 +10,17 @@ import pytest
 from Crypto.Cipher import AES
 
 from adyton import SecretStore
+from adyton.actions import Action
 from adyton.crypto import context as ctx
 from adyton.crypto.aead import AeadKey
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import AdytonError, AuditError, IntegrityError, SecretNotFound
-from adyton.service.sharing.records import GIVEN, ITEMS, PASSED, RECEIVED, Item
+from adyton.model import Caller
+from adyton.service.journal import Draft
+from adyton.service.objects import ObjectChanges
+from adyton.service.sharing.records import GIVEN, ITEMS, PASSED, RECEIVED, Given, Item
 from adyton.service.sharing.records import Place as Where
+from adyton.service.sharing.standing import chain_of
 from adyton.service.sharing.wraps import contexts_of, rewrap
 from adyton.service.sharing.wraps import open_shared as open_item
 from adyton.service.ticket import run_now
@@ -506,3 +511,62 @@ def test_a_wrapped_key_is_bound_to_all_that_it_is_of():
     with pytest.raises(IntegrityError):
         rewrap(keys, where, vector["key_version"], bytes.fromhex(vector["wrapped"]))
     assert ctx.LABEL_SHARED_KEY != ctx.LABEL_DATA_KEY
+
+
+# -- both sides must say it -----------------------------------------------------------------------
+
+
+def given_to(receiver, *, by="", parent="", answer="accepted", expires_us=0):
+    return Given(
+        kind="secret", name="a", receiver=receiver, by=by, parent=parent, answer=answer,
+        expires_us=expires_us,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"low": given_to("dave", by="bob", parent="top")},  # another's
+        {"low": given_to("carol", by="eve", parent="top")},  # not passed on by who has it
+        {"low": given_to("carol", by="bob", parent="top", answer="offered")},
+        {"low": given_to("carol", by="bob", parent="top", expires_us=999)},
+        {"top": given_to("bob", expires_us=999)},  # what it comes of is over
+        {"top": given_to("bob", answer="revoked")},
+        {"top": None},
+        {"top": given_to("carol", by="carol", parent="low")},  # a circle
+    ],
+)
+def test_a_chain_holds_as_long_as_each_link_of_it_does(changed):
+    """Whatever the receiver's side says."""
+    whole = {"top": given_to("bob"), "low": given_to("carol", by="bob", parent="top")}
+    assert len(chain_of(whole, "low", "carol", 1_000)) == 2
+    broken = {share: one for share, one in (whole | changed).items() if one is not None}
+    with pytest.raises(SecretNotFound):
+        chain_of(broken, "low", "carol", 1_000)
+
+
+@pytest.mark.parametrize("changed", [{"write": False}, {"name": "b"}])
+def test_the_owners_side_has_to_allow_a_write_as_well(place, changed):
+    """The receiver's alone does not."""
+    with place.open() as store:
+        share = fill(store, write=True)["bob", "a"]
+        core = store._opened.core
+        store.shares.set("bob", share, "new")
+
+        async def work(scope):
+            keys = await core.keys_in(scope, "alice")
+            given = await GIVEN.get(scope.tx, keys, share)
+            for name, value in changed.items():
+                setattr(given, name, value)
+            changes = ObjectChanges(scope, keys)
+            changes.put(GIVEN, share, given)
+            await changes.write(Draft(Caller("test"), Action.SHARE_CREATE, keys, "alice"))
+
+        async def change():
+            await core.commit.submit(work)
+
+        core.commit.run_sync(change())
+        with pytest.raises(IntegrityError):
+            store.shares.set("bob", share, "newer")
+        assert store.get_secret("alice", "a").text() == "new"
+        assert store.get_secret("alice", "b").text() == VALUES["b"]

@@ -83,11 +83,10 @@ class Dynamics:
             held = login or (b"" if kept is None or connection.admin else kept.login)
             issuer = self._issuer(connection.issuer)
             issuer.check(connection.settings, admin=bool(connection.admin or held))
-            if held and not login and kept is not None:
-                before = issuer.place(kept.connection.settings)
-                if before != issuer.place(connection.settings):
-                    # Or whoever may write connections could have it tried on a server of theirs.
-                    raise InvalidInput("for another place the login has to be given again")
+            if held and not login and kept is not None and not _same(kept, connection):
+                # Or whoever may write connections could have it tried on a server of theirs, or
+                # without the TLS that shows which server it is.
+                raise InvalidInput("for another place the login has to be given again")
             changes = ObjectChanges(scope, keys)
             changes.put(CONNECTIONS, self._folder + name, Kept(connection, held))
             await changes.write(draft)
@@ -102,9 +101,7 @@ class Dynamics:
             if keys is not None:
                 async with core.storage.snapshot() as rows:
                     before = await CONNECTIONS.get(rows, keys, self._folder + name)
-                if before is not None and issuer.place(before.connection.settings) == issuer.place(
-                    kept.connection.settings
-                ):
+                if before is not None and _same(before, kept.connection):
                     kept.login = before.login
         settings = kept.connection.settings
         issuer.check(settings, admin=bool(kept.connection.admin or kept.login))
@@ -285,3 +282,9 @@ class Dynamics:
             for name, value in found.items()
             if name.startswith(folder) and "/" not in name.removeprefix(folder)
         }
+
+
+def _same(kept: Kept, connection: Connection) -> bool:
+    """Whether a connection is reached as before, by the same issuer."""
+    before = kept.connection
+    return before.issuer == connection.issuer and before.settings == connection.settings
