@@ -46,15 +46,21 @@ class State(enum.IntEnum):
     DESTROYED = 2
 
 
-class TokenBound(NamedTuple):
-    """What ends together with a token that is not stored.
+class TokenMark(NamedTuple):
+    """What is known of the token that acts, for what depends on it.
 
     Attributes:
-        token: Id of the token that made it, and ends with it; empty for none.
-        ends_us: When it ends.
+        user: The namespace that it belongs to.
+        stay: How long that namespace's keys may be used: another one after a purge.
+        stored: Whether the store keeps it; what it asks for then ends with it.
+        parent: Id of the token that made it, with which it ends; empty for none.
+        ends_us: When it ends by itself; 0 for never.
     """
 
-    token: str
+    user: str
+    stay: object
+    stored: bool
+    parent: str
     ends_us: int
 
 
@@ -73,7 +79,7 @@ class Caller(msgspec.Struct, frozen=True):
         member: A member of the user's namespace whom it acts for, with the rights that the member
             was given, or empty for the owner.
         spend: What is still to be done in the commit of what a grant has allowed.
-        bound: What leases that it asks for end with, where its token is not stored.
+        token: What is known of the token that acts, or None without one.
     """
 
     actor: str
@@ -85,7 +91,7 @@ class Caller(msgspec.Struct, frozen=True):
     decision: str = ""
     member: str = ""
     spend: Callable[[Any], Coroutine[Any, Any, None]] | None = None
-    bound: TokenBound | None = None
+    token: TokenMark | None = None
 
     def __post_init__(self) -> None:
         if self.member and self.user is None:

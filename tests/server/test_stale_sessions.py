@@ -53,7 +53,14 @@ class World:
             self.services.tokens.create(caller, parent, TokenRequest(policies=("reader",)))
         )
         self.text, self.token = issued.text, issued.token
+        self.operator = parent
         self.caller = Caller("test", "alice")
+
+    def token_of_alice(self, kind):
+        """Another token of the namespace."""
+        caller = self.gate.caller(self.operator, "alice", HERE)
+        asked = TokenRequest(policies=("reader",), type=kind)
+        return self.run(self.services.tokens.create(caller, self.operator, asked)).text
 
     def beside(self, operation):
         """Run an operation to its end on another thread."""
@@ -210,6 +217,31 @@ def test_what_changes_while_a_body_arrives_counts(world, body, change):
         return await asking.answer
 
     assert asyncio.run(request()) == (200 if change is None else 403)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "another one"])
+@pytest.mark.parametrize("what", ["secret", "policy", "batch"])
+def test_a_write_that_a_purge_overtakes_is_refused(world, again, what):
+    """It was let in before: there is no namespace made for it, and none that came since is its."""
+    alice = world.token_of_alice("batch" if what == "batch" else "service")
+    session = world.run(world.gate.enter(alice, HERE))
+    caller = world.gate.caller(session, "alice", HERE)
+    world.run(purge(world))
+    if again:
+        world.run(world.services.spaces.put_policy(OPERATOR, "alice", "new", READ))
+    with pytest.raises(AccessDenied):
+        if what == "policy":
+            world.run(world.services.spaces.put_policy(caller, "alice", "mine", READ))
+        else:
+            item = Item("mine", b"v", "text/plain")
+            world.run(world.services.secrets.set_many(caller, "alice", [item]))
+    space = world.run(world.services.spaces.get("alice"))
+    assert ("mine" in space.policy_names(), "new" in space.policy_names()) == (False, again)
+    assert (world.run(world.core.keys("alice")) is not None) == again
+    with pytest.raises(AccessDenied):
+        world.run(world.gate.enter(alice, HERE))
+    operator = world.gate.caller(world.operator, "alice", HERE)
+    world.run(world.services.spaces.put_policy(operator, "alice", "mine", READ))
 
 
 def test_a_read_that_a_purge_overtakes_gives_nothing(world):

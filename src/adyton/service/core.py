@@ -231,8 +231,15 @@ class Core:
         return self.ring.cached(user) or await self.ring.load_user(scope.tx, user)
 
     async def keys_to_write(self, scope: Scope, caller: Caller, user: str, wraps: int) -> UserKeys:
-        """A user's keys for that many more wraps: made on first use, rotated when due."""
+        """A user's keys for that many more wraps: made on first use, rotated when due.
+
+        Raises:
+            AccessDenied: The caller's token is of a namespace of the user's that was purged since.
+        """
         keys = await self.keys_in(scope, user)
+        mark = caller.token
+        if mark is not None and mark.user == user and (keys is None or keys.stay is not mark.stay):
+            raise AccessDenied("permission denied")
         if keys is None:
             keys = await keychange.create_user(scope.tx, self.ring, user, scope.now_us)
             self.change_keys(scope, keys, created=True)

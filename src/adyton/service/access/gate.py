@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
-from msgspec.structs import replace
-
 from adyton.actions import Action
 from adyton.errors import AccessDenied, AdytonError, IntegrityError, UserRootAway
 from adyton.model import Caller
@@ -290,7 +288,7 @@ class Gate:
         """
         if type(decision) is Permit:
             return permitted(session, user, request, decision)
-        made = Caller(
+        return Caller(
             session.actor,
             user,
             request.address,
@@ -298,8 +296,8 @@ class Gate:
             session.method,
             session.token.accessor,
             decision,
+            token=session.mark,
         )
-        return made if session.bound is None else replace(made, bound=session.bound)
 
     @staticmethod
     def operator(session: Session, request: Request, decision: str) -> Caller:
@@ -357,7 +355,7 @@ def permitted(session: Session, user: str, request: Origin, permit: Permit) -> C
         session.token.accessor,
         str(permit),
         spend=permit.spend,
-        bound=session.bound,
+        token=session.mark,
     )
     permit.spend.caller = made
     return made

@@ -3,7 +3,7 @@
 import threading
 from typing import Final
 
-from adyton.model import TokenBound
+from adyton.model import TokenMark
 from adyton.ports import Rows
 from adyton.service.access import batch
 from adyton.service.access.batch import BatchToken
@@ -33,11 +33,11 @@ class Session:
         decisions: What was decided lately, by path and operation: as in records, or empty.
         member: The member of the namespace that it is, or None.
         ends_us: When to look the token up anew, as it may have ended then; 0 for never.
-        bound: What leases that it asks for end with, where the token is not stored.
+        mark: What its callers tell of the token; None where it was not let in.
     """
 
     __slots__ = (
-        "acl", "actor", "bound", "decisions", "ends_us", "ident", "member", "method", "space",
+        "acl", "actor", "decisions", "ends_us", "ident", "mark", "member", "method", "space",
         "token",
     )  # fmt: skip
 
@@ -58,9 +58,7 @@ class Session:
         self.acl, self.decisions = space.rights(token.policies, template_values(entity))
         self.actor = f"{token.path or 'token'} {token.display_name}#{token.accessor}"
         self.method = token.method or space.method_at(token.path)
-        self.bound = (
-            TokenBound(token.parent, token.expires_us) if isinstance(token, BatchToken) else None
-        )
+        self.mark: TokenMark | None = None
 
     def __repr__(self) -> str:
         return "<Session>"
@@ -139,6 +137,8 @@ class Sessions:
         if not await self.from_here(token, keys.user_id):
             return None
         session.ends_us = ends_us
+        stored = not isinstance(token, BatchToken)
+        session.mark = TokenMark(keys.user_id, keys.stay, stored, token.parent, token.expires_us)
         with self._lock:
             # A change that another thread has committed since the token was read may have ended it.
             if forgotten == self._forgotten:
@@ -146,8 +146,8 @@ class Sessions:
                     self._sessions.clear()
                     self._batches.clear()
                 self._sessions[ident] = session
-                if session.bound is not None and session.bound.token:
-                    self._batches.setdefault(session.bound.token, set()).add(ident)
+                if not stored and token.parent:
+                    self._batches.setdefault(token.parent, set()).add(ident)
         return session
 
     @staticmethod
@@ -193,8 +193,8 @@ class Sessions:
             gone = self._sessions.pop(ident, None)
             for child in self._batches.pop(ident, ()):
                 self._sessions.pop(child, None)
-            if gone is not None and gone.bound is not None:
-                self._batches.get(gone.bound.token, set()).discard(ident)
+            if gone is not None and isinstance(gone.token, BatchToken):
+                self._batches.get(gone.token.parent, set()).discard(ident)
 
     def _forget_user(self, user: str) -> None:
         """Keep nothing of a user's tokens, of a user who was purged or keeps the keys away."""

@@ -132,8 +132,8 @@ class DynamicLeases:
             )
         issuer = core.rotation.issuer(kept.connection.issuer)
         token, latest = "", now + found.max_ttl * _SECOND_US
-        if caller.bound is not None:
-            token, latest = caller.bound.token, min(latest, caller.bound.ends_us)
+        if caller.token is not None and not caller.token.stored:
+            token, latest = caller.token.parent, min(latest, caller.token.ends_us)
         elif caller.accessor:
             ref = await ACCESSORS.get(scope.tx, keys, caller.accessor)
             token = "" if ref is None else ref.id
