@@ -232,10 +232,3 @@ def test_a_development_certificate(tmp_path):
     block = command_block("docs/guide/server.md", "adyton tls self-signed")
     bash("\n".join(line for line in block.splitlines() if "serve" not in line), tmp_path)
     assert {path.name for path in (tmp_path / "tls").iterdir()} == {"tls.crt", "tls.key"}
-
-
-def test_links_between_pages_lead_somewhere():
-    """Each relative link names a file or folder that is there."""
-    for page in PAGES:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
