@@ -269,3 +269,33 @@ def test_a_server_that_breaks_down_is_an_error(tmp_path):
         timeout=60,
     )  # fmt: skip
     assert done.stdout.strip() == "the HTTP server has ended by itself", done.stderr
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path):
+    """Not of one that runs; not what is another user's, a link, or not known to be left."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    env = {"TMPDIR": str(temporary)}
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (elsewhere, temporary / "adyton-dev-strange", temporary / "adyton-dev-unknown"):
+        folder.mkdir(mode=0o700)
+        (folder / "in-use").touch()
+    (temporary / "adyton-dev-unknown" / "in-use").unlink()
+    (temporary / "adyton-dev-link").symlink_to(elsewhere)
+    if os.geteuid() == 0:
+        os.chown(temporary / "adyton-dev-strange", 12_345, 12_345)
+    kept = {"adyton-dev-link", "adyton-dev-unknown"}
+    kept |= {"adyton-dev-strange"} if os.geteuid() == 0 else set()
+
+    with Dev("--dev", env=env) as running:
+        with pytest.raises(AssertionError), Dev("--dev", env=env) as killed:
+            killed.process.kill()
+            killed.process.wait()
+        left = Path(killed.told["store"]).parent
+        assert (left / "dev.db").exists()
+        with Dev("--dev", env=env) as later:
+            assert not left.exists()
+            names = {Path(each.told["store"]).parent.name for each in (running, later)}
+            assert {path.name for path in temporary.iterdir()} == names | kept
+            assert running.get("/v1/sys/health")[0] == 200
+    assert (elsewhere / "in-use").exists()

@@ -1,12 +1,11 @@
 """The development server: a fresh store on disk that is thrown away, and what to try on it."""
 
 import os
-import shutil
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from adyton.cli.devfolder import dev_folder
 from adyton.cli.ui import Ui
 from adyton.config import Configuration
 from adyton.config.settings import split_address
@@ -29,8 +28,7 @@ def serve_dev(ui: Ui, configuration: Configuration, token: str, *, tls: bool) ->
     Raises:
         ConfigurationError: The address can't be listened on, or there is a certificate already.
     """
-    folder = Path(tempfile.mkdtemp(prefix="adyton-dev-"))
-    try:
+    with dev_folder() as folder:
         made = None
         if tls:
             configuration, made = _with_certificate(configuration, folder)
@@ -57,8 +55,6 @@ def serve_dev(ui: Ui, configuration: Configuration, token: str, *, tls: bool) ->
             root_token=token,
             ready=lambda up: _tell(ui, up, folder / "dev.db", made),
         )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _with_certificate(
