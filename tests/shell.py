@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,18 +13,12 @@ ADYTON = [sys.executable, "-m", "adyton.cli.main"]
 
 
 class Shell:
-    """Runs commands in a folder with a store.
-
-    Args:
-        folder: The folder.
-        warm: Whether their processes are forked from one that has loaded the program.
-    """
+    """Runs commands in a folder with a store, in processes forked from one that has loaded them."""
 
     server = None
 
-    def __init__(self, folder, *, warm=False):
+    def __init__(self, folder):
         self.folder = folder
-        self.warm = warm
         self.env = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("ADYTON_", "VAULT_"))},
             "ADYTON_STORE": str(folder / "s.db"),
@@ -35,14 +28,7 @@ class Shell:
 
     def __call__(self, *args, stdin="", code=0, **env):
         data = stdin.encode() if isinstance(stdin, str) else stdin
-        env = {**self.env, **env}
-        if self.warm:
-            done = warm.run(args, data, self.folder, env)
-        else:
-            done = subprocess.run(
-                [*ADYTON, *args],
-                input=data, capture_output=True, cwd=self.folder, env=env, check=False,
-            )  # fmt: skip
+        done = warm.run(args, data, self.folder, {**self.env, **env})
         assert done.returncode == code, done.stderr.decode()
         self.error = done.stderr.decode()
         return done.stdout
@@ -62,8 +48,8 @@ class Shell:
 class Remote(Shell):
     """Runs commands on a server of its own, with a store that is thrown away."""
 
-    def __init__(self, folder, *, warm=False):
-        super().__init__(folder, warm=warm)
+    def __init__(self, folder):
+        super().__init__(folder)
         self.server = Server("serve", "--dev", "--dev-root-token-id", TOKEN)
         del self.env["ADYTON_STORE"], self.env["ADYTON_ROOT"]
         self.env |= {"ADYTON_ADDR": self.server.addr, "ADYTON_TOKEN": TOKEN, "HOME": str(folder)}

@@ -15,9 +15,12 @@ import threading
 
 _SERVE = """
 import json, os, socket, sys
-import adyton.client, adyton.library, adyton.wiring, httpx
+import encodings.idna, httpcore, pkgutil, time
+import adyton.cli, adyton.client, adyton.library, adyton.wiring, httpx
 from adyton.cli.main import app, built, run
 
+for found in pkgutil.iter_modules(adyton.cli.__path__, "adyton.cli."):
+    __import__(found.name)
 built(app)
 
 def serve(asked):
@@ -41,6 +44,7 @@ for number, stream in enumerate(streams):
 os.chdir(told["cwd"])
 os.environ.clear()
 os.environ.update(told["env"])
+time.tzset()
 sys.argv = ["adyton", *told["args"]]
 run()
 """

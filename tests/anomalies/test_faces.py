@@ -145,14 +145,14 @@ def commands(sh):
 
 def test_the_command_line_on_a_store(tmp_path):
     """Commands with tables and JSON; exit codes for what is absent or wrong."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh("init")
     commands(sh)
 
 
 def test_the_command_line_on_a_server(tmp_path):
     """The same commands, the same answers."""
-    sh = Remote(tmp_path, warm=True)
+    sh = Remote(tmp_path)
     try:
         commands(sh)
     finally:

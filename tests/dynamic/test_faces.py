@@ -182,7 +182,7 @@ def commands(sh, postgres):
 
 def test_the_command_line(tmp_path, postgres):
     """Commands with tables and JSON; exit codes for what is absent, wrong or fails."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh.env["ADYTON_ROTATION_TARGETS"] = f"127.0.0.1:{postgres.port}"
     sh("init")
     where = commands(sh, postgres)
@@ -202,7 +202,7 @@ def test_the_command_line(tmp_path, postgres):
 def test_the_command_line_on_a_server(tmp_path_factory, postgres, monkeypatch):
     """The same on a server."""
     monkeypatch.setenv("ADYTON_ROTATION_TARGETS", f"127.0.0.1:{postgres.port}")
-    remote = Remote(tmp_path_factory.mktemp("remote"), warm=True)
+    remote = Remote(tmp_path_factory.mktemp("remote"))
     try:
         commands(remote, postgres)
     finally:

@@ -194,7 +194,7 @@ def test_a_token_sees_what_it_may_list(server, client):
 
 def test_the_command_line(tmp_path):
     """Over a store that is opened here."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh("init")
     sh("set", "case/a", "--expires", "3d", stdin="v")
     assert b"case/a" in sh("expiring", "--within", "1w")
@@ -214,7 +214,7 @@ def test_the_command_line(tmp_path):
 
 def test_the_command_line_on_a_server(tmp_path, server):
     """The same commands over HTTP."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     del sh.env["ADYTON_STORE"], sh.env["ADYTON_ROOT"]
     sh.env |= {
         "ADYTON_ADDR": server.addr, "ADYTON_TOKEN": server.token,
@@ -231,7 +231,7 @@ def test_the_command_line_on_a_server(tmp_path, server):
 
 def test_a_link_ends_with_its_secret(tmp_path, server):
     """Not with the time that was asked for, where the secret ends before it."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     del sh.env["ADYTON_STORE"], sh.env["ADYTON_ROOT"]
     sh.env |= {
         "ADYTON_ADDR": server.addr, "ADYTON_TOKEN": server.token,

@@ -164,7 +164,7 @@ def commands(sh, receiver):
 
 def test_the_command_line_on_a_store(tmp_path, receiver):
     """Commands with tables and JSON; exit codes for what is absent, wrong or not taken."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh.env["ADYTON_NOTICES_NETWORKS"] = "127.0.0.1/32"
     sh("init")
     commands(sh, receiver)
@@ -173,7 +173,7 @@ def test_the_command_line_on_a_store(tmp_path, receiver):
 def test_the_command_line_on_a_server(tmp_path, receiver, monkeypatch):
     """The same commands, the same answers."""
     monkeypatch.setenv("ADYTON_NOTICES_NETWORKS", "127.0.0.1/32")
-    sh = Remote(tmp_path, warm=True)
+    sh = Remote(tmp_path)
     try:
         commands(sh, receiver)
     finally:

@@ -13,11 +13,11 @@ from shell import Remote, Shell
 @pytest.fixture(params=["store", "server"])
 def sh(tmp_path, request):
     if request.param == "store":
-        shell = Shell(tmp_path, warm=True)
+        shell = Shell(tmp_path)
         shell("init")
         yield shell
         return
-    shell = Remote(tmp_path, warm=True)
+    shell = Remote(tmp_path)
     yield shell
     code, _, err = shell.server.stop()
     assert code == 0, err
@@ -52,7 +52,7 @@ def test_report_access(sh):
 
 def test_report_arguments(tmp_path):
     """What can't be is told with what can; the list of reports; the check of counts."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh("init")
     sh("set", "a", stdin="x")
     sh("report", "nothing", code=2)
@@ -83,7 +83,7 @@ def test_charts():
 
 
 def test_the_operator_has_reports_of_the_whole_store(tmp_path):
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh("init")
     sh("set", "hidden-name", "--user", "alice", stdin="v")
     assert b"Storage and quotas of the whole store" in sh("report", "usage", "--whole-store")

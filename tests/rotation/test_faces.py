@@ -122,7 +122,7 @@ def test_setting_a_policy_needs_four_rights(server, missing):
 
 def test_the_command_line(tmp_path):
     """Commands with tables and JSON; exit codes for what is absent, wrong or under way."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh("init")
     told = sh.json("rotation", "set", "api/token", "--every", "30d", "--generator", "words",
                    "--option", "words=8", "--grace", "0s")  # fmt: skip
@@ -140,7 +140,7 @@ def test_the_command_line(tmp_path):
 
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory):
-    made = Remote(tmp_path_factory.mktemp("remote"), warm=True)
+    made = Remote(tmp_path_factory.mktemp("remote"))
     yield made
     code, _, err = made.server.stop()
     assert code == 0, err
@@ -155,7 +155,7 @@ def test_the_command_line_on_a_server(remote):
 
 def test_the_command_line_runs_what_is_due(tmp_path):
     """For an embedded store, from a timer."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh("init")
     sh("rotation", "set", "s", "--every", "1s", "--grace", "0s")
     time.sleep(1.1)
@@ -201,7 +201,7 @@ def test_a_policy_of_a_folder_needs_rights_on_all_that_is_in_it(server):
 
 def test_policies_of_folders_on_the_command_line(tmp_path):
     """The listing tells whose policy each is."""
-    sh = Shell(tmp_path, warm=True)
+    sh = Shell(tmp_path)
     sh("init")
     sh("set", "db/a", stdin="x")
     sh("rotation", "set", "db/", "--every", "30d")
