@@ -1,5 +1,6 @@
 """Lists of names that are kept: whatever is done, they are those that the store would give anew."""
 
+import asyncio
 import contextlib
 import random
 
@@ -100,6 +101,54 @@ def test_a_list_is_made_once_and_again_only_when_a_name_comes_or_goes(store, mon
     store.set_secret("u", "d", b"5")
     assert names() == ["a", "b/", "d"]
     assert len(made) == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_many_who_ask_at_once_have_one_list_made(store, monkeypatch, fails):
+    """The others wait for it; where making it fails, the next one makes it."""
+    core = store._opened.core
+    kv = KeyValue(core)
+    made = []
+    keep = core.names.keep
+
+    def kept(found):
+        made.append(found)
+        if fails and len(made) == 1:
+            raise SecretNotFound("this one fails")
+        keep(found)
+
+    monkeypatch.setattr(core.names, "keep", kept)
+    store.set_secrets("u", {f"n{n:03}": b"1" for n in range(300)})  # several pages, pauses between
+
+    async def ask():
+        asked = [core.commit.run_async(kv.names(CALLER, "u", MOUNTS[0], "")) for _ in range(20)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    found = asyncio.run(ask())
+    answers = [names for names in found if isinstance(names, list)]
+    assert len(answers) == 20 - fails
+    assert all(names == [f"n{n:03}" for n in range(300)] for names in answers)
+    assert len(made) == 1 + fails
+    assert not core.names._making
+
+
+def test_who_waits_for_a_list_never_sees_an_older_one(store, monkeypatch):
+    """A name comes while the list is made: whoever asks after that is told of it."""
+    core = store._opened.core
+    kv = KeyValue(core)
+    store.set_secrets("u", {f"n{n:03}": b"1" for n in range(300)})
+
+    async def main():
+        names = lambda: core.commit.run_async(kv.names(CALLER, "u", MOUNTS[0], ""))  # noqa: E731
+        first = asyncio.ensure_future(names())
+        await asyncio.sleep(0)  # it has begun, and stands at its first pause
+        assert core.names._making
+        store.set_secret("u", "later", b"2")
+        behind = await asyncio.gather(*(names() for _ in range(5)))
+        await first
+        assert all("later" in found for found in behind)
+
+    asyncio.run(main())
 
 
 def test_lists_are_bounded_and_forgotten_with_their_keys(store, monkeypatch):

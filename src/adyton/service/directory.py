@@ -153,12 +153,24 @@ class Directory:
             draft.user_id = core.authorise(caller, user)
             draft.keys = keys = await core.keys(draft.user_id)
             if keys is not None:
-                names = core.names.find(keys) or await self._names(keys)
+                names = core.names.find(keys) or await self._found_or_made(keys)
                 look = names.folder(prefix) if visible is None else names.seen(prefix, visible)
                 count, found = await look
         draft.reason = f"{count} names"
         await core.record(draft)
         return found
+
+    async def _found_or_made(self, keys: UserKeys) -> NameList:
+        names = self._core.names
+        while (waiting := names.begin(keys.user)) is not None:
+            await waiting
+            found = names.find(keys)
+            if found is not None:
+                return found
+        try:
+            return await self._names(keys)
+        finally:
+            names.end(keys.user)
 
     async def _names(self, keys: UserKeys) -> NameList:
         core = self._core

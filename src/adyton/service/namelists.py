@@ -2,14 +2,17 @@
 
 To open a thousand names takes a thousand times as long as to find the list of them here. A list
 holds as long as no name has come or gone, which the storage counts (``Storage.names_version``).
+Whoever asks while the list is being made waits for it, rather than making another beside it: each
+would hold a reading connection and its pages.
 """
 
+import threading
 from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final
 
 from adyton.ports import Storage
-from adyton.service.ticket import Pause
+from adyton.service.ticket import Aside, Pause, resolve
 from adyton.service.userkeys import UserKeys
 
 _LIMIT: Final = 500_000
@@ -79,6 +82,8 @@ class NameLists:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._lists: dict[bytes, NameList] = {}
+        self._making: dict[bytes, list[Aside[None]]] = {}
+        self._lock = threading.Lock()
 
     def find(self, keys: UserKeys) -> NameList | None:
         """A user's list, if it still holds."""
@@ -86,6 +91,27 @@ class NameLists:
         if found is None or found.keys is not keys:
             return None
         return found if found.version == self._storage.names_version(keys.user) else None
+
+    def begin(self, user: bytes) -> Aside[None] | None:
+        """Begin to make a user's list, and :meth:`end` it, whatever happens; or wait for another.
+
+        Returns:
+            None to begin, or what to wait for before looking again.
+        """
+        with self._lock:
+            waiting = self._making.get(user)
+            if waiting is None:
+                self._making[user] = []
+                return None
+            ticket: Aside[None] = Aside()
+            waiting.append(ticket)
+            return ticket
+
+    def end(self, user: bytes) -> None:
+        """Let those look again who wait for a list that was begun."""
+        with self._lock:
+            waiting = self._making.pop(user)
+        resolve(waiting)
 
     def keep(self, made: NameList) -> None:
         """Keep a list."""

@@ -8,6 +8,7 @@ all idle ones before a checkpoint.
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import apsw
@@ -65,6 +66,7 @@ class ReaderPool:
         self._path = path
         self._idle: deque[Reader] = deque()
         self._closed = False
+        self._spare = 0
         self.commits = 0
 
     def take(self) -> Reader:
@@ -75,9 +77,12 @@ class ReaderPool:
             apsw.Error: No connection can be opened.
         """
         try:
-            return self._idle.pop()
+            found = self._idle.pop()
         except IndexError:
             pass
+        else:
+            self._spare = min(self._spare, len(self._idle))
+            return found
         if self._closed:
             raise StoreClosed("the store has been closed")
         connection = self._connect()
@@ -92,7 +97,14 @@ class ReaderPool:
             self._idle.append(reader)
 
     def let_go(self) -> None:
-        """Make all idle readers hold nothing back."""
+        """Make all idle readers hold nothing back; close those that were not needed since the last.
+
+        Each holds pages of its own, and many readers are needed for moments only.
+        """
+        spare, self._spare = self._spare, MAX_READERS
+        for _ in range(min(spare, len(self._idle) - 1)):  # the ones that have lain there longest
+            with suppress(IndexError):
+                self._idle.popleft().connection.close()
         for _ in range(len(self._idle)):
             try:
                 reader = self._idle.popleft()
