@@ -187,3 +187,28 @@ def test_what_root_hands_out_by_group_is_taken(owner, mode, taken):
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (0 if taken else 1)
+
+
+def test_folders_survive_a_power_cut_before_what_is_in_them_counts(tmp_path, monkeypatch):
+    """Each new one's name is synced in the folder above it; all are for their owner alone."""
+    synced = []
+    real = durable.fsync_directory
+
+    def sync(path):
+        synced.append(path)
+        real(path)
+
+    monkeypatch.setattr(durable, "fsync_directory", sync)
+    old = os.umask(0)
+    try:
+        durable.make_folders(tmp_path / "a" / "b" / "c")
+    finally:
+        os.umask(old)
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    for folder in ("a", "a/b", "a/b/c"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
+    durable.make_folders(tmp_path / "a" / "b" / "c")
+    assert len(synced) == 3
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match=r"exists|directory"):
+        durable.make_folders(tmp_path / "file" / "x")

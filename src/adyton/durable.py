@@ -54,6 +54,21 @@ def fsync_directory(path: Path) -> None:
         os.close(fd)
 
 
+def make_folders(path: Path) -> None:
+    """Make a folder, and those above it, for their owner alone; they survive a power cut then.
+
+    Raises:
+        OSError: One can't be made or synced.
+    """
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        fsync_directory(folder.parent)
+
+
 def create(path: Path, data: Data, *, mode: int = 0o600) -> None:
     """Create a file that must not exist yet; when this returns it survives a power cut.
 

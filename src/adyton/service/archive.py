@@ -41,7 +41,7 @@ def put(path: Path, data: bytes) -> None:
         StoreError: The folder does not take writes.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable.make_folders(path.parent)
         durable.replace(path, data)
     except OSError as error:
         kind = StorageFull if error.errno == 28 else StoreError
