@@ -359,3 +359,32 @@ def test_no_member_changes_a_role_of_their_own(owner):
     owner.call("PUT", "roles/other", {"rights": ["read"]}, token=ann, status=200)
     owner.call("PUT", "roles/clerk", {"rights": ["list", "read"]}, status=200)
     owner.call("GET", "secrets/app/db", token=ann, status=200)
+
+
+def test_a_kept_answer_is_told_to_whoever_may_ask_for_it_alone(server, owner):
+    """The key and the request are not enough, also of the same namespace."""
+    token = owner.member("zed")
+    key = {"Idempotency-Key": "k" + secrets.token_hex(4)}
+
+    def write(by, path, body, method="PUT"):
+        where = f"users/{owner.user}/{path}"
+        status, headers, found = call(server, method, where, body, token=by, headers=key)
+        return status, headers.get("idempotency-replayed"), json.dumps(found)
+
+    request = "secrets/app/db", {"value": text("new")}
+    assert write(owner.token, *request)[:2] == (200, None)
+    assert write(token, *request)[:2] == (404, None)
+    owner.grant("zed", "app/", role="viewer")
+    assert write(token, *request)[:2] == (403, None)
+    made = owner.grant("zed", "app/", role="editor")
+    assert write(token, *request)[:2] == (200, "true")
+    assert owner.call("GET", "metadata/app/db")[1]["version"] == 2
+    owner.call("DELETE", f"grants/{made['id']}", status=204)
+    assert write(token, *request)[:2] == (403, None)
+    key["Idempotency-Key"] += "w"
+    hook = "webhooks", {"url": "https://example.org/hook"}, "POST"
+    status, _, found = write(owner.token, *hook)
+    assert (status, "whsec_" in found) == (200, True), found
+    status, _, found = write(token, *hook)
+    assert status in {403, 404}
+    assert "whsec_" not in found
