@@ -19,6 +19,7 @@ from adyton.errors import (
 from adyton.model import State
 from adyton.rotationpolicy import RotationPolicy
 from adyton.server.vault.service import Services
+from adyton.service import purging
 from adyton.service.access.records import Mount
 from adyton.service.access.spaces import Spaces
 from adyton.service.access.tidy import Tidy
@@ -381,3 +382,21 @@ def test_what_a_failed_group_has_seen_is_forgotten(held, monkeypatch):
             release.send(None)
     with pytest.raises(LegalHold):
         store.delete_secret("alice", NAME)
+
+
+def test_a_hold_placed_while_a_user_is_being_purged(world, monkeypatch):
+    """Behind the first look, while credentials are being ended: the purge itself looks again."""
+    store = world.store
+    store.set_secret("alice", NAME, "v")
+    ended = purging.end_leases
+
+    async def slow(*args):
+        await ended(*args)
+        await LegalHolds(world.core).add(store._caller, "alice", "case/", "just now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(purging, "end_leases", slow)
+        with pytest.raises(LegalHold):
+            store.purge_user("alice")
+    assert store.get_secret("alice", NAME).text() == "v"
+    store.audit.verify()
