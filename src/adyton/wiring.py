@@ -33,6 +33,7 @@ from adyton.roots import ShamirRoot, open_root
 from adyton.roots.shamir import numbers_of, set_of
 from adyton.rotators import open_rotator
 from adyton.service import opening
+from adyton.service.anomalies.detector import forget_texts
 from adyton.service.anomalies.records import AlertOptions
 from adyton.service.anomalies.watch import Watch
 from adyton.service.commit import CommitMode
@@ -125,6 +126,7 @@ class Opened:
         self._folder = folder
         followers: list[Follower] = [Folding(core)] if options.reports.by_itself else []
         followers += [Watch(core)] if options.alerts.by_itself else []
+        core.on_purge.append(forget_texts)
         self._background = [
             *([rotation_background(core)] if options.rotation.by_itself else []),
             *([lease_background(core)] if options.rotation.by_itself else []),

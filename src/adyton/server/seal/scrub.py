@@ -1,9 +1,12 @@
-"""The memory of the process, when the store opens and after it was sealed."""
+"""The memory of the process: when the store opens, after a user is closed, after it was sealed."""
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -19,9 +22,11 @@ _encode_into: Final = msgspec.json.Encoder().encode_into
 _BYTES_HEAD: Final = sys.getsizeof(b"")
 _SMALL: Final = range(48, 513, 16)
 """Sizes of the interpreter's own blocks that could hold something worth reading."""
-_LARGE: Final = range(528, 8_193, 64)
+_LARGE: Final = (*range(528, 1_057, 16), *range(1_072, 8_193, 64))
 _SMALL_BLOCKS: Final = 4_096
 _LARGE_BLOCKS: Final = 64
+_AGAIN_SECONDS: Final = 10.0
+"""How long the next user who is closed waits at most: scrubbing takes some 100 ms."""
 _libc: Final = ctypes.CDLL(None)
 
 
@@ -62,8 +67,54 @@ def scrub() -> None:
     """
     gc.unfreeze()
     gc.collect()
-    taken = [bytes(size - _BYTES_HEAD) for size in _SMALL for _ in range(_SMALL_BLOCKS)]
-    taken += [bytes(size - _BYTES_HEAD) for size in _LARGE for _ in range(_LARGE_BLOCKS)]
+    taken = [bytes(size) for size in _free_blocks()]
     del taken
+    _give_back()
+
+
+def _free_blocks() -> Iterator[int]:
+    for sizes, blocks in ((_SMALL, _SMALL_BLOCKS), (_LARGE, _LARGE_BLOCKS)):
+        for size in sizes:
+            yield from repeat(size - _BYTES_HEAD, blocks)
+
+
+def _give_back() -> None:
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)
+
+
+class Scrubbing:
+    """Overwrites what is free while the store stays open, once a user was closed or purged.
+
+    Requests go on: it gives way to them between two steps of about a millisecond.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asked = asyncio.Event()
+        self._task = self._loop.create_task(self._run())
+
+    def ask(self, _user: str) -> None:
+        """Have it done soon, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._asked.set)
+
+    async def stop(self) -> None:
+        """End it."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._asked.wait()
+            await asyncio.sleep(_SENT_SECONDS)
+            self._asked.clear()
+            gc.collect()
+            taken = []
+            for number, size in enumerate(_free_blocks()):
+                taken.append(bytes(size))
+                if number % 2_048 == 0:
+                    await asyncio.sleep(0)
+            del taken
+            _give_back()
+            await asyncio.sleep(_AGAIN_SECONDS)

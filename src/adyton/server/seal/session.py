@@ -8,6 +8,7 @@ from adyton.errors import AdytonError
 from adyton.model import Caller
 from adyton.server.attestation import Attestation
 from adyton.server.build import build_handler
+from adyton.server.seal.scrub import Scrubbing
 from adyton.server.telemetry.state import Telemetry
 from adyton.server.vault.service import Sealer
 from adyton.service.access.tidy import Tidy
@@ -49,12 +50,15 @@ class Session:
             telemetry.store.roots = self._roots
             telemetry.store.delivered = lambda: opened.upkeep.delivered
         self._tidying: asyncio.Task[None] | None = None
+        self._scrubbing: Scrubbing | None = None
         opened.core.commit.run_sync(self.services.rate_quotas.load())
 
     def start(self) -> None:
         """Begin the work in the background."""
         self._tidying = asyncio.create_task(self._tidy())
         self._roots.start()
+        self._scrubbing = Scrubbing()
+        self.opened.core.on_purge.append(self._scrubbing.ask)
 
     async def stop(self) -> None:
         """End it, sign a last checkpoint and close the store; its keys are wiped.
@@ -66,6 +70,8 @@ class Session:
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
+        if self._scrubbing is not None:
+            await self._scrubbing.stop()
         self.services.rekey.forget()
         await asyncio.to_thread(self._roots.close)
         await asyncio.to_thread(self.opened.close)

@@ -74,6 +74,14 @@ class KnownReads:
         place = (session, request.path, named)
         self._known[place] = KnownRead(context.user, mount, path, context.decision)
 
+    def forget(self, user: str) -> None:
+        """Keep nothing of a user who was purged or keeps the keys away; from any thread."""
+        self._known = {
+            place: known
+            for place, known in list(self._known.items())
+            if user not in (place[0].space.user, known.user)
+        }
+
 
 def _is_plain(request: Request) -> bool:
     """Whether nothing but its path tells what is asked for."""

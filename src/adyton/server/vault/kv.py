@@ -39,6 +39,7 @@ class Kv:
         self._services = services
         self._kv = KeyValue(services.core)
         self.known: Final = KnownReads()
+        services.core.on_purge.append(self.known.forget)
         self._engines: dict[str, tuple[Mount, KvMount]] = {}
         self._areas: dict[tuple[str, Capability], AreaHandler] = {
             ("data", UPDATE): self._write,

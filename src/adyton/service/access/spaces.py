@@ -195,6 +195,7 @@ class Spaces:
         self._generation = 0
         self._lock = threading.Lock()
         core.on_purge.append(self.forget)  # and with it the sessions of the user's tokens
+        core.on_purge.append(lambda _: parsed.cache_clear())  # texts of policies name paths
         core.books.on_change.append(self.forget)
 
     def cached(self, user: str) -> Space | None:

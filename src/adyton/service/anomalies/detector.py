@@ -98,6 +98,11 @@ def _hashed(text: str) -> int:
     return key_of(text)
 
 
+def forget_texts(_user: str) -> None:
+    """Keep no names of secrets, of a user who was purged or keeps the keys away."""
+    _hashed.cache_clear()
+
+
 class Detector:
     """Looks at one user's reads in their order.
 
