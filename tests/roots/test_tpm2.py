@@ -309,6 +309,11 @@ def test_the_commands_approve_a_state(own, approver, tmp_path):
         )  # fmt: skip
         assert "root pcrs" in told.stderr
     told = command(
+        "root", "approve", "--key", key, "--values", tmp_path / "values.json",
+        "--out", approver.folder / "state", code=2,
+    )  # fmt: skip
+    assert ".json" in told.stderr
+    told = command(
         "root", "approve", "--key", "/etc/passwd", "--values", tmp_path / "values.json",
         "--out", out, code=2,
     )  # fmt: skip

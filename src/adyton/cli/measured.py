@@ -52,7 +52,7 @@ def show_pcrs(
 def approve(
     key: Annotated[Path, typer.Option(help="The approver's private key, PEM, P-256.")],
     values: Annotated[Path, typer.Option(help="What the PCRs will hold: from 'root pcrs'.")],
-    out: Annotated[Path, typer.Option(help="File for the root's folder of policies.")],
+    out: Annotated[Path, typer.Option(help="NAME.json for the root's folder of policies.")],
 ) -> None:
     """Approve a state of the machine, so that an update does not lose the master key.
 
@@ -61,6 +61,11 @@ def approve(
     from adyton.roots import _tpm_policy as policy  # noqa: PLC0415 - loaded on use
 
     at = state()
+    if out.suffix != ".json":
+        raise InvalidInput(
+            "the root looks at files whose names end in .json alone",
+            hint="Write '--out DIR/NAME.json'.",
+        )
     try:
         content = values.read_bytes()
         measured = msgspec.json.decode(content, type=Measured)
