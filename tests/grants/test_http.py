@@ -388,3 +388,26 @@ def test_a_kept_answer_is_told_to_whoever_may_ask_for_it_alone(server, owner):
     status, _, found = write(token, *hook)
     assert status in {403, 404}
     assert "whsec_" not in found
+
+
+def test_what_is_denied_in_a_folder_is_denied_in_lists_that_a_policy_gives(server, owner):
+    """Records and grants of it, name by name; ``root`` is nobody's to deny."""
+    space = {"X-Vault-Namespace": owner.user}
+    body = {"password": "a password of gina", "policies": "p"}
+    assert server.root("POST", "/v1/auth/userpass/users/gina", body, headers=space)[0] == 204
+    login = "/v1/auth/userpass/login/gina"
+    owner.call("PUT", "members/gina", {"logins": ["userpass:gina"]}, status=200)
+    owner.member("other")
+    owner.grant("other", "app/db", role="viewer")
+    owner.grant("other", "top", role="viewer")
+    token = server.raw("POST", login, body, headers=space)[2]["auth"]["client_token"]
+
+    def seen():
+        records = owner.call("GET", "audit?limit=1000", token=token, status=200)[1]["items"]
+        grants = owner.call("GET", "grants", token=token, status=200)[1]["items"]
+        names = {one["secret_name"] for one in records} | {one["path"] for one in grants}
+        return {name for name in names if name in {"app/db", "top", "app/"}}
+
+    assert seen() == {"app/db", "top"}
+    owner.grant("gina", "app/", rights=["audit", "admin"], deny=True)
+    assert seen() == {"top"}

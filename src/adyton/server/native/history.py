@@ -81,11 +81,16 @@ async def verify(call: Call) -> Reply:
 def _wanted(
     call: Call, asked: Callable[[AuditEntry], bool] | None
 ) -> Callable[[AuditEntry], bool] | None:
-    """Records that are asked for, and of those the ones that a grant lets a member see."""
+    """Records that are asked for, and of those the ones that grants let a member see."""
+    gate, address = call.services.gate.grants, call.origin.address
     if call.caller.spend is None:
-        return asked
-    gate = call.services.gate.grants
-    sees = gate.seeing(call.session, call.user, "audit", call.origin.address)
+        hidden = gate.hidden(call.session, call.user, ("audit",), address)
+        if hidden is None:
+            return asked
+        return lambda entry: (
+            not hidden(entry.secret_name or EVERYTHING) and (asked is None or asked(entry))
+        )
+    sees = gate.seeing(call.session, call.user, "audit", address)
 
     def wanted(entry: AuditEntry) -> bool:
         return sees(entry.secret_name or EVERYTHING) and (asked is None or asked(entry))

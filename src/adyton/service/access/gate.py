@@ -271,7 +271,8 @@ class Gate:
             caller: What was made of the decision: of a grant's, or a policy's.
         """
         if caller.spend is None:
-            return None
+            hidden = self.grants.hidden(session, user, ("admin", "audit"), address)
+            return None if hidden is None else lambda path: not hidden(path)
         audits = self.grants.seeing(session, user, "audit", address)
         admits = self.grants.seeing(session, user, "admin", address)
         return lambda path: audits(path) or admits(path)

@@ -154,6 +154,23 @@ class Deciding:
 
         return sees
 
+    def hidden(
+        self, session: Whose, user: str, rights: tuple[str, ...], address: str
+    ) -> Callable[[str], bool] | None:
+        """Which secrets grants take one of some rights away on, whatever policies say.
+
+        None where that is nobody's to say: of who is no member, and of ``root``.
+        """
+        actor = self.actor_in(session, user)
+        if actor is None or (session.acl.root and session.space.user in {user, OPERATOR_SPACE}):
+            return None
+        book = self._core.books.cached(user)
+        facts = Facts(address, self._core.clock.now_us())
+        member = actor.name
+        if not actor.holds(book):
+            return lambda _: True
+        return lambda name: book.judge(member, rights, name, facts).denied
+
     def visible(
         self, session: Whose, user: str, address: str, listed: Callable[[str], bool]
     ) -> Callable[[str], bool]:
