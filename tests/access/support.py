@@ -1,6 +1,11 @@
-"""Reads ``cases.txt`` and writes policies of plain rules."""
+"""Reads ``cases.txt`` and policies, and writes policies of plain rules."""
 
 from pathlib import Path
+
+import pytest
+
+from adyton.errors import InvalidDocument
+from adyton.service.access.policy import parse_policy
 
 LETTERS = {
     "c": "create",
@@ -48,3 +53,22 @@ def sections():
         else:
             rules.append((left.replace("<>", ""), names(right.strip())))
     yield name, rules, expected
+
+
+def rules(text):
+    return parse_policy("p", text).rules
+
+
+def one(text):
+    (rule,) = rules(text)
+    return rule
+
+
+def refused(text, *words):
+    """The refusal's text has every one of these words, and says how to mend it."""
+    with pytest.raises(InvalidDocument) as caught:
+        parse_policy("p", text)
+    for word in words:
+        assert word in caught.value.message
+    assert caught.value.hint
+    return caught.value
