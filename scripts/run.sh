@@ -81,7 +81,7 @@ run adyton config check
 
 if [ ! -e vkey ]; then
     say 'a store, and the key of its root of trust in another folder'
-    show adyton init
+    show 'adyton init > vkey'
     adyton init > vkey.new
     mv vkey.new vkey
 else

@@ -224,6 +224,19 @@ def test_colours_only_on_a_terminal(sh):
         assert (b"\x1b[" in out and b"31m" in out) == colour, out
 
 
+def test_the_log_fits_a_narrow_terminal(sh):
+    """No line is longer, and neither a time, an action nor a reason is broken; a pipe has all."""
+    sh("set", "a/rather/long/name/of/a/secret", stdin="x")
+    command = " ".join([*ADYTON, "audit", "log"])
+    shown = pexpect.run(command, env={**sh.env, "NO_COLOR": "1"}, cwd=str(sh.folder)).decode()
+    out = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert re.search(r"^\d+ +\d{4}-\d\d-\d\d .* secret\.set ", out, re.MULTILINE), out
+    assert "USER" not in out.splitlines()[0]  # it was named
+    assert "a/rather/long/name/of/a/secret" in sh("audit", "log").decode()
+    assert "USER" in sh("audit", "log").decode()
+
+
 def test_a_value_is_asked_for_twice_without_echo(sh):
     """On a terminal the prompt hides what is typed, and two that differ are refused."""
     for second, code in (("typed-secret", 0), ("other", 2)):

@@ -1,7 +1,8 @@
 """Commands on the audit log."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
@@ -11,6 +12,9 @@ from adyton.cli.ui import count, moment
 from adyton.model import AuditEntry
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+_SHORTENED: Final = re.compile(r"(#\S{6})\S+")
+"""A token's accessor, of which the beginning is enough for a person's eyes."""
 
 
 def _entry(found: AuditEntry) -> dict[str, Any]:
@@ -33,12 +37,12 @@ def _entry(found: AuditEntry) -> dict[str, Any]:
     }
 
 
-def _rows(entries: list[AuditEntry]) -> list[tuple[str | Text, ...]]:
-    return [
+def _show(at: State, entries: list[AuditEntry]) -> None:
+    rows: list[tuple[str | Text, ...]] = [
         (
             str(found.index),
             moment(found.timestamp),
-            found.actor,
+            _SHORTENED.sub(r"\1…", found.actor) if at.ui.terminal else found.actor,
             found.user,
             found.action,
             found.secret_name,
@@ -48,6 +52,15 @@ def _rows(entries: list[AuditEntry]) -> list[tuple[str | Text, ...]]:
         )
         for found in entries
     ]
+    kept = list(range(len(_HEADINGS)))
+    if at.ui.terminal and at.user:  # who asked for one user's records knows whose they are
+        kept = [place for place in kept if _HEADINGS[place] != "USER"]
+    at.ui.table(
+        [_HEADINGS[place] for place in kept],
+        [[row[place] for place in kept] for row in rows],
+        "no records",
+        whole_words=("LEAF", "TIME (UTC)", "USER", "ACTION", "REASON"),
+    )
 
 
 _HEADINGS = ("LEAF", "TIME (UTC)", "ACTOR", "USER", "ACTION", "SECRET", "VERSION", "DONE", "REASON")
@@ -75,7 +88,7 @@ def log(
     if at.ui.json:
         at.ui.document([_entry(found) for found in entries])
     else:
-        at.ui.table(_HEADINGS, _rows(entries), "no records")
+        _show(at, entries)
 
 
 @app.command(name="verify")
@@ -145,7 +158,7 @@ def check_proof(
              "key_was_trusted": checked.key_was_trusted}
         )  # fmt: skip
         return
-    at.ui.table(_HEADINGS, _rows([body]), "")
+    _show(at, [body])
     at.ui.done(f"this record is leaf {checked.index} of the {checked.checkpoint.size} signed")
     if not checked.key_was_trusted:
         at.ui.warn(

@@ -45,8 +45,8 @@ class Ui:
         self.json = json
         self._answered = False
         options: dict[str, Any] = {"highlight": False, "no_color": True if not color else None}
-        out_width = None if sys.stdout.isatty() else _WIDE
-        self._out = Console(width=out_width, soft_wrap=not sys.stdout.isatty(), **options)
+        out_width = None if self.terminal else _WIDE
+        self._out = Console(width=out_width, soft_wrap=not self.terminal, **options)
         self._err = Console(stderr=True, soft_wrap=True, **options)
 
     # -- results --------------------------------------------------------------------------------
@@ -73,17 +73,35 @@ class Ui:
         if self.json and not self._answered:
             self.document({})
 
+    @property
+    def terminal(self) -> bool:
+        """Whether results are shown to a person, in a window that may be narrow."""
+        return sys.stdout.isatty()
+
     def table(
-        self, headings: Sequence[str], rows: Sequence[Sequence[str | Text]], empty: str
+        self,
+        headings: Sequence[str],
+        rows: Sequence[Sequence[str | Text]],
+        empty: str,
+        whole_words: Sequence[str] = (),
     ) -> None:
-        """Write a table, or where there is nothing in it the next step."""
+        """Write a table, or where there is nothing in it the next step.
+
+        Args:
+            headings: Of its columns.
+            rows: Their cells.
+            empty: The next step.
+            whole_words: Headings of columns in which no word is broken, however narrow the window.
+        """
         if not rows:
             self.note(empty)
             return
-        terminal = sys.stdout.isatty()
+        terminal = self.terminal
         table = Table(box=None, pad_edge=False, header_style="bold" if terminal else None)
-        for heading in headings:
-            table.add_column(heading, overflow="fold", no_wrap=not terminal)
+        for at, heading in enumerate(headings):
+            words = [word for row in rows for word in str(row[at]).split()]
+            wide = max(map(len, words), default=0) if heading in whole_words else None
+            table.add_column(heading, overflow="fold", no_wrap=not terminal, min_width=wide)
         for row in rows:
             table.add_row(*(_cell(cell) for cell in row))
         self._out.print(table)
@@ -102,7 +120,7 @@ class Ui:
                 text.append(f"{line}\n", style="bold" if not number else "")
         text.append(f"\n{note}\n", style="yellow")
         text.plain = plain.lines(text.plain)
-        if sys.stdout.isatty():
+        if self.terminal:
             self._out.rule(Text(plain.line(title), style="bold"), align="left")
         else:
             self._out.print(Text(f"{plain.line(title)}\n"))
@@ -119,7 +137,7 @@ class Ui:
         view = memoryview(data)
         while view:
             view = view[os.write(1, view) :]
-        if sys.stdout.isatty():
+        if self.terminal:
             os.write(1, b"\n")
 
     # -- what explains --------------------------------------------------------------------------
