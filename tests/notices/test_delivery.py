@@ -11,7 +11,9 @@ from adyton import Caller
 from adyton.actions import Action
 from adyton.crypto import webhooks as signing
 from adyton.errors import AccessDenied, InvalidInput, LimitExceeded, SecretNotFound
+from adyton.noticevalues import WebhookAnswer
 from adyton.service.journal import Draft
+from adyton.service.notices.delivery import Lost, TurnOf
 from adyton.service.notices.outbox import put_notice
 from adyton.service.notices.room import NoticeOptions
 from certs import certificate
@@ -448,3 +450,32 @@ def test_addresses_and_secrets_are_in_no_repr_log_or_file(place, receiver, caplo
         assert not any(secret in text for text in texts)
         assert secret.encode() not in files
     assert signing.secret_key(made.secret) not in files
+
+
+def test_whoever_took_too_long_moves_nothing_any_more(place, receiver):
+    """Another has taken the webhook over: what the first one says of its message is too late."""
+    with place.open(notices=options()) as store:
+        ahead = moved(store)
+        hook = store.webhooks.add("42", receiver.url).webhook.id
+        put(store, "42")
+        core = store._opened.core
+        first, second = (TurnOf(core, "42", hook) for _ in range(2))
+
+        async def submitted(work):
+            return await core.commit.submit(work)
+
+        number, _, _ = core.commit.run_sync(submitted(first._take))
+        with pytest.raises(Lost):
+            core.commit.run_sync(submitted(second._take))
+        ahead[0] += 4
+        assert core.commit.run_sync(submitted(second._take))[0] == number
+        for told in (
+            first._delivered(number, last=False),
+            first._failed(number, WebhookAnswer(delivered=False, status=500, error="no")),
+        ):
+            with pytest.raises(Lost):
+                core.commit.run_sync(told)
+        info = store.webhooks.get("42", hook)
+        assert (info.delivered, info.attempts, info.waiting) == (0, 0, 1)
+        core.commit.run_sync(second._delivered(number, last=False))
+        assert store.webhooks.get("42", hook).delivered == 1

@@ -570,3 +570,33 @@ def test_the_owners_side_has_to_allow_a_write_as_well(place, changed):
             store.shares.set("bob", share, "newer")
         assert store.get_secret("alice", "a").text() == "new"
         assert store.get_secret("alice", "b").text() == VALUES["b"]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_revoked_share_that_is_put_back_under_a_running_store_reads_nothing(place, whole):
+    """Also where it was read before, and is known in memory as it was."""
+    with place.open() as store:
+        found = fill(store)
+        share = found["bob", "a"]
+        core = store._opened.core
+        places = places_of(store, found)
+        parts = ("item", "received", "given") if whole else ("item", "received")
+        wanted = [places["bob", "a", part] for part in parts]
+
+        async def look():
+            async with core.storage.snapshot() as rows:
+                return [(at[0], await rows.object(*at)) for at in wanted]
+
+        async def put_back():
+            async def work(scope):
+                for user, row in kept:
+                    await scope.tx.put_objects(user, [row])
+
+            await core.commit.submit(work)
+
+        kept = core.commit.run_sync(look())
+        assert store.shares.get("bob", share).text() == VALUES["a"]
+        store.shares.revoke("alice", share)
+        core.commit.run_sync(put_back())
+        with pytest.raises(IntegrityError):
+            store.shares.get("bob", share)
