@@ -411,3 +411,21 @@ def test_what_is_denied_in_a_folder_is_denied_in_lists_that_a_policy_gives(serve
     assert seen() == {"app/db", "top"}
     owner.grant("gina", "app/", rights=["audit", "admin"], deny=True)
     assert seen() == {"top"}
+
+
+def test_what_a_policy_denies_no_grant_gives(server, owner):
+    """Deny wins, whichever says it; the grant goes on where the policy is silent."""
+    narrow = 'path "adyton/secrets/app/prod/*" { capabilities = ["deny"] }'
+    assert server.root(
+        "PUT", "/v1/sys/policies/acl/narrow", {"policy": narrow},
+        headers={"X-Vault-Namespace": owner.user},
+    )[0] == 204  # fmt: skip
+    body = {"password": "a password of hugo", "policies": "narrow"}
+    where, space = "userpass/users/hugo", {"X-Vault-Namespace": owner.user}
+    assert server.root("POST", f"/v1/auth/{where}", body, headers=space)[0] == 204
+    owner.call("PUT", "members/hugo", {"logins": ["userpass:hugo"]}, status=200)
+    owner.grant("hugo", "app/", role="editor")
+    login = server.raw("POST", "/v1/auth/userpass/login/hugo", body, headers=space)
+    token = login[2]["auth"]["client_token"]
+    assert owner.call("GET", "secrets/app/db", token=token)[0] == 200
+    assert owner.call("GET", "secrets/app/prod/key", token=token)[0] == 403

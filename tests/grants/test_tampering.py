@@ -183,3 +183,26 @@ def test_tokens_in_a_namespace_whose_book_is_not_whole(place):
         for path in ("adyton/secrets/app/db", "adyton/secrets/top", "auth/token/lookup-self"):
             allowed = house.may(text, "alice", path)
             assert bool(allowed) == path.startswith("auth/"), path
+
+
+def test_a_denial_that_is_taken_out_opens_nothing_by_a_policy(place):
+    """What may have taken rights away can't be told any more: no login's policy counts."""
+    setup(place)
+
+    def allowed(store, text):
+        house = House(store)
+        return [house.may(text, "alice", f"adyton/secrets/{name}") for name in ("app/db", "top")]
+
+    with place.open() as store:
+        house = House(store)
+        policy = 'path "adyton/*" { capabilities = ["read"] }'
+        house.run(house.spaces.put_policy(Caller("test"), "alice", "default", policy))
+        token = house.token("alice", "ben")
+        assert all(allowed(store, token))
+    before = set(rows(place))
+    with place.open() as store:
+        store.access.grant("alice", "ben", "app/", rights=["read"], deny=True)
+        assert [bool(one) for one in allowed(store, token)] == [False, True]
+    write(place, [], set(rows(place)) - before)
+    with place.open() as store:
+        assert not any(allowed(store, token))

@@ -156,3 +156,21 @@ def test_a_redirect_is_not_followed(receiver):
         assert other.got == []
     finally:
         other.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:canary@example.org/x",
+        "https://canary@example.org/x",
+        "https://example.org/x#canary",
+        "https://example.org:0/x",
+        "ftp://example.org/x",
+        "https:///x",
+    ],
+)
+def test_addresses_that_are_none(url):
+    """A user or a fragment in it would go nowhere, or into lists and records."""
+    with pytest.raises(InvalidInput) as caught:
+        WebhookSender(1.0).check(url)
+    assert "canary" not in caught.value.message + caught.value.hint

@@ -26,7 +26,7 @@ from adyton.service.access.tidy import Tidy
 from adyton.service.keyadmin import KeyAdmin
 from adyton.service.upkeep import Upkeep
 from adyton.service.userroot.admin import UserRoots
-from adyton.userroots import open_user_root
+from adyton.userroots import ROOT_ID_BYTES, NewUserRoot, open_user_root
 from ownroots import OWN, closed, given_away, key, own
 from support import Place
 
@@ -533,3 +533,18 @@ def test_a_legal_hold_outlives_a_root_that_is_away(place, store):
             store.purge_user("carol")
         store.holds.release("carol", hold.id)
         assert store.purge_user("carol") == 1
+
+
+def test_a_former_root_is_held_no_longer(store):
+    """Its key is wiped with the change; and a new one is another's, also by its id."""
+    given = store._opened.core.ring.given
+    first, second = (
+        NewUserRoot(bytes([n]) * ROOT_ID_BYTES, key(bytes([n]) * 32), ()) for n in (1, 2)
+    )
+    core, who = store._opened.core, Caller("test")
+    admin = UserRoots(core)
+    core.commit.run_sync(admin.set(who, "alice", first, 60))
+    with pytest.raises(InvalidInput, match="id of its own"):
+        core.commit.run_sync(admin.change(who, "alice", first.root, first.key, first, 60))
+    core.commit.run_sync(admin.change(who, "alice", first.root, first.key, second, 60))
+    assert list(given._roots) == [second.root]
