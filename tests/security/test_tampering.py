@@ -1,5 +1,6 @@
 """A storage thief who can write: every swap, every row put back, is refused or found out."""
 
+import copy
 import shutil
 import sqlite3
 
@@ -293,3 +294,31 @@ def test_rows_of_another_store_do_not_open(place, tmp_path):
             marks = ",".join("?" * len(row))
             other.sql((f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row))
     assert caught(other) is not None
+
+
+def test_what_was_opened_before_opens_nothing_elsewhere(place):
+    """A hit in memory is for one box, at one place, under one key: any other is refused."""
+    with place.open() as store:
+        core = store._opened.core
+
+        async def found(user, name):
+            keys = await core.keys(user)
+            async with core.storage.snapshot() as rows:
+                return keys, await rows.secret(keys.user, keys.index(name))
+
+        (alice, row), (_, other) = (core.commit.run_sync(found("alice", n)) for n in ("a", "b"))
+        bob, _ = core.commit.run_sync(found("bob", "a"))
+        known = core.opened.open(alice, row)
+        assert core.opened.open(alice, row) is known
+        others = copy.copy(bob)
+        others.user = alice.user  # the place is the same, and the keys are not
+        for keys, wrong in (
+            (alice, row._replace(name=other.name)), (alice, row._replace(meta=other.meta)),
+            (alice, row._replace(meta_version=row.meta_version + 1)),
+            (alice, row._replace(current=row.current + 1)),
+            (alice, row._replace(meta=row.meta[:-1] + bytes([row.meta[-1] ^ 1]))), (bob, row),
+            (others, row),
+        ):  # fmt: skip
+            with pytest.raises(IntegrityError):
+                core.opened.open(keys, wrong)
+        assert core.opened.open(alice, row) is known

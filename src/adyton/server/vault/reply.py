@@ -73,7 +73,8 @@ class Reply:
     @property
     def wrappable(self) -> bool:
         """Whether there is something to wrap."""
-        return self.status == 200 and not self.bare and bool(self.data or self.raw or self.auth)
+        there = self.data is not None or bool(self.raw or self.auth)
+        return self.status == 200 and not self.bare and there
 
     def render(self, request_id: str) -> bytes:
         """The answer's body."""

@@ -271,6 +271,8 @@ def _new_mount(path: str, body: fields.Body, services: Services, *, is_login: bo
     if not kind:
         raise InvalidInput("backend type must be specified as a string")
     if is_login:
+        if kind == "token":
+            raise InvalidInput("token credential backend cannot be instantiated")
         if kind not in services.logins:
             raise InvalidInput(f"plugin not found in the catalog: {kind}")
     elif kind not in _ENGINES:
