@@ -30,6 +30,7 @@ from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import AdytonError
 from adyton.ports import RootOfTrust
 from adyton.roots import ShamirRoot, open_root
+from adyton.roots.gramine import GramineRoot
 from adyton.service import keychange
 from adyton.service.commit import Scope
 from benchmarks.harness import core_of
@@ -87,6 +88,10 @@ def _services(folder: Path, stack: ExitStack) -> Iterator[tuple[str, Callable[[]
         token = private("token", rootpeers.BAO_TOKEN.encode())
         return uri(f"transit:{bao.key('bench')}?token_file={token}")
 
+    def gramine() -> Open:
+        key = private("_sgx_mrsigner", os.urandom(16))
+        return lambda: GramineRoot("mrsigner", keys=key.parent)
+
     def awskms() -> Open:
         moto = rootpeers.Moto(folder)
         stack.callback(moto.stop)
@@ -114,6 +119,7 @@ def _services(folder: Path, stack: ExitStack) -> Iterator[tuple[str, Callable[[]
     yield "shamir 3/5", shamir
     yield "age", lambda: uri(f"age:identity={identity}")
     yield "credential", lambda: uri("credential:credential")
+    yield "gramine (a file)", gramine
     yield "pkcs11 (SoftHSM)", pkcs11
     yield "tpm2 (swtpm)", tpm2
     yield "transit (OpenBao)", transit
@@ -145,6 +151,7 @@ def measure(first: Path, folder: Path, opened: Open, rounds: int) -> tuple[float
 def main(
     users: Annotated[int, typer.Option(help="Namespaces in the store.")] = 100_000,
     rounds: Annotated[int, typer.Option(help="Openings by each root.")] = 7,
+    only: Annotated[str, typer.Option(help="Roots whose names begin so.")] = "",
 ) -> None:
     """Measure each root that can run here; print a table."""
     logging.getLogger("adyton").setLevel(logging.ERROR)
@@ -160,6 +167,8 @@ def main(
             make_users(store, users)
         console.print(f"{users} users")
         for kind, start in _services(place, stack):
+            if not kind.startswith(only):
+                continue
             try:
                 found = measure(first, place / "now", start(), rounds)
             except (AdytonError, ImportError, OSError) as error:

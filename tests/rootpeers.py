@@ -237,13 +237,16 @@ class Tap:
 
     Attributes:
         data: Everything that has crossed, both ways.
+        instead: Given a command, a code that is answered in the TPM's place, or None.
     """
 
     def __init__(self, tpm):
         self.data = bytearray()
+        self.instead = lambda _: None
         self._listeners, self._sockets, self._threads = [], [], []
         tpm.stop()
         real, tpm.port = tpm.port, pair_of_ports()
+        self._port = tpm.port
         tpm.start()
         for offset in (0, 1):
             listener = socket.create_server(("127.0.0.1", real + offset))
@@ -262,13 +265,20 @@ class Tap:
                 return
             far = socket.create_connection(("127.0.0.1", port))
             self._sockets += [near, far]
-            self._start(self._pump, near, far)
+            self._start(self._pump, near, far, self._refusal if port == self._port else None)
             self._start(self._pump, far, near)
 
-    def _pump(self, source, target):
+    def _refusal(self, command):
+        code = self.instead(command)
+        return None if code is None else bytes.fromhex("80010000000a") + code.to_bytes(4, "big")
+
+    def _pump(self, source, target, refusal=None):
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
                 self.data += data
+                if refusal is not None and (answer := refusal(data)) is not None:
+                    source.sendall(answer)
+                    continue
                 target.sendall(data)
         for each in (source, target):
             with contextlib.suppress(OSError):

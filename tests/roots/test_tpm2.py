@@ -125,6 +125,62 @@ def test_a_tpm_that_another_program_uses_is_waited_for(own):
         other.result()
 
 
+def test_a_tpm_that_can_not_be_reached_at_once_is_tried_again(own):
+    """One that comes up meanwhile answers; nobody is told."""
+    root = at(own)
+    wrapped = wrap(root)
+    own.stop()
+    later = threading.Timer(0.2, own.start)
+    later.start()
+    try:
+        assert opens(root, wrapped)
+    finally:
+        later.join()
+
+
+@pytest.mark.parametrize("code", [0x908, 0x909, 0x921, 0x922, 0x923])
+def test_a_busy_tpm_is_unavailable_and_refuses_nothing(own, code):
+    """It may answer so for a while, in the middle of its work too; then the root opens."""
+    root = at(own)
+    wrapped = wrap(root)
+    tap = Tap(own)
+    try:
+        for passed in (0, 1, 2, 3):  # commands that are carried out before it is busy
+            left = [passed]
+
+            def busy(_, left=left):
+                left[0] -= 1
+                return None if left[0] >= 0 else code
+
+            tap.instead = busy
+            with pytest.raises(RootUnavailable, match="busy"):
+                root.unwrap(wrapped, CONTEXT)
+            tap.instead = lambda _: None
+            own.restart()  # the kernel's resource manager would flush what is left in it
+            assert opens(root, wrapped)
+        once = [0x922]  # RETRY, as when it has just started another command
+        tap.instead = lambda _: once.pop() if once else None
+        assert opens(root, wrapped)
+        assert not once
+    finally:
+        tap.stop()
+
+
+def test_a_tpm_that_others_have_filled_is_unavailable(own):
+    """Without a resource manager there is no room for our keys: that is no refusal."""
+    from adyton.roots import _tpm
+
+    root = at(own)
+    wrapped = wrap(root)
+    with pytest.raises(RootUnavailable, match="filled"):
+        for _ in range(9):
+            own.do(_tpm.parent)
+    with pytest.raises(RootUnavailable, match="filled"):
+        root.unwrap(wrapped, CONTEXT)
+    own.restart()
+    assert opens(root, wrapped)
+
+
 def test_nothing_is_left_loaded_in_the_tpm(own):
     """After wraps, openings and refusals no object and no session takes room in the TPM."""
     root = at(own)

@@ -25,6 +25,8 @@ _LAYER_SHIFT: Final = 16
 TCTI_LAYER: Final = 10
 _BUSY: Final = frozenset({0x908, 0x909, 0x921, 0x922, 0x923})
 """TPM_RC_YIELDED, CANCELED, LOCKOUT, RETRY, NV_UNAVAILABLE, less the layer (part 2, 6.6)."""
+_FULL: Final = frozenset(range(0x902, 0x907))
+"""TPM_RC_OBJECT_MEMORY, SESSION_MEMORY, MEMORY, SESSION_HANDLES, OBJECT_HANDLES."""
 _PARENT: Final = "ecc256:aes128cfb"
 _PARENT_ATTRIBUTES: Final = (
     TPMA_OBJECT.FIXEDTPM
@@ -67,7 +69,9 @@ def connected(tcti: str) -> Iterator[ESAPI]:
             if layer_of(error) == TCTI_LAYER:
                 raise away("the connection was lost") from None
             if is_busy(error):
-                raise away("it is busy, or locked out after wrong answers") from None
+                full = int(error.rc) & 0xFFFF in _FULL
+                why = "others have filled it" if full else "it is busy, or locked out"
+                raise away(why) from None
             raise RootError(
                 f"the TPM refuses: code {int(error.rc):#x}",
                 hint="Decode it by 'tpm2_rc_decode'; the owner's hierarchy must have no password.",
@@ -94,7 +98,7 @@ def layer_of(error: TSS2_Exception) -> int:
 
 def is_busy(error: TSS2_Exception) -> bool:
     """Whether the TPM can't answer now, and may later."""
-    return int(error.rc) & 0xFFFF in _BUSY
+    return int(error.rc) & 0xFFFF in _BUSY | _FULL
 
 
 def parent(esapi: ESAPI) -> tuple[ESYS_TR, bytes]:
