@@ -12,6 +12,7 @@ from adyton.errors import (
     AdytonError,
     IntegrityError,
     QuotaExceeded,
+    SecretNotFound,
     StoreClosed,
     UserRootAway,
 )
@@ -311,8 +312,22 @@ class Core:
         """
         if not isinstance(error, StoreClosed):
             await self.own(draft)
+            if isinstance(error, SecretNotFound) and draft.caller.spend is not None:
+                return await self._absent(draft, draft.caller.spend, error)
             await self.commit.submit(drafts=[draft.refused(error)])
             error.recorded = True
+        return error
+
+    async def _absent(self, draft: Draft, spend: Work[None], error: AdytonError) -> AdytonError:
+        """Tell that something is not there only to whom a grant lets do it now; nothing counts."""
+
+        async def fail(_: Scope) -> None:
+            raise error
+
+        try:
+            await self.commit.submit(_after(spend, fail), failure=draft)
+        except AdytonError as told:
+            return told
         return error
 
     async def checked(
@@ -423,4 +438,6 @@ class Guard:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, AdytonError):
-            await self._core.refuse(self._draft, error)
+            told = await self._core.refuse(self._draft, error)
+            if told is not error:
+                raise told from None

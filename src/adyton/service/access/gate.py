@@ -220,14 +220,17 @@ class Gate:
         own, acl = session.space.user, session.acl
         if acl.root and own in {user, OPERATOR_SPACE}:
             return None
+        if self._path_seen(session, user, "") is not None and session.member is None:
+            return lambda name: bool(self.decide(session, user, folder(name), Capability.LIST))
+        before = "" if own == user else f"{user}/"
 
         def listed(name: str) -> bool:
-            if session.member is None:
-                return bool(self.decide(session, user, folder(name), Capability.LIST))
-            seen = self._path_seen(session, user, folder(name))
-            return seen is not None and bool(acl.decision(seen, Capability.LIST))
+            return bool(acl.decision(before + folder(name), Capability.LIST))
 
-        return self.grants.visible(session, user, address, listed)
+        def hidden(name: str) -> bool:
+            return acl.denies(before + folder(name), Capability.LIST)
+
+        return self.grants.visible(session, user, address, listed, hidden)
 
     def shown(
         self, session: Session, user: str, address: str, caller: Caller
@@ -244,8 +247,9 @@ class Gate:
             return None
         if caller.spend is None and self.grants.actor_in(session, user) is None:
             return None
-        by_policy = caller.spend is None
-        return self.grants.visible(session, user, address, lambda _: by_policy)
+        # What policies say of the folder was asked for the whole of it.
+        by_policy = caller.spend is None or session.space.user != user
+        return self.grants.visible(session, user, address, lambda _: by_policy, lambda _: False)
 
     async def reach(self, session: Session, user: str) -> None:
         """Before a session is decided on in another namespace: have what decides in memory."""

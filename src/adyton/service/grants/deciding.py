@@ -172,7 +172,12 @@ class Deciding:
         return lambda name: book.judge(member, rights, name, facts).denied
 
     def visible(
-        self, session: Whose, user: str, address: str, listed: Callable[[str], bool]
+        self,
+        session: Whose,
+        user: str,
+        address: str,
+        listed: Callable[[str], bool],
+        hidden: Callable[[str], bool],
     ) -> Callable[[str], bool]:
         """Which secrets a session may see in lists, by its grants and by its policies.
 
@@ -181,25 +186,18 @@ class Deciding:
             user: The namespace.
             address: Where the request comes from.
             listed: Whether policies show a name.
+            hidden: Whether a policy denies that it is shown.
         """
-        actor = self.actor_in(session, user)
-        if actor is None:
+        if self.actor_in(session, user) is None:
             return listed
-        sees = self.seeing(session, user, "list", address)
-        if session.space.user != user:
-            return sees
-        book = self._core.books.cached(user)
-        facts = Facts(address, self._core.clock.now_us())
-        member = actor.name
-        if not actor.holds(book):
-            return lambda _: False
-
-        def shown(name: str) -> bool:
-            if sees(name):
-                return True
-            return listed(name) and not book.judge(member, ("list",), name, facts).denied
-
-        return shown
+        given = self.seeing(session, user, "list", address)
+        if session.space.user != user:  # both are needed
+            return lambda name: given(name) and listed(name)
+        taken = self.hidden(session, user, ("list",), address)
+        return lambda name: (
+            (given(name) and not hidden(name))
+            or (listed(name) and not (taken is not None and taken(name)))
+        )
 
     def any_in(self, session: Whose, user: str, mount: str) -> bool:
         """Whether a session's grants give anything in a mount of secrets, whatever they ask for."""
