@@ -161,8 +161,10 @@ class AuditLog:
     async def checkpoint(self, caller: Caller) -> bytes:
         """A signed checkpoint of the log as it is, stored as well."""
         core = self._core
-        async with core.guard(Draft(caller, Action.AUDIT_READ)):
+        draft = Draft(caller, Action.AUDIT_READ, reason="checkpoint")
+        async with core.guard(draft):
             core.authorise_operator(caller)
+        await core.record(draft)
         return await self._sign()
 
     async def _sign(self) -> bytes:

@@ -21,6 +21,7 @@ from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.aside import Threads
 from adyton.service.core import Core
 from adyton.service.grants.permits import Permit, Spend, SpendEach
+from adyton.service.journal import Draft
 from adyton.service.once import Once
 from adyton.service.writing import conflict
 
@@ -250,6 +251,13 @@ class Call:
         return version
 
     # -- doing ----------------------------------------------------------------------------------
+
+    async def note(self) -> None:
+        """Record that this was asked for and let through, where what it does may record nothing."""
+        user = "" if self.caller.user is None else self.user
+        draft = Draft(self.caller, self.route.action, user_id=user, reason=self.route.operation)
+        draft.keys = await self.core.keys(user) if user else None
+        await self.core.record(draft)
 
     async def checked(self, make: Callable[[], T]) -> T:
         """Check arguments; what they break is recorded as a refusal before it is raised."""

@@ -134,6 +134,7 @@ async def revoke_all(call: Call) -> Reply:
 
 async def revoke_due(call: Call) -> Reply:
     """All that has ended, revoked."""
+    await call.note()
     return await call.write_much(
         lambda core: run_due(core, call.caller),
         lambda report: Reply(RotationReportShown(**report._asdict())),

@@ -61,6 +61,7 @@ async def prove(call: Call) -> Reply:
 
 async def vkey(call: Call) -> Reply:
     """The log's verifier key."""
+    await call.note()
     return Reply(shapes.VkeyShown(vkey=AuditLog(call.core).vkey()))
 
 

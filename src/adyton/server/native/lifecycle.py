@@ -58,6 +58,7 @@ async def list_expiring(call: Call) -> Reply:
 
 async def run_due(call: Call) -> Reply:
     """All that is due, done."""
+    await call.note()
     return await call.write_much(
         lambda core: LifecycleWork(core).run_due(call.caller),
         lambda report: Reply(shapes.LifecycleReportShown(**report._asdict())),

@@ -14,8 +14,9 @@ _MOST: Final = 100_000
 """Records that are counted for one request; what is left, the background counts."""
 
 
-async def list_reports(_: Call) -> Reply:
+async def list_reports(call: Call) -> Reply:
     """The reports that there are."""
+    await call.note()
     shown = [shapes.ReportInfoShown(**info._asdict()) for info in infos()]
     return Reply(shapes.ReportList(items=shown))
 

@@ -72,6 +72,7 @@ async def cancel_rotation(call: Call) -> Reply:
 
 async def run_due(call: Call) -> Reply:
     """All that is due, done."""
+    await call.note()
     return await call.write_much(
         lambda core: Rotations(core).run_due(call.caller),
         lambda report: Reply(shapes.RotationReportShown(**report._asdict())),
