@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+import pexpect
 import pytest
 
 from servers import BIN
@@ -41,6 +42,24 @@ def test_from_a_proposal_to_acceptance(server, adyton, tmp_path):
     )
     assert (told["accepted"], told["authentic"], told["platform"]) == (True, True, "tpm")
     assert told["pcrs"] == dict(server.claims().pcrs)
+
+
+def test_facts_fit_a_terminal_of_80_columns(server, tmp_path):
+    """Long ones are folded inside their column, and none is cut."""
+    file = tmp_path / "policy.toml"
+    file.write_text(server.policy())
+    command = f"{BIN}/adyton attest verify {server.addr} --policy {file}"
+    env = {**os.environ, "ADYTON_CACERT": str(server.ca), "NO_COLOR": "1", "TERM": "dumb"}
+    env.pop("COLUMNS", None)
+    told, code = pexpect.run(
+        command, env=env, dimensions=(24, 80), withexitstatus=True, encoding="utf-8"
+    )
+    assert code == 0, told
+    lines = told.splitlines()
+    assert max(map(len, lines)) <= 80
+    column = lines[0].index("VALUE")
+    values = "".join(line[column:].strip() for line in lines[1:])
+    assert server.claims().facts["ak"] in values
 
 
 def test_what_is_refused(server, adyton, tmp_path):
