@@ -87,6 +87,31 @@ def test_a_refused_read_wipes_what_it_had_opened(faulty, monkeypatch):
     assert opened[0].value.wiped
 
 
+def test_callers_that_come_one_after_the_other_share_a_commit_of_a_slow_disk(faulty):
+    """The first of them waits a moment for those who were in the last group."""
+    store, vfs, _ = faulty
+    store.set_secret(1, "a", "x")
+    face = AsyncSecretStore(store._opened)
+    vfs.fault = "slow"
+    for _ in range(12):  # until the measured time of commits says so
+        store.get_secret(1, "a").wipe()
+    rounds, callers = 12, 16
+
+    async def caller(number):
+        for _ in range(rounds):
+            (await face.get_secret(1, "a")).wipe()
+            for _ in range(3 * number):  # each is some rounds of the loop behind the one before
+                await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.gather(*map(caller, range(callers)))
+
+    vfs.syncs = 0
+    asyncio.run(main())
+    # Were the first alone in its group each time, there would be two for each round.
+    assert vfs.syncs < 1.45 * rounds, f"{vfs.syncs} syncs for {rounds} rounds"
+
+
 def test_many_callers_share_one_commit_on_a_slow_disk(faulty):
     """Fifty tasks on a disk of 20 ms a sync need few syncs, and the loop does not stand still."""
     store, vfs, _ = faulty

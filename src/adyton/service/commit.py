@@ -51,6 +51,10 @@ _OF_ONE: Final = (
 """What one operation may stumble over, and no other of its group; all else may be the storage's."""
 _LARGE_GROUP: Final = 64
 """Units from which on a group gains little by more."""
+_PATIENCE: Final = 0.25
+"""Part of a commit's time that a group waits for those who were in the last ones."""
+_MOST_PATIENCE: Final = 0.001
+"""Seconds."""
 INLINE_LIMIT: Final = 0.008
 """Seconds that a commit may take for an event loop to wait for it itself.
 
@@ -122,6 +126,7 @@ class GroupCommit:
         self._scheduled: set[asyncio.AbstractEventLoop] = set()
         self._closed = False
         self._last_us = state.last_us
+        self._usual = 0.0
         self.stats: Final = CommitStats()
         self.commit_seconds = inf if mode == "auto" else 0.0  # measured before it is trusted
 
@@ -190,19 +195,26 @@ class GroupCommit:
         if loop not in self._scheduled:
             self._scheduled.add(loop)
             # Behind all that is ready now, so that its records join the group.
-            loop.call_soon(self._lead_soon, loop, 0)
+            loop.call_soon(self._lead_soon, loop, 0, time.perf_counter() + self._patience())
 
-    def _lead_soon(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
+    def _lead_soon(self, loop: asyncio.AbstractEventLoop, before: int, until: float) -> None:
         waiting = len(self._queue)
-        if before < waiting < _LARGE_GROUP:  # more comes: what is on its way shares the commit
-            loop.call_soon(self._lead_soon, loop, waiting)
+        slow = self._mode == "thread" or self.commit_seconds > INLINE_LIMIT
+        # More comes, or may: what is on its way shares the commit.
+        if before < waiting < _LARGE_GROUP or (
+            not slow and 0 < waiting < self._usual and time.perf_counter() < until
+        ):
+            loop.call_soon(self._lead_soon, loop, waiting, until)
             return
         self._scheduled.discard(loop)
-        slow = self._mode == "thread" or self.commit_seconds > INLINE_LIMIT
         if self._queue and not slow and self._leading.acquire(blocking=False):
             self._lead(loop)
         if self._queue and loop not in self._scheduled:
             self._wake_thread()
+
+    def _patience(self) -> float:
+        """Seconds for which a group may wait to be as large as the last ones were."""
+        return min(self.commit_seconds * _PATIENCE, _MOST_PATIENCE)
 
     def _wake_thread(self) -> None:
         if self._thread is None:
@@ -221,6 +233,8 @@ class GroupCommit:
             self._wake.acquire()
             self._woken = False  # before the queue is looked at: what comes later wakes again
             while self._queue:
+                if len(self._queue) < self._usual and not self._closed:
+                    time.sleep(self._patience())
                 self._leading.acquire()
                 self._lead()
             if self._closed:
@@ -277,6 +291,8 @@ class GroupCommit:
             raise
         seconds = time.perf_counter() - started
         self._measure(seconds)
+        # The size of groups while many are at work; forgotten within some ten commits.
+        self._usual = max(min(len(group), _LARGE_GROUP) * 0.9, self._usual * 0.9)
         self.stats.committed(len(group), seconds)
         self._last_us = now_us
         state.accept(stage)
