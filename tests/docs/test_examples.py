@@ -60,7 +60,7 @@ def adyton_commands():
         for line in text.splitlines():
             if line.startswith("    "):
                 for part in re.split(r"&&|\|\|?(?! --)", command_of(line)):
-                    words = re.sub(r"^(\$run )|\[.*?\]|\$\(.*?\)", "", part.strip())
+                    words = re.sub(r"^(\$run )|\[.*?\]|\$\(.*?\)| > \S+$", "", part.strip())
                     if words.startswith("adyton "):
                         yield pytest.param(words, True, id=f"{page.name}: {words}")
         sentences = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
