@@ -45,6 +45,7 @@ def explain(
             for step in found.steps
         ],
         "no rule speaks of it",
+        ("LINE", "OUTCOME"),
     )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def who(path: Path = EVERYTHING) -> None:
             for one in found
         ],
         "nobody",
+        ("BY", "UNTIL (UTC)"),
     )  # fmt: skip
 
 
@@ -102,6 +104,7 @@ def requests() -> None:
             for one in found
         ],
         "no requests",
+        ("RIGHT", "STATE", "UNTIL (UTC)"),
     )  # fmt: skip
 
 

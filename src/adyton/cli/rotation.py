@@ -9,7 +9,7 @@ from rich.text import Text
 
 from adyton.cli.durations import pairs, seconds
 from adyton.cli.state import state
-from adyton.cli.ui import ago
+from adyton.cli.ui import ago, moment
 from adyton.errors import InvalidInput
 from adyton.model import from_us
 from adyton.rotationpolicy import RotationInfo, RotationPolicy
@@ -77,7 +77,7 @@ def list_() -> None:
         return
     now = dt.datetime.now(dt.UTC)
     at.ui.table(
-        ("SECRET", "ROTATOR", "POLICY", "STATE", "DUE", "ROTATED", "VERSION", "ERROR"),
+        ("SECRET", "ROTATOR", "POLICY", "STATE", "DUE (UTC)", "ROTATED", "VERSION", "ERROR"),
         [
             (
                 info.name,
@@ -92,6 +92,7 @@ def list_() -> None:
             for info in found
         ],
         "no rotations; make one with 'adyton rotation set'",
+        ("STATE", "DUE (UTC)", "ROTATED", "VERSION"),
     )
 
 
@@ -126,10 +127,10 @@ def history(name: Name) -> None:
         )  # fmt: skip
         return
     at.ui.table(
-        ("TIME", "STEP", "VERSION", "ERROR"),
+        ("TIME (UTC)", "STEP", "VERSION", "ERROR"),
         [
             (
-                from_us(event.time_us).isoformat(timespec="seconds"),
+                moment(from_us(event.time_us)),
                 event.step,
                 str(event.version) if event.version else "-",
                 Text(event.error, "red"),
@@ -137,6 +138,7 @@ def history(name: Name) -> None:
             for event in found
         ],
         "nothing was done yet",
+        ("TIME (UTC)", "STEP", "VERSION"),
     )
 
 
@@ -201,7 +203,7 @@ def _never(info: RotationInfo) -> str:
 def _when(info: RotationInfo) -> str:
     if info.state == "folder":
         return ""
-    return info.due_at.isoformat(timespec="seconds") if info.due_at else "on request"
+    return moment(info.due_at) if info.due_at else "on request"
 
 
 def _text(value: object) -> str:
