@@ -5,6 +5,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from typing import NamedTuple
 
 # Section 6 of RFC 5424, as far as we use it: no structured data, and a text of ASCII.
@@ -51,7 +52,8 @@ def frames(data):
 class Receiver:
     """Takes streams, in a thread; ``answers`` says for each connection what is done.
 
-    It is ``read`` (all, and close), ``reset`` (after some bytes) or ``silent`` (never closing).
+    It is ``read`` (all, and close), ``reset`` (after some bytes), ``silent`` (never closing), or
+    ``drip`` (sending bytes, never closing).
     """
 
     def __init__(self, tls=None):
@@ -94,6 +96,9 @@ class Receiver:
             if answer == "silent":
                 self._open.append(connection)
                 return True
+            while answer == "drip":
+                connection.sendall(b"a")
+                time.sleep(0.02)
             if self._tls is not None:
                 connection = connection.unwrap()
         except OSError:  # a client that does not trust us, or that we do not trust

@@ -1,7 +1,8 @@
 """Rotates secrets without pause until it is killed, and tells the values it gives out.
 
 Usage: worker.py FOLDER. In FOLDER are a store, and ``policies.json``: for each secret its policy.
-Each value that the store gives out is put into ``FOLDER/given``, whole or not at all.
+Each value that the store gives out is put into ``FOLDER/given``, whole or not at all, behind a line
+with the time at which it was asked for.
 """
 
 import base64
@@ -22,8 +23,9 @@ names = list(json.loads((folder / "policies.json").read_text()))
 
 
 def give_out(store, name):
+    asked = time.monotonic()
     with store.get_secret("alice", name) as secret:
-        value = secret.reveal()
+        value = b"%r\n%b" % (asked, secret.reveal())
     place = folder / "given" / base64.urlsafe_b64encode(name.encode()).decode()
     with Path(f"{place}.new").open("wb") as file:
         file.write(value)

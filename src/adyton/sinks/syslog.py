@@ -13,6 +13,7 @@ are taken as soon as the system takes them.
 import errno
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -153,5 +154,7 @@ def _ended(connection: socket.socket) -> None:
             connection.unwrap()
         return
     connection.shutdown(socket.SHUT_WR)
+    end = time.monotonic() + SECONDS
     while connection.recv(4096):
-        pass
+        if time.monotonic() > end:  # it says something again and again, and never ends
+            raise TimeoutError
