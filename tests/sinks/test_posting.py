@@ -96,6 +96,27 @@ def test_what_was_taken_and_not_noted_comes_again(folder, receiver, monkeypatch)
     assert taken(receiver) == [0, 1, 2, 3, 4, 5, 3, 4, 5, 6, 7]
 
 
+def test_where_no_position_can_be_kept_nothing_is_sent(folder, receiver, monkeypatch):
+    """A folder that is read-only, or a disk that is full, does not make batches come again."""
+    sink = PostingSink(folder)
+    with monkeypatch.context() as ended:
+        ended.setattr(durable, "replace", _full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space"):
+                sink.write(events(0, 3))
+        assert receiver.got == []
+    sink.write(events(0, 3))
+    with monkeypatch.context() as ended:
+        ended.setattr(durable, "replace", _full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space"):
+                sink.write(events(3, 6))
+                sink.write(events(3, 9))
+    assert taken(receiver) == [0, 1, 2, 3, 4, 5]  # once, before it was known
+    sink.write(events(3, 9))
+    assert taken(receiver) == list(range(9))
+
+
 def _full(path, data):
     raise OSError(28, "No space left on device")
 

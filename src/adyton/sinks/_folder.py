@@ -35,6 +35,7 @@ class FolderSink(ABC):
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = Path(folder).absolute()
         self._next = -1
+        self._noting = False  # whether the position could be kept the last time
 
     @abstractmethod
     def _send(self, events: Sequence[SinkEvent]) -> None:
@@ -64,18 +65,25 @@ class FolderSink(ABC):
         """Send records; those that were taken already are left out.
 
         Raises:
-            OSError: It can't be reached now, or does not take them.
+            OSError: It can't be reached now, or does not take them; or the position can't be kept.
         """
         at = self.position()
         new = [event for event in events if event.leaf >= at]
+        if new and not self._noting:
+            self._note(at)  # what can't be kept would be sent again and again
         for batch in _batches(new):
             wanted = batch
             if self._read("only", "records") == "notices":
                 wanted = [event for event in batch if _MARK in event.line]
             if wanted:
                 self._send(wanted)
-            self._next = batch[-1].leaf + 1
-            durable.replace(self._folder / "position", b"%d\n" % self._next)
+            self._note(batch[-1].leaf + 1)
+
+    def _note(self, leaf: int) -> None:
+        self._noting = False
+        self._next = leaf
+        durable.replace(self._folder / "position", b"%d\n" % leaf)
+        self._noting = True
 
     def close(self) -> None:  # noqa: B027 - none of them holds anything between batches
         """Nothing is held."""
