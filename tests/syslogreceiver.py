@@ -52,8 +52,8 @@ def frames(data):
 class Receiver:
     """Takes streams, in a thread; ``answers`` says for each connection what is done.
 
-    It is ``read`` (all, and close), ``reset`` (after some bytes), ``silent`` (never closing), or
-    ``drip`` (sending bytes, never closing).
+    It is ``read`` (all, and close), ``rude`` (the same without TLS's goodbye), ``reset`` (after
+    some bytes), ``silent`` (never closing), or ``drip`` (sending bytes, never closing).
     """
 
     def __init__(self, tls=None):
@@ -99,7 +99,7 @@ class Receiver:
             while answer == "drip":
                 connection.sendall(b"a")
                 time.sleep(0.02)
-            if self._tls is not None:
+            if self._tls is not None and answer != "rude":
                 connection = connection.unwrap()
         except OSError:  # a client that does not trust us, or that we do not trust
             pass

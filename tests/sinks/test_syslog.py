@@ -104,8 +104,9 @@ def test_tls_is_with_the_right_certificates_alone(tmp_path):
             sink.write(events(0, 3))
         files["ca.pem"] = (tmp_path / "authority.pem").read_text()
         sink = sink_of(tmp_path, receiver.url, **files)
-        with pytest.raises(OSError, match=r"TLS|reset|[Bb]roken"):
-            sink.write(events(0, 3))
+        for _ in range(20):
+            with pytest.raises(OSError, match=r"TLS|reset|[Bb]roken"):
+                sink.write(events(0, 3))
         both = [(tmp_path / f"client.{kind}").read_text() for kind in ("key", "pem")]
         sink = sink_of(tmp_path, receiver.url, **files, **{"client.pem": "".join(both)})
         (tmp_path / "sink" / "client.pem").chmod(0o644)
@@ -115,6 +116,21 @@ def test_tls_is_with_the_right_certificates_alone(tmp_path):
         assert receiver.got == []
         sink.write(events(0, 600))
         assert receiver.indexes == list(range(600))
+
+
+def test_a_receiver_without_a_goodbye_gets_each_batch_once(tmp_path):
+    """As rsyslog with GnuTLS closes."""
+    authority = certificate(tmp_path, "authority", is_ca=True)
+    certificate(tmp_path, "server", issuer=authority)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    with contextlib.closing(Receiver(tls)) as receiver:
+        receiver.answers = ["rude"] * 4
+        files = {"ca.pem": (tmp_path / "authority.pem").read_text()}
+        sink = sink_of(tmp_path, receiver.url, **files)
+        for at in range(3):
+            sink.write(events(at, at + 1))
+        assert receiver.indexes == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,11 @@ class SyslogSink(FolderSink):
                 with self._datagrams(place) as connection:
                     for each in messages:
                         connection.send(each)
-            else:
-                with self._stream(place) as connection:
-                    connection.sendall(b"".join(b"%d %b" % (len(m), m) for m in messages))
-                    _ended(connection)
+                return
+            data = b"".join(b"%d %b" % (len(m), m) for m in messages)
+            with self._stream(place) as connection:
+                connection.sendall(data)
+                _ended(connection)
         except ssl.SSLCertVerificationError:
             raise OSError(errno.EIO, "its certificate is not one that is trusted") from None
         except ssl.SSLError:
@@ -96,6 +97,9 @@ class SyslogSink(FolderSink):
             except AdytonError as error:
                 raise OSError(errno.EINVAL, error.message) from None
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            # In 1.3 a refusal of our certificate comes behind our side of the handshake, when the
+            # data is on its way, and OpenSSL takes its alert for the end that is waited for.
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
             with context.wrap_socket(plain, server_hostname=place.hostname) as secured:
                 yield secured
 
@@ -148,8 +152,8 @@ def _found(place: SplitResult) -> tuple[int, "str | tuple[object, ...]"]:
 def _ended(connection: socket.socket) -> None:
     """Close our side, and wait until the other one has read all and closed its own."""
     if isinstance(connection, ssl.SSLSocket):
-        # A receiver has to answer close_notify by its own (RFC 5425, section 4.4). rsyslog with
-        # GnuTLS only closes the connection, so that is enough; a reset is another error.
+        # A receiver has to answer close_notify by its own (RFC 5425, section 4.4). Some only close
+        # the connection (rsyslog with GnuTLS), so that is enough; a reset is another error.
         with suppress(ssl.SSLEOFError):
             connection.unwrap()
         return
