@@ -6,6 +6,7 @@ import subprocess
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -86,6 +87,20 @@ def test_another_tls_key_is_refused(kind):
     theirs = BINDING._replace(tls_key=b"m" * 32)
     renamed = document(kind.platform, kind.parts(), theirs)
     assert refused(renamed, kind.policy(), tls_key=b"m" * 32) == "binding"
+
+
+def test_each_region_corrupted_is_refused(kind):
+    """Also where no captured evidence is at hand: no byte may differ, and none goes unsigned."""
+    parts, policy = kind.parts(), kind.policy()
+    fields = {"quote": parts.quote, "signature": parts.signature}
+    if kind.platform == "sev-snp":
+        fields["quote"] = parts.quote[: 0x2A0 + 144]  # what follows is padding
+    for field, data in fields.items():
+        for at in range(0, len(data), 5):
+            whole = bytearray(getattr(parts, field))
+            whole[at] ^= 0x10
+            changed = msgspec.structs.replace(parts, **{field: bytes(whole)})
+            assert refused(document(kind.platform, changed), policy), (field, at)
 
 
 def test_no_tls_key_is_refused(kind):
