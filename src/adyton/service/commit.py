@@ -29,6 +29,7 @@ from adyton.service.stats import CommitStats
 from adyton.service.ticket import (
     Aside,
     Operation,
+    Pause,
     Ticket,
     Work,
     future_of,
@@ -149,13 +150,21 @@ class GroupCommit:
         self._queue.append(ticket)
         return ticket
 
-    def run_sync(self, operation: Operation[T]) -> T:
-        """Run an operation in this thread."""
+    def run_sync(self, operation: Operation[T], pause: Callable[[], None] | None = None) -> T:
+        """Run an operation in this thread.
+
+        Args:
+            operation: What to run.
+            pause: What this thread does where the operation lets others go first, if anything.
+        """
         try:
             ticket = operation.send(None)
             while True:
                 try:
-                    self._wait(ticket)
+                    if pause is not None and isinstance(ticket, Pause):
+                        pause()
+                    else:
+                        self._wait(ticket)
                 except BaseException as error:  # noqa: BLE001 - an interrupt ends the operation
                     ticket = operation.throw(error)
                 else:

@@ -15,6 +15,7 @@ from adyton.errors import AdytonError, RootError
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.objects import Shelf
+from adyton.service.pace import Pace
 from adyton.service.ticket import Operation
 
 PASS: Final = 64
@@ -107,12 +108,12 @@ class Background:
             self._thread.join()
 
     def _run(self) -> None:
-        wait = 0.0
+        wait, pace = 0.0, Pace(self._core.commit.stats)
         while not self._stop.wait(wait):
             # Several nodes over one database don't all come at the same moment.
             wait = self._tick * _random.uniform(0.8, 1.2)
             try:
-                taken = self._core.commit.run_sync(self._pass(self._stop.is_set))
+                taken = self._core.commit.run_sync(self._pass(self._stop.is_set), pace)
             except AdytonError as error:
                 _log.warning("%s in the background failed: %s", self._name, error.message)
                 continue

@@ -138,7 +138,8 @@ class Aside(Ticket[T]):
 class Pause(Ticket[None]):
     """Lets whatever else is ready go on, in the middle of long work; nothing is waited for.
 
-    A task goes on behind all that its event loop has to do now; a thread goes on at once.
+    A task goes on behind all that its event loop has to do now; a thread goes on at once, or rests
+    as its :class:`~adyton.service.pace.Pace` has it.
     """
 
     def __init__(self) -> None:

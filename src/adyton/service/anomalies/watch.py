@@ -37,10 +37,11 @@ from adyton.service.anomalies.records import (
 )
 from adyton.service.commit import Scope
 from adyton.service.core import Core
-from adyton.service.following.reading import Stretch, read_on
+from adyton.service.following.reading import TURN, Stretch, read_on
 from adyton.service.journal import Draft
 from adyton.service.notices.outbox import put_notice
 from adyton.service.objects import ObjectChanges
+from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
 
 WATCHER: Final = Caller("adyton:alerts")
@@ -98,12 +99,7 @@ class Watch:
             secrets = await _secret_shards(rows, keys, events)
             actors = await _actor_shards(rows, keys, events)
         detector = Detector(secrets, actors, THRESHOLDS[level], core.alerts.learn_days)
-        now = core.clock.now_us()
-        told: list[tuple[Finding, Event, int]] = []
-        for event in events:
-            for finding in detector.see(event):
-                if now - event.time_us < _STALE_US:
-                    told += _tell(progress, settings, core.alerts, finding, event)
+        told = await self._told(detector, events, settings, progress)
         progress.next = stretch.next
         progress.since_us = progress.since_us or (events[0].time_us if events else 0)
 
@@ -131,6 +127,21 @@ class Watch:
         report = await core.commit.submit(work)
         return None if report is None else (report, stretch.more)
 
+    async def _told(
+        self, detector: Detector, events: list[Event], settings: Settings, progress: Progress
+    ) -> list[tuple[Finding, Event, int]]:
+        """Look at reads, and learn them; what is to be told of."""
+        options = self._core.alerts
+        now = self._core.clock.now_us()
+        told: list[tuple[Finding, Event, int]] = []
+        for number, event in enumerate(events):
+            if not number % TURN:
+                await Pause()
+            for finding in detector.see(event):
+                if now - event.time_us < _STALE_US:
+                    told += _tell(progress, settings, options, finding, event)
+        return told
+
 
 def _reads_in(stretch: Stretch) -> list[Event]:
     return [
@@ -147,7 +158,7 @@ async def _secret_shards(
     rows: Rows, keys: UserKeys, events: list[Event]
 ) -> dict[int, Shard[SecretLine]]:
     found = {}
-    for number in {key_of(event.name) % SECRET_SHARDS for event in events}:
+    for number in {key_of(name) % SECRET_SHARDS for name in {event.name for event in events}}:
         found[number] = await secret_shard(rows, keys, number)
     return found
 
@@ -156,7 +167,8 @@ async def _actor_shards(
     rows: Rows, keys: UserKeys, events: list[Event]
 ) -> dict[int, Shard[ActorLine]]:
     found = {}
-    for number in {key_of(identity(event.actor)) % ACTOR_SHARDS for event in events}:
+    actors = {identity(actor) for actor in {event.actor for event in events}}
+    for number in {key_of(actor) % ACTOR_SHARDS for actor in actors}:
         found[number] = await actor_shard(rows, keys, number)
     return found
 

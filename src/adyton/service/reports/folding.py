@@ -13,7 +13,7 @@ from adyton.errors import IntegrityError
 from adyton.model import Caller
 from adyton.service.commit import Scope
 from adyton.service.core import LOG, Core
-from adyton.service.following.reading import STRETCH, Stretch, read_on
+from adyton.service.following.reading import STRETCH, TURN, Stretch, read_on
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
 from adyton.service.reports.counting import Counter, Day
@@ -143,7 +143,9 @@ class Folding:
         state.records += len(stretch.records)
         counter: Counter | None = None
         at = -1
-        for record in stretch.records:
+        for index, record in enumerate(stretch.records):
+            if not index % TURN:
+                await Pause()
             number = day_of(record.body.time_us)
             if counter is None or number != at:
                 at = number
