@@ -18,6 +18,7 @@ class LinkInfo(NamedTuple):
         passphrase: Whether it wants a passphrase.
         size: Bytes of its ciphertext.
         note: What its maker noted.
+        secret: The secret whose value is behind it, as its maker said; empty where it said nothing.
     """
 
     accessor: str
@@ -27,6 +28,7 @@ class LinkInfo(NamedTuple):
     passphrase: bool
     size: int
     note: str
+    secret: str = ""
 
 
 class NewLink(NamedTuple):

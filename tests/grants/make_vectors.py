@@ -45,6 +45,8 @@ OBJECTS = [
 def packed(value):
     if value is True:
         return b"\xc3"
+    if isinstance(value, bytes):
+        return b"\xc4" + bytes([len(value)]) + value
     if isinstance(value, int):
         if value < 128:
             return bytes([value])

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from Crypto.Cipher import AES
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -24,7 +25,9 @@ from adyton.errors import AuditError, InvalidInput, LimitExceeded, SecretNotFoun
 from adyton.service.access.spaces import Spaces
 from adyton.service.access.tidy import Tidy
 from adyton.service.access.tokens import Tokens
+from adyton.service.linkrecords import Link
 from adyton.service.links import Asked, Links
+from adyton.service.objects import body_of
 from support import Place
 
 CANARY = "a-value-behind-a-link"
@@ -374,3 +377,46 @@ def test_refusals_take_the_same_work(store):
     for kind in ("wrong", "used"):
         assert 0.75 < middle[kind] / middle["unknown"] < 1.33, middle
     assert middle["nobody"] / middle["unknown"] < 0.75, middle
+
+
+RECORDS = json.loads(
+    (Path(__file__).resolve().parents[2] / "vectors/links/records.json").read_text("utf-8")
+)["records"]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=[one["name"] for one in RECORDS])
+def test_records_are_those_of_the_vectors(record):
+    """Also of links that were made before they named a secret."""
+    value = record["value"] | {"proof_hash": bytes.fromhex(record["value"]["proof_hash"])}
+    body = bytes.fromhex(record["body"])
+    assert body_of(record["id"], Link(**value)) == body
+    _, ident, read = msgspec.msgpack.decode(body, type=tuple[int, str, Link])
+    assert (ident, read) == (record["id"], Link(**value))
+    assert read.secret == record["value"].get("secret", "")
+
+
+def test_a_link_of_before_opens_and_names_no_secret(store):
+    made = store.links.create("alice", CANARY)
+    assert store.links.list("alice")[0].secret == ""
+    with store.links.open(made.text) as found:
+        assert found.text() == CANARY
+
+
+def test_a_link_says_of_which_secret_it_is(place):
+    """Sealed, as all of it: a thief of the database finds no name."""
+    with place.open() as opened:
+        opened.set_secret("alice", "folder/own-name", "x")
+        made = opened.links.create("alice", "x", secret="folder/own-name")
+        assert opened.links.list("alice")[0].secret == "folder/own-name"
+        for wrong in ("a//b", "x" * 600, "../x", "a\n"):
+            with pytest.raises(InvalidInput):
+                opened.links.create("alice", "x", secret=wrong)
+        opened.links.create("alice", "x", secret="not/there")  # not told either
+        opened.keys.rewrap("alice", deep=True)
+        assert "folder/own-name" in {info.secret for info in opened.links.list("alice")}
+        with opened.links.open(made.text) as found:
+            assert found.text() == "x"
+        assert {info.secret for info in opened.links.list("alice")} == {"not/there"}
+        opened.audit.verify()
+    for file in place.folder.iterdir():
+        assert b"own-name" not in file.read_bytes()

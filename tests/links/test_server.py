@@ -172,6 +172,13 @@ def test_by_the_command_line(server, tmp_path):
     listed = json.loads(adyton(server, "-o", "json", "link", "list", "--user", "alice").stdout)
     assert shown["accessor"] in [info["accessor"] for info in listed]
     assert adyton(server, "link", "revoke", "--user", "alice", shown["accessor"]).returncode == 0
+    with Client(server.addr, server.token) as client:
+        client.set_secret("alice", "of/link", "v")
+    made = adyton(server, "link", "create", "of/link", "--user", "alice")
+    listed = json.loads(adyton(server, "-o", "json", "link", "list", "--user", "alice").stdout)
+    assert [one["secret"] for one in listed if one["secret"]] == ["of/link"]
+    assert "of/link" in adyton(server, "link", "list", "--user", "alice").stdout.decode()
+    assert adyton(server, "link", "open", stdin=made.stdout).stdout == b"v"
     assert adyton(server, "link", "create", "--user", "alice", "--ttl", "1y").returncode == 2
 
 

@@ -67,7 +67,7 @@ def create(
                 seconds = _seconds_left(found, seconds)
         made = store.links.create(
             at.who(), value, seconds=seconds, passphrase=secret, tries=tries, note=note,
-            content_type=kind,
+            content_type=kind, secret=name or "",
         )  # fmt: skip
     text = made.url or made.text
     if at.ui.json:
@@ -124,11 +124,11 @@ def list_() -> None:
         at.ui.document([info._asdict() for info in found])
         return
     at.ui.table(
-        ("ACCESSOR", "MADE (UTC)", "ENDS (UTC)", "TRIES", "PASSPHRASE", "NOTE"),
+        ("ACCESSOR", "MADE (UTC)", "ENDS (UTC)", "TRIES", "PASSPHRASE", "SECRET", "NOTE"),
         [
             (
                 info.accessor, moment(info.created_at), moment(info.expires_at), str(info.tries),
-                "yes" if info.passphrase else "no", info.note,
+                "yes" if info.passphrase else "no", info.secret, info.note,
             )
             for info in found
         ],

@@ -72,6 +72,7 @@ class WireLink(msgspec.Struct):
     passphrase: bool
     size: int
     note: str
+    secret: str = ""
 
     def public(self) -> LinkInfo:
         """The public value."""

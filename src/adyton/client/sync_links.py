@@ -33,6 +33,7 @@ class Links:
         tries: int = 5,
         note: str = "",
         content_type: str | None = None,
+        secret: str = "",
     ) -> MadeLink:
         """Put a value behind a link that opens once; the server gets what it can't open.
 
@@ -44,6 +45,8 @@ class Links:
             tries: After how many wrong attempts it ends.
             note: For :meth:`list`.
             content_type: Media type; by default that of the value's kind.
+            secret: The secret of the user's whose value it is, so that ``access.who`` tells of the
+                link; empty where it is of none.
 
         Raises:
             InvalidInput: Something breaks a rule.
@@ -60,6 +63,8 @@ class Links:
             "passphrase": closed.has_passphrase,
             "note": note,
         }
+        if secret:
+            body["secret"] = secret
         answer = self._client._call(write(of_user(user, "links"), body))
         made = answer.parse(WireMadeLink)
         text = closed.text(made.user)

@@ -34,6 +34,7 @@ class Links:
         tries: int = 5,
         note: str = "",
         content_type: str | None = None,
+        secret: str = "",
     ) -> MadeLink:
         """Put a value behind a link that opens once; the store keeps what it can't open.
 
@@ -45,6 +46,8 @@ class Links:
             tries: After how many wrong attempts it ends.
             note: For :meth:`list`.
             content_type: Media type; by default that of the value's kind.
+            secret: The secret of the user's whose value it is, so that ``access.who`` tells of the
+                link; empty where it is of none.
 
         Raises:
             InvalidInput: Something breaks a rule.
@@ -67,6 +70,7 @@ class Links:
             tries,
             passphrase is not None,
             note,
+            secret,
         )
         info = store._run(self._links.create(store._caller, user, new))
         return MadeLink(closed.text(index), "", info.accessor, info.expires_at)

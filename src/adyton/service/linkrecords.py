@@ -20,6 +20,8 @@ class Link(msgspec.Struct, omit_defaults=True):
         size: Bytes of the ciphertext.
         passphrase: Whether it wants a passphrase.
         note: For its maker.
+        secret: Name of the secret whose value is behind it, as its maker said; empty where it said
+            nothing, and of links that are older than this field.
     """
 
     accessor: str
@@ -30,6 +32,7 @@ class Link(msgspec.Struct, omit_defaults=True):
     size: int
     passphrase: bool = False
     note: str = ""
+    secret: str = ""
 
     def __repr__(self) -> str:
         return "<Link>"

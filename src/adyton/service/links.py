@@ -20,7 +20,7 @@ from adyton.errors import (
     VersionConflict,
 )
 from adyton.exchange import LinkInfo
-from adyton.model import MAX_CONTENT_TYPE_CHARS, Caller, UserId, from_us
+from adyton.model import MAX_CONTENT_TYPE_CHARS, Caller, UserId, from_us, secret_name
 from adyton.service.access.records import TokenRef
 from adyton.service.access.tokens import new_accessor
 from adyton.service.commit import Scope
@@ -61,6 +61,7 @@ class NewLink(msgspec.Struct, frozen=True):
         tries: After how many wrong proofs it ends.
         passphrase: Whether it wants a passphrase.
         note: For its maker.
+        secret: Name of the maker's secret whose value is behind it; empty where it is of none.
     """
 
     ident: bytes
@@ -70,6 +71,7 @@ class NewLink(msgspec.Struct, frozen=True):
     tries: int
     passphrase: bool
     note: str
+    secret: str = ""
 
     def __repr__(self) -> str:
         return "<NewLink>"
@@ -151,6 +153,7 @@ class Links:
                 len(new.box),
                 new.passphrase,
                 new.note,
+                new.secret,
             )
             changes = ObjectChanges(scope, keys)
             changes.put(LINKS, ident, link)
@@ -178,6 +181,8 @@ class Links:
             raise InvalidInput(f"a link has 1 to {MAX_TRIES} tries")
         if len(new.note) > MAX_NOTE_CHARS:
             raise InvalidInput(f"a note has at most {MAX_NOTE_CHARS} characters")
+        if new.secret:
+            secret_name(new.secret)  # whether it is there is not looked at, nor told
 
     async def open(self, caller: Caller, asked: Asked) -> bytes:
         """Take a link's ciphertext; it is gone from the store before it is released.
@@ -300,6 +305,7 @@ def _shown(link: Link) -> LinkInfo:
         link.passphrase,
         link.size,
         link.note,
+        link.secret,
     )
 
 

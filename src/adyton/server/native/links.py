@@ -18,8 +18,9 @@ async def create(call: Call) -> Reply:
     """A link's ciphertext, kept."""
     body = call.body(shapes.CreateLinkBody)
     new = NewLink(
-        body.id, body.proof_hash, body.box, body.seconds, body.tries, body.passphrase, body.note
-    )
+        body.id, body.proof_hash, body.box, body.seconds, body.tries, body.passphrase, body.note,
+        body.secret or "",
+    )  # fmt: skip
     user = Links(call.core).user_index(call.caller, call.user)
 
     def show(info: LinkInfo) -> Reply:

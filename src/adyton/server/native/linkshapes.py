@@ -4,7 +4,7 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta
 
-from adyton.server.native.shapes import Answer, Base64, Shape, Time
+from adyton.server.native.shapes import Answer, Base64, Name, Shape, Time
 from adyton.service.links import MAX_NOTE_CHARS, MAX_SECONDS, MAX_TRIES
 
 _BASE64_16: Final = "^[A-Za-z0-9+/]{21}[AQgw]==$"
@@ -26,6 +26,7 @@ class CreateLinkBody(Shape, kw_only=True):
     tries: Annotated[int, Meta(ge=1, le=MAX_TRIES)] = 5
     passphrase: bool = False
     note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)] = ""
+    secret: Name | None = None
 
 
 class OpenLinkBody(Shape, kw_only=True):
@@ -60,6 +61,7 @@ class LinkShown(Answer, kw_only=True):
     passphrase: bool
     size: int
     note: str
+    secret: str
 
 
 class LinkList(Answer, kw_only=True):
