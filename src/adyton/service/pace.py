@@ -11,7 +11,7 @@ from adyton.service.stats import CommitStats
 
 _SLICE: Final = 0.0003
 """Seconds of processor time without a rest."""
-_REST: Final = 5.0
+REST: Final = 5.0
 """How many times as long as a slice is the rest after it, while others are at work."""
 _LONGEST: Final = 0.05
 _BUSY: Final = 0.02
@@ -21,12 +21,16 @@ _BUSY: Final = 0.02
 class Pace:
     """Called wherever background work may rest; most calls only look at the time.
 
+    Made by the thread that works.
+
     Args:
         stats: Counts the commits of the store.
+        rest: As :data:`REST`.
     """
 
-    def __init__(self, stats: CommitStats) -> None:
+    def __init__(self, stats: CommitStats, rest: float = REST) -> None:
         self._stats = stats
+        self._rest = rest
         self._worked = time.thread_time()
         self._commits = stats.commits
         self._seen = 0.0
@@ -41,5 +45,5 @@ class Pace:
             self._commits = self._stats.commits
             self._seen = now
         busy = now - self._seen < _BUSY
-        time.sleep(min(worked * _REST, _LONGEST) if busy else 0.0)
+        time.sleep(min(worked * self._rest, _LONGEST) if busy else 0.0)
         self._worked = time.thread_time()

@@ -23,6 +23,8 @@ from adyton.service.keyadmin import KeyAdmin
 from adyton.service.keyring import SYSTEM_USER
 from adyton.service.logstate import CHECKPOINT_SECONDS
 from adyton.service.notices.outbox import told_in
+from adyton.service.pace import Pace
+from adyton.service.ticket import Pause
 from adyton.service.userkeys import UserKeys
 from adyton.service.userroot.admin import UserRoots
 from adyton.values import Progress
@@ -30,6 +32,10 @@ from adyton.values import Progress
 UPKEEP: Final = Caller("adyton:upkeep")
 _TICK: Final = 0.5
 _BATCH: Final = 1_000
+_TURN: Final = 16
+"""Records after which requests may go first."""
+_REST: Final = 1.0
+"""A sink may have half of the interpreter, as its records are to leave this machine soon."""
 _RETRY_SECONDS: Final = 30.0
 _ROOT_RETRY_SECONDS: Final = 3_600.0
 _log = logging.getLogger("adyton.upkeep")
@@ -79,7 +85,7 @@ class Upkeep:
             sink.close()
 
     def _run(self) -> None:
-        jobs_at = 0.0
+        jobs_at, pace = 0.0, Pace(self._core.commit.stats, _REST)
         while not self._stop.wait(_TICK):
             try:
                 self._checkpoint()
@@ -92,7 +98,7 @@ class Upkeep:
             except AdytonError as error:
                 # The next operation of a caller meets the same trouble and tells it.
                 _log.warning("background work failed: %s", error.message)
-            self._pump()
+            self._pump(pace)
 
     def _checkpoint(self) -> None:
         state = self._core.commit.state
@@ -128,12 +134,12 @@ class Upkeep:
                 positions.append(0)
         return min(positions, default=None)
 
-    def _pump(self, *, last: bool = False) -> None:
+    def _pump(self, pace: Pace | None = None, *, last: bool = False) -> None:
         for number, sink in enumerate(self._sinks):
             if not last and time.monotonic() < self._retry_at.get(number, 0.0):
                 continue
             try:
-                self._feed(number, sink, last=last)
+                self._feed(number, sink, pace, last=last)
             except OSError as error:
                 _log.warning("an audit sink fails (%s); it will catch up", error.strerror)
                 self._retry_at[number] = time.monotonic() + _RETRY_SECONDS / 10
@@ -141,7 +147,7 @@ class Upkeep:
                 _log.error("an audit sink can't be fed: %s", error.message)
                 self._retry_at[number] = time.monotonic() + _RETRY_SECONDS
 
-    def _feed(self, number: int, sink: Sink, *, last: bool) -> None:
+    def _feed(self, number: int, sink: Sink, pace: Pace | None, *, last: bool) -> None:
         core = self._core
         at = self.delivered[number] = sink.position()
         if at > core.commit.state.size:
@@ -152,7 +158,7 @@ class Upkeep:
                 hint="Keep both as evidence; see the operations guide on restoring backups.",
             )
         while at < core.commit.state.size and (last or not self._stop.is_set()):
-            events = core.commit.run_sync(self._events(at))
+            events = core.commit.run_sync(self._events(at), pace)
             if not events:
                 return
             sink.write(events)
@@ -162,8 +168,10 @@ class Upkeep:
         events = []
         async with self._core.storage.snapshot() as rows:
             self._keys = {SYSTEM_USER: self._core.ring.system}
-            for row in await rows.entries(LOG, start, _BATCH):
-                events.append(SinkEvent(row.leaf, await self._line(rows, row)))  # noqa: PERF401
+            for number, row in enumerate(await rows.entries(LOG, start, _BATCH)):
+                if not number % _TURN:
+                    await Pause()
+                events.append(SinkEvent(row.leaf, await self._line(rows, row)))
             self._keys = {}  # a user who takes away what opens them finds none of them here
         return events
 
