@@ -67,6 +67,23 @@ def test_a_text_of_several_lines():
     assert shown(lambda ui: ui.text(f"a\n{EVIL}")) == f"a\n{EVIL}\n"
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_a_narrow_window_breaks_words_and_loses_none(monkeypatch, columns):
+    """Words stay whole where there is room; where there is none, they go on in the next line."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    headings = ("LEAF", "TIME (UTC)", "ACTION", "SECRET", "DONE", "REASON")
+    row = ("12345", "2026-11-25 18:02:03", "rotation.write", "db/password", "no", "x" * 27)
+
+    def show(ui):
+        ui.table(headings, [row], "none", whole_words=("LEAF", "TIME (UTC)", "ACTION", "REASON"))
+
+    text = OURS.sub("", shown(show, terminal=True))
+    assert text.count("x") == 27
+    assert ("x" * 27 in text) == (columns >= 80)
+    assert all(len(line) <= columns for line in text.splitlines())
+    assert columns < 60 or "2026-11-25" in text
+
+
 @given(st.text())
 def test_any_text(text):
     """What is replaced is what a terminal may obey, one for one."""

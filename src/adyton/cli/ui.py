@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -30,6 +31,8 @@ from adyton.errors import AdytonError, AttestationError, InvalidInput
 from adyton.values import Progress as Step
 
 _WIDE: Final = 4_000
+_GAP: Final = 2
+"""Cells between two columns of a table."""
 _PROGRESS_AFTER: Final = 1.0
 
 
@@ -91,17 +94,20 @@ class Ui:
             headings: Of its columns.
             rows: Their cells.
             empty: The next step.
-            whole_words: Headings of columns in which no word is broken, however narrow the window.
+            whole_words: Headings of columns in which no word is broken while the window has room.
         """
         if not rows:
             self.note(empty)
             return
         terminal = self.terminal
         table = Table(box=None, pad_edge=False, header_style="bold" if terminal else None)
-        for at, heading in enumerate(headings):
-            words = [word for row in rows for word in str(row[at]).split()]
-            wide = max(map(len, words), default=0) if heading in whole_words else None
-            table.add_column(heading, overflow="fold", no_wrap=not terminal, min_width=wide)
+        columns = [
+            (heading, *(str(row[at]) for row in rows)) for at, heading in enumerate(headings)
+        ]
+        kept = [column if column[0] in whole_words else column[:1] for column in columns]
+        wide = _widths(columns, kept, self._out.width) if terminal else [None] * len(columns)
+        for heading, width in zip(headings, wide, strict=True):
+            table.add_column(heading, overflow="fold", no_wrap=not terminal, width=width)
         for row in rows:
             table.add_row(*(_cell(cell) for cell in row))
         self._out.print(table)
@@ -219,6 +225,33 @@ class Ui:
     def watcher(self) -> "Watcher":
         """What shows the progress of work that takes over a second."""
         return Watcher(self._err, enabled=not self.json and sys.stderr.isatty())
+
+
+def _widths(
+    columns: Sequence[Sequence[str]], kept: Sequence[Sequence[str]], window: int
+) -> list[int | None]:
+    """How wide columns are in a window, for nothing to be cut off at its edge.
+
+    Rich clips a table whose least widths do not fit. Here the widest column gives way first: down
+    to the words that it keeps whole while that is enough, and beyond where it is not.
+
+    Args:
+        columns: The texts in each.
+        kept: Those whose words are not to be broken.
+        window: Its width, in cells.
+    """
+    least = [
+        max(cell_len(word) for text in texts for word in (text.split() or [""])) for texts in kept
+    ]
+    room = window - _GAP * (len(columns) - 1)
+    made = [min(max(map(cell_len, texts)), max(room, 1)) for texts in columns]
+    while sum(made) > room:
+        able = [at for at, width in enumerate(made) if width > least[at]]
+        able = able or [at for at, width in enumerate(made) if width > 1]
+        if not able:
+            break
+        made[max(able, key=lambda at: made[at])] -= 1
+    return list(made)
 
 
 class Watcher:
