@@ -109,6 +109,7 @@ def test_rotation(store):
     assert [row["secret"] for row in table(report, "uncovered")] == ["c", "d"]
     assert [row["secrets"] for row in table(report, "coverage")] == [1, 1, 2]
     assert facts(report)["Coverage"] == 50.0
+    assert [row["when"] for row in table(report, "policies")] == ["every 30d", "every 300d"]
 
 
 def test_sharing(store):

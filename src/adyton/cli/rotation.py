@@ -63,7 +63,10 @@ def set_(
     at = state()
     with at.open() as store:
         info = store.rotation.set_policy(at.who(), name, policy)
-    _show(info, "rotates what is in it" if info.state == "folder" else f"is due {_when(info)}")
+    zone = " UTC" if info.due_at else ""
+    _show(
+        info, "rotates what is in it" if info.state == "folder" else f"is due {_when(info)}{zone}"
+    )
 
 
 @app.command(name="list")

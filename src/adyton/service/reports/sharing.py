@@ -3,6 +3,7 @@
 from typing import Final
 
 from adyton.grantvalues import EVERYTHING, Reader
+from adyton.lifecyclevalues import duration_text
 from adyton.reportvalues import Cell, Column, Fact
 from adyton.service.grants.who import readers
 from adyton.service.reports.making import (
@@ -143,7 +144,7 @@ def _policy(plan: Plan) -> str:
     policy = plan.policy
     if policy.cron:
         return f"{policy.cron} ({policy.timezone})"
-    return f"every {policy.every} s" if policy.every else "on request"
+    return f"every {duration_text(policy.every)}" if policy.every else "on request"
 
 
 async def review(making: Making) -> Made:
