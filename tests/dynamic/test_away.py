@@ -195,8 +195,9 @@ def test_the_admins_secret_is_gone(store, postgres):
     with store.dynamic.issue("alice", "app") as made:
         pass
     store.delete_secret("alice", "admin")
-    with pytest.raises(LeaseError, match="admin's secret is not there"):
+    with pytest.raises(LeaseError, match="admin's secret is not there") as error:
         store.dynamic.revoke("alice", made.lease.id)
+    assert "adyton set" in error.value.hint
     store.undelete_secret("alice", "admin")
     store.dynamic.revoke("alice", made.lease.id)
     assert not roles_in(postgres)

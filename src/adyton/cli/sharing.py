@@ -115,7 +115,8 @@ def list_(
         for info in found
     ]  # fmt: skip
     columns = ("ID", side, "NAME", "VERSION", "ALLOWS", "ENDS (UTC)", "ANSWER", "BY", "OF")
-    at.ui.table(columns, rows, "no shares")
+    others = "" if given or passed else "; 'adyton share list --given' shows what --user shares"
+    at.ui.table(columns, rows, f"no shares{others}")
 
 
 def _allows(info: ShareInfo) -> str:

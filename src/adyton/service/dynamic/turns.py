@@ -295,7 +295,10 @@ async def admin_of(core: Core, caller: Caller, user: str, kept: Kept) -> bytes:
     try:
         secret = await Secrets(core).get(caller, user, name)
     except SecretNotFound:
-        raise LeaseError("the admin's secret is not there") from None
+        raise LeaseError(
+            "the admin's secret is not there",
+            hint="Write it first, by 'adyton set NAME --json --file FILE'.",
+        ) from None
     with secret:
         return secret.reveal()
 

@@ -330,7 +330,10 @@ class Rotations:
                 raise gone()
             await self._check_free(scope, keys, name, plan, plan.policy)
             if plan.step not in {"create", "set", "test", "undo"}:
-                raise RotationError("there is no rotation to undo")
+                raise RotationError(
+                    "there is no rotation to undo",
+                    hint="Only before its promotion; see 'adyton rotation history NAME'.",
+                )
             plan.step, plan.attempts, plan.due_us = "undo", 0, scope.now_us
             await self._put(scope, keys, name, plan, draft)
 

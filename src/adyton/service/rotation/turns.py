@@ -242,7 +242,10 @@ class TurnOf:
         bounds = self._core.rotation.options.bounds
         admin = await self._open(plan.policy.admin) if plan.policy.admin else None
         if plan.policy.admin and admin is None:
-            raise RotationError("the admin's secret is not there")
+            raise RotationError(
+                "the admin's secret is not there",
+                hint="Write it first, by 'adyton set NAME --json --file FILE'.",
+            )
         return Turn(
             token or plan.token,
             plan.policy.settings,
