@@ -154,19 +154,21 @@ def check_reason(reason: str) -> str:
     return reason
 
 
-def seconds_of(text: str, what: str) -> int:
+def seconds_of(text: str, what: str, *words: str) -> int:
     """A time such as ``90s``, ``12h`` or ``30d`` in seconds.
 
     Args:
         text: The time.
         what: What it is, for the error.
+        words: What could have been written instead of a time, for the error.
 
     Raises:
         InvalidInput: It is none.
     """
     found = re.fullmatch(r"(\d{1,9})([smhdw]?)", text, re.ASCII)
     if found is None:
-        raise InvalidInput(f"{what} is not a time", hint="Write it as in 90s, 12h or 30d.")
+        others = "".join(f", or say '{word}'" for word in words)
+        raise InvalidInput(f"{what} is not a time", hint=f"Write it as in 90s, 12h or 30d{others}.")
     return int(found[1]) * _UNITS[found[2] or "s"]
 
 

@@ -154,6 +154,21 @@ def place_outside(host: str, port: int, allowed: Sequence[Network]) -> tuple[Add
     return addresses[0], all(inside)
 
 
+def check_numbers(host: str, allowed: Sequence[Network]) -> None:
+    """Refuse a host that is an address, in any way of writing one, which can't be connected to.
+
+    What a name stands for is known only when it is connected to, see :func:`place_outside`.
+
+    Raises:
+        InvalidInput: It is neither of the internet nor allowed.
+    """
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return
+    place_outside(host, 0, allowed)
+
+
 def _plain(address: Address) -> Address:
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address

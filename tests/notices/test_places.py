@@ -49,6 +49,30 @@ def test_places_inside_are_refused(monkeypatch, address):
         place_outside("name.test", 443, ())
 
 
+@pytest.mark.parametrize("address", [*INSIDE, "127.1", "2130706433", "0x7f.1"])
+def test_an_address_that_can_not_be_sent_to_is_refused_when_it_is_named(address):
+    """Nobody waits for notices that can't come, however the address is written."""
+    host = f"[{address}]" if ":" in address else address
+    with pytest.raises(InvalidInput, match="not one of the internet"):
+        WebhookSender(1.0).check(f"https://{host}/hook")
+
+
+def test_a_name_is_not_looked_up_when_it_is_named(monkeypatch):
+    """What it stands for is asked when a message is sent, and then again."""
+    asked = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host, port, **options):
+        if not options.get("flags", 0) & socket.AI_NUMERICHOST:
+            asked.append(host)
+        return real(host, port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert WebhookSender(1.0).check("https://localhost/hook") == "https://localhost/hook"
+    assert asked == []
+    assert WebhookSender(1.0, ["10.0.0.0/8"]).check("https://10.0.0.1/hook")
+
+
 @pytest.mark.parametrize("address", OUTSIDE)
 def test_places_of_the_internet_are_taken(monkeypatch, address):
     """What is looked at is what is connected to."""

@@ -70,6 +70,7 @@ def test_report_arguments(tmp_path):
     old = sh.json("report", "access", "--from", "2020-01-01", "--to", "2020-02-01")
     assert old["facts"][0]["value"] == 0
     assert any("Counts begin" in note for note in old["notes"])
+    assert (old["since"][:10], old["until"][:10]) == ("2020-01-01", "2020-02-02")
 
 
 def test_charts():

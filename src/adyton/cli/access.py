@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from adyton.cli.members import seconds_of
+from adyton.cli.durations import seconds
 from adyton.cli.state import state
 from adyton.cli.ui import moment
 from adyton.grantvalues import EVERYTHING, RIGHTS, AccessRequest, document
@@ -117,7 +117,7 @@ def approve(
     """Approve somebody else's request."""
     at = state()
     with at.open() as store:
-        made = store.access.approve(at.who(), id_, seconds=seconds_of(ttl), uses=uses)
+        made = store.access.approve(at.who(), id_, seconds=seconds(ttl, "--ttl"), uses=uses)
     _tell(made, f"approved until {moment(made.expires_at)} UTC")
 
 

@@ -7,7 +7,7 @@ import typer
 from adyton.cli.notices import show_notice, show_notices
 from adyton.cli.secrets import parse_expiry
 from adyton.cli.state import state
-from adyton.cli.ui import moment
+from adyton.cli.ui import count, moment
 from adyton.errors import InvalidInput, SecretNotFound
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -135,4 +135,4 @@ def scan() -> None:
     if at.ui.json:
         at.ui.document(report._asdict())
     else:
-        at.ui.done(f"{report.reads} reads looked at, {report.alerts} told of")
+        at.ui.done(f"{count(report.reads, 'read')} looked at, {report.alerts} told of")

@@ -8,6 +8,7 @@ import typer
 
 from adyton.cli.durations import pairs, seconds
 from adyton.cli.state import state
+from adyton.cli.ui import moment
 from adyton.dynamicvalues import Connection, DynamicRole
 from adyton.errors import InvalidInput
 
@@ -163,7 +164,7 @@ def issue(
             ("lease", lease.id),
             ("username", lease.username),
             ("password", password),
-            ("until", lease.expires_at.isoformat(timespec="seconds")),
+            ("until", f"{moment(lease.expires_at)} UTC"),
         ),
         "The password is kept nowhere. 'adyton lease renew' lets it work longer.",
     )

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from adyton.cli.durations import seconds
 from adyton.cli.state import state
+from adyton.cli.ui import moment
 from adyton.errors import InvalidInput, LeaseError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -36,7 +37,7 @@ def list_(
                 info.username,
                 Text(info.state, _STYLES.get(info.state, "")),
                 Text(
-                    info.expires_at.isoformat(timespec="seconds"),
+                    moment(info.expires_at),
                     "red" if info.expires_at < now else "",
                 ),
                 Text(info.error, "red"),
@@ -58,7 +59,7 @@ def show(lease: LeaseId) -> None:
         at.ui.document(facts)
         return
     rows = [
-        (key, value.isoformat() if isinstance(value, dt.datetime) else str(value))
+        (key, f"{moment(value)} UTC" if isinstance(value, dt.datetime) else str(value))
         for key, value in facts.items()
         if value
     ]
@@ -77,7 +78,7 @@ def renew(
     if at.ui.json:
         at.ui.document(info._asdict())
     else:
-        at.ui.done(f"{lease} ends {info.expires_at.isoformat(timespec='seconds')}")
+        at.ui.done(f"{lease} ends {moment(info.expires_at)} UTC")
 
 
 @app.command(name="revoke")

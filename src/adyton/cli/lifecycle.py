@@ -106,7 +106,7 @@ def set_retention(
     at = state()
     seconds = {"forever": 0, "default": None}.get(kept, -1)
     if seconds == -1:
-        seconds = seconds_of(kept, "the retention")
+        seconds = seconds_of(kept, "the retention", "forever", "default")
         if not seconds:
             raise InvalidInput("the retention is no time", hint="Say 'forever' to keep for ever.")
     with at.open() as store:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from adyton.cli.durations import seconds
 from adyton.cli.state import OutFile, Yes, state, write_secret_line
 from adyton.cli.ui import moment
-from adyton.errors import InvalidInput
 from adyton.grantvalues import RIGHTS, MemberInfo, MemberKind, document
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -14,7 +14,6 @@ roles = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="The member.")]
 Role = Annotated[str, typer.Argument(help="The role.")]
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @app.command(name="add")
@@ -94,7 +93,7 @@ def token(
     """Make a token by which a member acts at a server, and write it to standard output."""
     at = state()
     with at.client() as client:
-        made = client.members.token(at.who(), name, seconds=seconds_of(ttl))
+        made = client.members.token(at.who(), name, seconds=seconds(ttl, "--ttl"))
     if at.ui.json:
         shown = {"accessor": made.accessor, "ttl": made.ttl}
         at.ui.document(shown | ({"token": made.token} if out is None else {}))
@@ -149,17 +148,3 @@ def remove_role(name: Role) -> None:
 
 def _logins(info: MemberInfo) -> str:
     return f"user {info.user}" if info.user else ", ".join(info.logins) or "tokens"
-
-
-def seconds_of(text: str) -> int:
-    """Seconds of a span of time; 0 for an empty text.
-
-    Raises:
-        InvalidInput: It can't be read.
-    """
-    if not text:
-        return 0
-    number, unit = text[:-1], text[-1]
-    if not number.isascii() or not number.isdigit() or unit not in _UNITS:
-        raise InvalidInput("the time to live can't be read", hint="Write it as in 90m or 1h.")
-    return int(number) * _UNITS[unit]

@@ -212,4 +212,4 @@ def _when(info: RotationInfo) -> str:
 def _text(value: object) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{key}={each}" for key, each in value.items())
-    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
+    return f"{moment(value)} UTC" if isinstance(value, dt.datetime) else str(value)

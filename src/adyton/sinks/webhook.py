@@ -15,7 +15,7 @@ import httpx
 
 from adyton.errors import AdytonError, InvalidInput
 from adyton.noticevalues import MAX_URL_CHARS, WebhookAnswer
-from adyton.outbound import place_outside, tls_context, untrusted, why_unreachable
+from adyton.outbound import check_numbers, place_outside, tls_context, untrusted, why_unreachable
 
 _MAX_PORT: Final = 65_535
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", re.ASCII)
@@ -45,7 +45,9 @@ class WebhookSender:
         Raises:
             InvalidInput: It is none.
         """
-        return str(self._parsed(url))
+        parsed = self._parsed(url)
+        check_numbers(parsed.host, self._allowed)
+        return str(parsed)
 
     def _parsed(self, url: str) -> httpx.URL:
         hint = "Give one such as https://example.org/hooks/adyton."

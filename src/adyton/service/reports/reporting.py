@@ -184,7 +184,9 @@ class Reporting:
         if not kind.counted:
             return _report(kind, keys.user_id, now_us, made)
         made = made._replace(notes=[*made.notes, *_on_counts(state, range_us[0], whole=whole)])
-        return _report(kind, keys.user_id, now_us, made, begin, min(end, now_us))
+        # Of a range before all counts what was asked for is told, not the day of it that was read.
+        since = range_us[0] if end <= state.oldest * DAY_US else begin
+        return _report(kind, keys.user_id, now_us, made, since, min(end, now_us))
 
     async def _count(self, keys: UserKeys, most: int | None, watch: Watch) -> bool:
         size = self._core.commit.state.size
