@@ -184,9 +184,10 @@ class Reader(NamedTuple):
     """Somebody who could read a secret.
 
     Attributes:
-        actor: Who: a member, a login, a token, a user, or the store's operators.
-        kind: By which way: ``grant``, ``policy``, ``share``, ``owner`` or ``operator``.
-        through: What gives it: a grant, policies, a share.
+        actor: Who: a member, a login, a token, a user, whoever has a link, or the operators.
+        kind: By which way: ``owner``, ``grant``, ``policy``, ``share``, ``link``, ``wrapped`` (a
+            response that waits for its token) or ``operator``.
+        through: What gives it: a grant, policies, a share, a link.
         path: What that covers.
         role: The grant's role, or empty.
         until: When it ends; None for never.

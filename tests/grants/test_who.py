@@ -41,11 +41,12 @@ def test_grants_shares_and_operators(house):
     assert ways(house, "app/db") == [
         ("grant", "ann", "app/", ""),
         ("grant", "cy", "app/db", "from 10.0.0.0/8; 3 of 3 reads left"),
-        ("grant", "user dora", "/", ""),
+        ("grant", "user dora", "/", "where a policy of its own lets it"),
         ("share", "user eve", "app/", "once it was accepted"),
         operators,
     ]
     assert [one[1] for one in ways(house, "app/key")] == ["ann", "user eve", "operators"]
     assert [one[1] for one in ways(house, "top")] == ["user dora", "operators"]
     assert len(ways(house, "/")) == 5
-    assert ways(house, "absent/") == [("grant", "user dora", "/", ""), operators]
+    own = "where a policy of its own lets it"
+    assert ways(house, "absent/") == [("grant", "user dora", "/", own), operators]

@@ -44,7 +44,7 @@ class ReaderShown(Answer, kw_only=True):
     """Somebody who could read a secret."""
 
     actor: str
-    kind: Literal["owner", "grant", "policy", "share", "operator"]
+    kind: Literal["owner", "grant", "policy", "share", "link", "wrapped", "operator"]
     through: str
     path: str
     role: str

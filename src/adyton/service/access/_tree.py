@@ -114,6 +114,12 @@ class PatternTree:
             found = _better(found, node.leaf)
         return found.rule if found else None
 
+    def rules(self) -> Iterator[tuple[str, Rule]]:
+        """All rules with their patterns."""
+        for leaf in _leaves([self._top], ""):
+            *_, fixed = leaf.priority
+            yield fixed if leaf.priority[1] else f"{fixed}*", leaf.rule
+
     def grants_under(self, prefix: str) -> bool:
         """Whether a rule grants something on some path that begins with a prefix.
 

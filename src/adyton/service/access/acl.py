@@ -4,7 +4,7 @@ Of all patterns that match a path the most specific one alone decides; rules for
 add up, and deny wins among them. Nothing matches, nothing is allowed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from adyton.service.access._patterns import filled
@@ -84,6 +84,15 @@ class Acl:
         if listing and path and not path.endswith("/"):
             path += "/"
         return self._lookup(path, listing=listing)
+
+    def rules(self) -> Iterator[tuple[str, Rule]]:
+        """All rules, by their patterns as paths are held against them: with templates replaced."""
+        yield from self._exact.items()
+        yield from self._tree.rules()
+
+    def named(self, rule: Rule) -> str:
+        """The policies whose rules add up to one of these, separated by commas."""
+        return self._names[id(rule)]
 
     def refusal(self, path: str, operation: Capability) -> str:
         """What refuses an operation: ``deny:`` and the policies that decide, or ``deny``."""

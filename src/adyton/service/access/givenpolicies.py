@@ -32,7 +32,7 @@ def given_policies(
         InvalidInput: They are not the giver's to give.
     """
     wanted = set(policy_names(names))
-    if role is not None and _bounds(role):
+    if role is not None and _is_bound(role):
         wanted = _of_role(wanted, role)
     elif not wanted and foreign and not is_root:
         # Policies of one namespace mean nothing in another.
@@ -52,7 +52,34 @@ def given_policies(
     return sorted(wanted)
 
 
-def _bounds(role: TokenRole) -> bool:
+def givable(role: TokenRole, known: Iterable[str]) -> frozenset[str] | None:
+    """The policies that some token of a role could have.
+
+    Args:
+        role: The role.
+        known: Names of the policies that there are; others allow nothing.
+
+    Returns:
+        Their names; None where it is those of whoever makes the token.
+    """
+    if not _is_bound(role):
+        return None
+    allowed, globs = role.allowed_policies, role.allowed_policies_glob
+    return frozenset(
+        name
+        for name in known
+        if name != ROOT_NAME
+        and not _bans(role, name)
+        and (
+            not (allowed or globs)
+            or name == DEFAULT_POLICY
+            or name in allowed
+            or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+        )
+    )
+
+
+def _is_bound(role: TokenRole) -> bool:
     return bool(
         role.allowed_policies
         or role.disallowed_policies

@@ -81,6 +81,27 @@ def new_entity(changes: ObjectChanges, now_us: int, logins: Iterable[tuple[Mount
     return entity
 
 
+def values_at_login(
+    entity: Entity | None, mount: Mount, name: str, metadata: Mapping[str, str]
+) -> dict[str, str]:
+    """What templates would stand for after a login, as :func:`entity_of_login` would leave it.
+
+    Args:
+        entity: The one of the alias; None for one that the login would make, with an id, a name
+            and an alias id at random, which are others each time that this is asked.
+        mount: The login method's mount.
+        name: Who logs in, in the method's own terms.
+        metadata: What the method knows of them.
+    """
+    ident = str(uuid.uuid4()) if entity is None else entity.id
+    known = entity or Entity(ident, f"entity_{secrets.token_hex(4)}")
+    others = [one for one in known.aliases if one.mount_accessor != mount.accessor]
+    own = [one for one in known.aliases if one.mount_accessor == mount.accessor]
+    ident, name = (own[0].id, own[0].name) if own else (str(uuid.uuid4()), name)
+    alias = Alias(ident, mount.accessor, mount.type, name, 0, metadata=dict(metadata))
+    return template_values(Entity(known.id, known.name, known.metadata, [*others, alias]))
+
+
 def template_values(entity: Entity | None) -> dict[str, str]:
     """What the templates of policies stand for, by name; a rule without a value is left out."""
     if entity is None:

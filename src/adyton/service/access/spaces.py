@@ -5,7 +5,7 @@ one sees that by identity.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from adyton.errors import IntegrityError, InvalidDocument, InvalidInput, UserRoo
 from adyton.model import Caller
 from adyton.ports import Rows
 from adyton.service.access.acl import Acl
+from adyton.service.access.mounts import first_table, whole_table
 from adyton.service.access.parsing import parsed, parsed_aside
 from adyton.service.access.policy import ROOT, ROOT_NAME, Policy
 from adyton.service.access.records import MOUNTS, POLICIES, Mount, MountTable, PolicyText
@@ -138,7 +139,7 @@ class Space:
             return found.text
         return DEFAULT_POLICY_TEXT if name == DEFAULT_POLICY else None
 
-    def rights(self, names: list[str], values: dict[str, str]) -> Rights:
+    def rights(self, names: list[str], values: Mapping[str, str]) -> Rights:
         """What policies allow together; one that does not exist allows nothing.
 
         All tokens of the same policies share it: there may be very many of them.
@@ -212,7 +213,7 @@ class Spaces:
             keys = await self._core.keys(user)
         except UserRootAway:
             # Shown to all as an empty one: whoever has no rights in it is not to learn of it.
-            return Space(user, self.first_table(user), {}, away=True)
+            return Space(user, first_table(self._core, user), {}, away=True)
         table, texts = None, {}
         if keys is not None:
             async with self._core.storage.snapshot() as rows:
@@ -220,7 +221,7 @@ class Spaces:
                 texts = await POLICIES.all(rows, keys)
             with suppress(IntegrityError):  # then members are refused, and the owner is not
                 await self._core.books.get(user)
-        made = Space(user, self._whole(user, table), texts)
+        made = Space(user, whole_table(self._core, user, table), texts)
         with self._lock:
             # Names that strangers make up are not kept: they would push out those in use.
             if generation == self._generation and (keys is not None or user == OPERATOR_SPACE):
@@ -234,37 +235,6 @@ class Spaces:
         with self._lock:
             self._generation += 1
             self._spaces.pop(user, None)
-
-    def first_table(self, user: str) -> MountTable:
-        """The mounts that every namespace begins with."""
-        return MountTable(
-            engines=[
-                self._built_in(user, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
-                self._identity(user),
-                self._built_in(user, "secret/", "kv", "key/value secret storage"),
-                self._built_in(user, "sys/", "system", "system endpoints"),
-            ],
-            logins=[self._built_in(user, "token/", "token", "token based credentials")],
-        )
-
-    def _whole(self, user: str, table: MountTable | None) -> MountTable:
-        """A stored table with what has become built in since it was written."""
-        if table is None:
-            return self.first_table(user)
-        if not any(mount.path == "identity/" for mount in table.engines):
-            table.engines.append(self._identity(user))
-            table.engines.sort(key=lambda one: one.path)
-        return table
-
-    def _identity(self, user: str) -> Mount:
-        return self._built_in(user, "identity/", "identity", "identity store")
-
-    def _built_in(self, user: str, path: str, kind: str, description: str) -> Mount:
-        # Stable without being stored; keyed, so that it tells nothing of the user.
-        digest = self._core.ring.user_index(f"\x00mount\x00{user}\x00{kind}\x00{path}").hex()
-        uuid = f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]:0<12}"
-        options = {"version": "2"} if kind == "kv" else None
-        return Mount(path, kind, f"{kind}_{digest[:8]}", uuid, description, options)
 
     async def change_mounts(
         self, caller: Caller, user: str, path: str, change: Callable[[MountTable], None]
@@ -284,7 +254,7 @@ class Spaces:
 
         async def work(scope: Scope) -> None:
             keys = await core.keys_to_write(scope, caller, draft.user_id, 0)
-            table = self._whole(user, await MOUNTS.get(scope.tx, keys, TABLE))
+            table = whole_table(core, user, await MOUNTS.get(scope.tx, keys, TABLE))
             change(table)
             changes = ObjectChanges(scope, keys)
             changes.put(MOUNTS, TABLE, table)

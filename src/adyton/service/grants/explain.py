@@ -9,11 +9,12 @@ from adyton.grantvalues import EVERYTHING, RIGHTS, Conditions, Explanation, Step
 from adyton.model import Caller, UserId, from_us
 from adyton.service.access.policy import ROOT_NAME, Capability
 from adyton.service.core import Core
+from adyton.service.grants.actors import Actor
 from adyton.service.grants.book import Book
 from adyton.service.grants.conditions import Facts, needs_approval, unmet
 from adyton.service.grants.paths import grant_path
 from adyton.service.grants.records import Grant, Member
-from adyton.service.grants.survey import Actor, Survey, survey
+from adyton.service.grants.survey import Survey, survey
 from adyton.service.journal import Draft
 from adyton.service.secretmeta import not_found
 

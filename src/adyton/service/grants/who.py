@@ -1,23 +1,33 @@
 """Who could read what, by any way (``docs/spec/grants.md``, section 10)."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from adyton.actions import Action
 from adyton.grantvalues import EVERYTHING, Reader, described
 from adyton.model import Caller, UserId, from_us
+from adyton.service.access.acl import Acl
+from adyton.service.access.policy import ROOT_NAME, Policy, Rule
+from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.core import Core
+from adyton.service.grants.actors import Actor
 from adyton.service.grants.book import Book
 from adyton.service.grants.conditions import needs_approval
-from adyton.service.grants.paths import covers, grant_path, touches
+from adyton.service.grants.handed import handed
+from adyton.service.grants.minting import Holder, Minting
+from adyton.service.grants.paths import grant_path, touches
+from adyton.service.grants.reach import Reach, Way
 from adyton.service.grants.records import Grant
-from adyton.service.grants.survey import Actor, Survey, operators, survey
+from adyton.service.grants.survey import Survey, survey
 from adyton.service.journal import Draft
-from adyton.service.sharing.records import GIVEN, Given
 
 OWNER: Final = "owner"
 WHO_PATH: Final = "who/"
-_WAYS: Final = ("owner", "grant", "policy", "share", "operator")
+_RANDOM: Final = re.compile(r"\{\{\s*identity\.entity\.(?:id|name|aliases\.[^.{}]*\.id)\s*\}\}")
+"""Templates of what a login chooses at random for an entity that it makes."""
+_WAYS: Final = ("owner", "grant", "policy", "share", "link", "wrapped", "operator")
 
 
 async def who(core: Core, caller: Caller, user: UserId, path: str) -> list[Reader]:
@@ -54,25 +64,18 @@ async def readers(core: Core, user: str, path: str = EVERYTHING) -> list[Reader]
         path: A secret, a folder with its slash, or ``/`` for the whole namespace.
     """
     there = await survey(core, user)
-    if there is None:
+    keys = await core.keys(user)
+    if there is None or keys is None:
         return []
     now = core.clock.now_us()
-    found = [*_by_policies(there, path, now), *_by_grants(there.book, path, now)]
-    keys = await core.keys(user)
-    if keys is not None:
-        async with core.storage.snapshot() as rows:
-            shares = await GIVEN.all(rows, keys)
-        found += [
-            _shared(ident, given)
-            for ident, given in shares.items()
-            if given.open_at(now) and _meets(given, path)
-        ]
-    found.append(Reader("operators", "operator", "the store's root of trust", "/", "", None, ""))
-    for policies, count, acl in await operators(core, user):
-        decision = there.allowing(acl, "read", path, f"{user}/")
-        if decision:
-            through = f"policies {', '.join(policies)}, {count} tokens or logins"
-            found.append(Reader("operators", "operator", through, "/", "", None, ""))
+    reach = Reach(there.space, path)
+    found = [*_by_policies(there, reach, now), *_by_grants(there.book, path, now)]
+    async with core.storage.snapshot() as rows:
+        found += await handed(rows, keys, there.wrapped, reach, now)
+    found.append(_operator("the store's root of trust"))
+    if user != OPERATOR_SPACE:
+        operators = await survey(core, OPERATOR_SPACE)
+        found += _by_operators(there, operators, reach) if operators is not None else ()
     return sorted(found, key=lambda one: (_WAYS.index(one.kind), one.actor, one.path, one.through))
 
 
@@ -83,7 +86,8 @@ def _by_grants(book: Book, path: str, now_us: int) -> Iterator[Reader]:
         for ident, grant in _candidates(book, name, path):
             if grant.deny or 0 < grant.expires_us <= now_us or "read" not in book.rights(grant):
                 continue
-            if not whole and _taken_away(book, name, path, now_us):
+            narrower = grant.path if whole and touches(path, grant.path) else path
+            if _taken_away(book, name, narrower, now_us):
                 continue
             left = _left(book, ident, grant)
             if grant.conditions.reads and not left:
@@ -91,7 +95,7 @@ def _by_grants(book: Book, path: str, now_us: int) -> Iterator[Reader]:
             yield Reader(
                 actor, "grant", f"grant {ident}", grant.path, grant.role,
                 from_us(grant.expires_us) if grant.expires_us else None,
-                _conditions(grant, path, left, whole=whole),
+                _conditions(grant, path, left, whole=whole, other=bool(member.user)),
             )  # fmt: skip
 
 
@@ -115,11 +119,12 @@ def _left(book: Book, ident: str, grant: Grant) -> int:
     return max(0, grant.conditions.reads - (used.count if used is not None else 0))
 
 
-def _conditions(grant: Grant, path: str, left: int, *, whole: bool) -> str:
-    """Conditions in words, of those that are about the path."""
+def _conditions(grant: Grant, path: str, left: int, *, whole: bool, other: bool) -> str:
+    """Conditions in words, of those that are about the path; another user needs a policy, too."""
     found = grant.conditions
     text = described(found) if whole or needs_approval(found, path) else _without_approval(grant)
-    return text.replace(f"{found.reads} reads", f"{left} of {found.reads} reads left")
+    text = text.replace(f"{found.reads} reads", f"{left} of {found.reads} reads left")
+    return "; ".join(filter(None, (text, "where a policy of its own lets it" if other else "")))
 
 
 def _without_approval(grant: Grant) -> str:
@@ -127,34 +132,111 @@ def _without_approval(grant: Grant) -> str:
     return described(type(found)(found.networks, found.window, found.timezone, found.reads))
 
 
-def _by_policies(there: Survey, path: str, now_us: int) -> Iterator[Reader]:
+def _by_policies(there: Survey, reach: Reach, now_us: int) -> Iterator[Reader]:
     """Tokens and logins; what a grant takes away from a member no policy gives."""
-    whole = path.endswith("/")
+    minting = Minting(there, reach)
     for actor in there.actors:
         if actor.acl.root:
             yield _through(actor, OWNER, "policy root", EVERYTHING)
-        elif whole:
-            for pattern in there.rules_below(actor, "read", path):
-                yield _through(actor, "policy", f"policies {', '.join(actor.policies)}", pattern)
-        elif decision := there.allowing(actor.acl, "read", path):
-            if actor.member and _taken_away(there.book, actor.member, path, now_us):
-                continue
-            yield _through(actor, "policy", f"policies {decision.partition(':')[2]}", path)
+            continue
+        known: set[str] = set()
+        for way in reach.ways(actor.acl):
+            if not _is_taken(there.book, actor.member, way, now_us):
+                known.add(way.path)
+                path, conditions = _shown(way, is_new=actor.is_new)
+                yield _through(actor, "policy", f"policies {way.policies}", path, conditions)
+        if not actor.makes:
+            continue
+        holder = Holder(actor.values, actor.member, actor.is_new)
+        for role, way, one in minting.ways(actor.policies, holder, actor.acl):
+            if way.path not in known and not _is_taken(there.book, one.member, way, now_us):
+                known.add(way.path)
+                path, conditions = _shown(way, is_new=one.is_new)
+                through = f"token role {role}, policies" if role else "policies"
+                yield _through(
+                    actor, "policy", f"{through} {way.policies}", path,
+                    (*conditions, "by a token that it makes"),
+                )  # fmt: skip
+    yield from _by_batch_tokens(there, reach)
 
 
-def _through(actor: Actor, kind: str, through: str, path: str) -> Reader:
+def _is_taken(book: Book, member: str, way: Way, now_us: int) -> bool:
+    return bool(member) and _taken_away(book, member, way.name, now_us)
+
+
+def _shown(way: Way, *, is_new: bool) -> tuple[str, tuple[str, ...]]:
+    """Of what a way is, and on which conditions; names at random are told as templates."""
+    conditions = (way.conditions,) if way.conditions else ()
+    if is_new and way.path != way.name and _RANDOM.search(way.pattern):
+        return way.pattern, (*conditions, "of its own, once it has logged in")
+    return way.path, conditions
+
+
+def _through(
+    actor: Actor, kind: str, through: str, path: str, conditions: tuple[str, ...] = ()
+) -> Reader:
     until = from_us(actor.until_us) if actor.until_us else None
-    return Reader(actor.name, kind, through, path, "", until, "")
+    words = "; ".join((*actor.conditions, *conditions))
+    return Reader(actor.name, kind, through, path, "", until, words)
 
 
-def _meets(given: Given, path: str) -> bool:
-    return touches(given.name, path) if path.endswith("/") else covers(given.name, path)
+def _by_batch_tokens(there: Survey, reach: Reach) -> Iterator[Reader]:
+    """Whoever has a batch token: none is stored, so that only policies tell of them."""
+    found = [
+        name
+        for name in there.space.policy_names()
+        if name != ROOT_NAME and reach.ways(Acl([_for_anybody(there.space.policy(name))]))
+    ]
+    if found:
+        conditions = "if one was made with any of them before: none is stored"
+        yield Reader(
+            "batch tokens",
+            "policy",
+            f"policies {','.join(found)}",
+            reach.path,
+            "",
+            None,
+            conditions,
+        )
 
 
-def _shared(ident: str, given: Given) -> Reader:
-    until = from_us(given.expires_us) if given.expires_us else None
-    parts = ["once it was accepted"] if given.answer == "offered" else []
-    parts += [f"version {given.version}"] if given.version else []
-    return Reader(
-        f"user {given.receiver}", "share", f"share {ident}", given.name, "", until, "; ".join(parts)
-    )
+def _for_anybody(policy: Policy | None) -> Policy:
+    """A policy with segments for anything instead of its templates."""
+    rules: dict[str, Rule] = {}
+    for rule in policy.rules if policy is not None else ():
+        pattern = rule.pattern
+        if "{{" in pattern:
+            end = "*" if pattern.endswith("*") else ""
+            segments = pattern.removesuffix("*").split("/")
+            # The rest of a segment is left open with it: these are conditions, not decisions.
+            segments = ["+" if "{{" in one else one for one in segments]
+            segments[-1] = "" if end and segments[-1] == "+" else segments[-1]
+            pattern = "/".join(segments) + end
+        made = replace(rule, pattern=pattern)
+        rules[pattern] = rules[pattern].merged(made) if pattern in rules else made
+    return Policy("", tuple(rules.values()))
+
+
+def _operator(through: str, conditions: str = "") -> Reader:
+    return Reader("operators", "operator", through, EVERYTHING, "", None, conditions)
+
+
+def _by_operators(there: Survey, operators: Survey, reach: Reach) -> Iterator[Reader]:
+    """Sets of policies in the operator's namespace, with how many tokens or logins have each.
+
+    Which they are, and what else they are bound to, is not the user's to know.
+    """
+    seen = Reach(there.space, reach.path, f"{there.user}/")
+    minting = Minting(operators, seen, Minting(there, reach))
+    counted: dict[tuple[tuple[str, ...], str], int] = {}
+    for actor in operators.actors:
+        conditions = "" if not actor.conditions else "where it may be used"
+        if not actor.acl.root and not seen.ways(actor.acl):
+            holder = Holder(actor.values, "", actor.is_new)
+            if not actor.makes or not minting.ways(actor.policies, holder, actor.acl):
+                continue
+            conditions = "by a token that it makes"
+        key = (actor.policies, conditions)
+        counted[key] = counted.get(key, 0) + 1
+    for (policies, conditions), count in sorted(counted.items()):
+        yield _operator(f"policies {', '.join(policies)}, {count} tokens or logins", conditions)
