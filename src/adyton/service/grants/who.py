@@ -1,8 +1,10 @@
 """Who could read what, by any way (``docs/spec/grants.md``, section 10)."""
 
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Final
 
 from adyton.actions import Action
@@ -17,7 +19,7 @@ from adyton.service.grants.book import Book
 from adyton.service.grants.conditions import needs_approval
 from adyton.service.grants.handed import handed
 from adyton.service.grants.minting import Holder, Minting
-from adyton.service.grants.paths import grant_path, touches
+from adyton.service.grants.paths import covers, grant_path, touches
 from adyton.service.grants.reach import Reach, Way
 from adyton.service.grants.records import Grant
 from adyton.service.grants.survey import Survey, survey
@@ -86,7 +88,7 @@ def _by_grants(book: Book, path: str, now_us: int) -> Iterator[Reader]:
         for ident, grant in _candidates(book, name, path):
             if grant.deny or 0 < grant.expires_us <= now_us or "read" not in book.rights(grant):
                 continue
-            narrower = grant.path if whole and touches(path, grant.path) else path
+            narrower = grant.path if covers(path, grant.path) else path
             if _taken_away(book, name, narrower, now_us):
                 continue
             left = _left(book, ident, grant)
@@ -185,7 +187,8 @@ def _by_batch_tokens(there: Survey, reach: Reach) -> Iterator[Reader]:
     found = [
         name
         for name in there.space.policy_names()
-        if name != ROOT_NAME and reach.ways(Acl([_for_anybody(there.space.policy(name))]))
+        if name != ROOT_NAME
+        and reach.ways(Acl([_for_anybody(there.space.policy(name), reach.every_place())]))
     ]
     if found:
         conditions = "if one was made with any of them before: none is stored"
@@ -200,21 +203,30 @@ def _by_batch_tokens(there: Survey, reach: Reach) -> Iterator[Reader]:
         )
 
 
-def _for_anybody(policy: Policy | None) -> Policy:
-    """A policy with segments for anything instead of its templates."""
+def _for_anybody(policy: Policy | None, places: list[str]) -> Policy:
+    """A policy for whoever it lets in most: with what is asked for in place of its templates.
+
+    A templated rule that denies is left out: of some entity it has no value.
+    """
     rules: dict[str, Rule] = {}
     for rule in policy.rules if policy is not None else ():
-        pattern = rule.pattern
-        if "{{" in pattern:
-            end = "*" if pattern.endswith("*") else ""
-            segments = pattern.removesuffix("*").split("/")
-            # The rest of a segment is left open with it: these are conditions, not decisions.
-            segments = ["+" if "{{" in one else one for one in segments]
-            segments[-1] = "" if end and segments[-1] == "+" else segments[-1]
-            pattern = "/".join(segments) + end
-        made = replace(rule, pattern=pattern)
-        rules[pattern] = rules[pattern].merged(made) if pattern in rules else made
+        patterns = {rule.pattern}
+        if "{{" in rule.pattern:
+            patterns = {_about(rule.pattern, place) for place in places} if rule.grants else set()
+        for pattern in patterns:
+            made = replace(rule, pattern=pattern)
+            rules[pattern] = rules[pattern].merged(made) if pattern in rules else made
     return Policy("", tuple(rules.values()))
+
+
+def _about(pattern: str, place: str) -> str:
+    """A pattern with the segments of a path for those that have templates; else with any."""
+    parts = pattern.removesuffix("*").split("/")
+    end = "*" if pattern.endswith("*") else ""
+    for at, (part, given) in enumerate(zip_longest(parts, place.split("/")[: len(parts)])):
+        if "{{" in part:
+            parts[at] = given or str(uuid.uuid4())
+    return "/".join(parts) + end
 
 
 def _operator(through: str, conditions: str = "") -> Reader:
