@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import random
+import threading
 
 import pytest
 
 from adyton import Caller
 from adyton.errors import AdytonError, SecretNotFound
 from adyton.service.kv import KeyValue, KvMount, KvSettings
+from adyton.service.ticket import Pause
 from support import Place
 
 CALLER = Caller("test")
@@ -169,3 +171,26 @@ def test_lists_are_bounded_and_forgotten_with_their_keys(store, monkeypatch):
     core.commit.run_sync(kv.names(CALLER, "u8", MOUNTS[0], ""))
     store.close()
     assert not core.names._lists
+
+
+def test_a_thread_never_waits_for_a_list_that_it_makes_itself(store):
+    """It has one under way, as an event loop may: another one is made beside, and both hold."""
+    core = store._opened.core
+    kv = KeyValue(core)
+    store.set_secrets("u", {f"f/{number:03d}": b"1" for number in range(300)})
+    making = kv.names(CALLER, "u", MOUNTS[0], "f")
+    assert isinstance(making.send(None), Pause)
+    found = []
+    beside = threading.Thread(
+        target=lambda: found.append(core.commit.run_sync(kv.names(CALLER, "u", MOUNTS[0], "f")))
+    )
+    beside.start()  # another thread waits for the first one
+    stuck = threading.Timer(10, making.close)  # a failure, rather than a test that hangs
+    stuck.start()
+    found.append(core.commit.run_sync(kv.names(CALLER, "u", MOUNTS[0], "f")))
+    assert stuck.is_alive()
+    stuck.cancel()
+    found.append(core.commit.run_sync(making))
+    beside.join(10)
+    assert [len(names) for names in found] == [300] * 3
+    assert not core.names._making

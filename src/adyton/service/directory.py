@@ -167,6 +167,8 @@ class Directory:
             found = names.find(keys)
             if found is not None:
                 return found
+            if waiting.own:
+                return await self._names(keys)
         try:
             return await self._names(keys)
         finally:

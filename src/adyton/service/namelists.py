@@ -6,6 +6,7 @@ Whoever asks while the list is being made waits for it, rather than making anoth
 would hold a reading connection and its pages.
 """
 
+import asyncio
 import threading
 from bisect import bisect_left
 from collections.abc import Callable
@@ -72,6 +73,26 @@ class NameList:
         return at - first, sorted(heads)
 
 
+class Turn(Aside[None]):
+    """Waiting until another one has made a list.
+
+    Attributes:
+        own: Whether it would be for ever: a thread is to wait for what it has under way itself.
+    """
+
+    def __init__(self, maker: int) -> None:
+        super().__init__()
+        self.own = False
+        self._maker = maker
+
+    def attach(
+        self, waiter: Callable[[], None], loop: asyncio.AbstractEventLoop | None = None
+    ) -> bool:
+        """As any ticket's; the thread that makes the list is not let wait."""
+        self.own = loop is None and threading.get_ident() == self._maker
+        return not self.own and super().attach(waiter, loop)
+
+
 class NameLists:
     """Lists that were made lately.
 
@@ -82,7 +103,7 @@ class NameLists:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._lists: dict[bytes, NameList] = {}
-        self._making: dict[bytes, list[Aside[None]]] = {}
+        self._making: dict[bytes, tuple[int, list[Turn]]] = {}
         self._lock = threading.Lock()
 
     def find(self, keys: UserKeys) -> NameList | None:
@@ -92,25 +113,27 @@ class NameLists:
             return None
         return found if found.version == self._storage.names_version(keys.user) else None
 
-    def begin(self, user: bytes) -> Aside[None] | None:
+    def begin(self, user: bytes) -> Turn | None:
         """Begin to make a user's list, and :meth:`end` it, whatever happens; or wait for another.
 
         Returns:
-            None to begin, or what to wait for before looking again.
+            None to begin, or what to wait for before looking again. If that is one's own, make a
+            list beside, without an end.
         """
         with self._lock:
-            waiting = self._making.get(user)
-            if waiting is None:
-                self._making[user] = []
+            making = self._making.get(user)
+            if making is None:
+                self._making[user] = (threading.get_ident(), [])
                 return None
-            ticket: Aside[None] = Aside()
-            waiting.append(ticket)
-            return ticket
+            maker, waiting = making
+            turn = Turn(maker)
+            waiting.append(turn)
+            return turn
 
     def end(self, user: bytes) -> None:
         """Let those look again who wait for a list that was begun."""
         with self._lock:
-            waiting = self._making.pop(user)
+            _, waiting = self._making.pop(user)
         resolve(waiting)
 
     def keep(self, made: NameList) -> None:
