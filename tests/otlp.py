@@ -2,6 +2,8 @@
 
 import gzip
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -25,6 +27,8 @@ class Receiver:
         self.headers = []
         self.rejected = 0
         self.failing = False
+        self.ending = ""  # of an answer: long, drip, silent, or torn
+        self.kind = "application/x-protobuf"
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,10 +43,13 @@ class Receiver:
                 receiver.headers.append(dict(self.headers))
                 answer = receiver.take(self.path, body).SerializeToString()
                 self.send_response(200)
-                self.send_header("content-type", "application/x-protobuf")
-                self.send_header("content-length", str(len(answer)))
+                self.send_header("content-type", receiver.kind)
+                more = 200_000 if receiver.ending else 0
+                self.send_header("content-length", str(len(answer) + more))
                 self.end_headers()
                 self.wfile.write(answer)
+                with suppress(OSError):
+                    receiver.end(self.wfile, more)
 
             def log_message(self, *args):
                 return
@@ -51,6 +58,14 @@ class Receiver:
         self.endpoint = f"http://127.0.0.1:{self._http.server_port}/v1/traces"
         self.logs_endpoint = f"http://127.0.0.1:{self._http.server_port}/v1/logs"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def end(self, answer, more):
+        """What comes behind an answer: all that was announced, too slowly, or not."""
+        if self.ending == "long":
+            answer.write(b"x" * more)
+        for _ in range(100 if self.ending in {"drip", "silent"} else 0):
+            time.sleep(0.05)
+            answer.write(b"x" if self.ending == "drip" else b"")
 
     def take(self, path, body):
         self.raw.append(body)

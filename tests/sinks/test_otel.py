@@ -116,6 +116,30 @@ def test_what_is_rejected_for_good_is_told_and_not_sent_again(folder, receiver, 
     assert sink.position() == 5
 
 
+@pytest.mark.parametrize("ending", ["long", "drip", "silent", "torn"])
+def test_an_answer_that_can_not_be_read_to_its_end_has_nothing_sent_again(
+    folder, receiver, caplog, monkeypatch, ending
+):
+    """It was a collector's, with a status that says taken: else the batch came again for ever."""
+    monkeypatch.setattr("adyton.sinks._http.SECONDS", 0.3)
+    receiver.ending, receiver.rejected = ending, 2
+    sink = open_sink(f"otel:{folder}")
+    sink.write(events(0, 5))
+    sink.write(events(0, 9))
+    assert indexes(receiver) == list(range(9))
+    assert sink.position() == 9
+    assert "answer is cut" in caplog.text
+
+
+def test_a_cut_answer_of_what_is_no_collector_takes_nothing(folder, receiver):
+    """A long page of some other server, with status 200."""
+    receiver.ending, receiver.kind = "long", "text/html"
+    sink = open_sink(f"otel:{folder}")
+    with pytest.raises(OSError, match="does not answer as a collector"):
+        sink.write(events(0, 5))
+    assert sink.position() == 0
+
+
 def test_headers_are_sent_and_private(folder, receiver):
     """A token for the collector; a file that others can read is not used, nor a torn line."""
     sink = open_sink(f"otel:{folder}")

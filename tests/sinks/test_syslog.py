@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import time
 
+import msgspec
 import pytest
 
 import databases
@@ -53,6 +54,17 @@ def test_a_message_is_one_of_rfc_5424():
     notice = parsed(message(json.dumps({**told, "notice": {"kind": "rotation.failed"}}), "-"))
     assert notice.severity == 5
     assert parsed(message('{"index":1,"log":0,"erased":true}', "-")).ident == "-"
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb", "a\r\n<13>1 - - evil - - -", "\x00\x1b[2J\x7f\x85", "\u2028"]
+)
+def test_no_name_makes_a_message_of_its_own(text):
+    """Line ends and controls of names, actors and reasons stay within the JSON of one message."""
+    told = {"index": 7, "action": "secret.get", "success": True, "actor": text, "user": text,
+            "secret": text, "reason": text, "accessor": text, "request_id": text}  # fmt: skip
+    line = msgspec.json.encode(told).decode()
+    assert parsed(message(line, "-")).record == told
 
 
 def test_it_fits_the_port(tmp_path, receiver):
@@ -163,6 +175,36 @@ def test_datagrams(tmp_path, kind):
     with pytest.raises(OSError, match=r"refused"):
         sink.write(events(5, 9))
     assert sink.position() == 5
+
+
+@pytest.mark.parametrize("kind", ["unix", "udp"])
+def test_a_record_that_no_datagram_holds_is_told_of_and_stops_nothing(tmp_path, kind, caplog):
+    """Which one it was, in its place; all behind it comes, and nothing comes twice."""
+    with socket.socket(
+        socket.AF_UNIX if kind == "unix" else socket.AF_INET, socket.SOCK_DGRAM
+    ) as there:
+        there.bind(str(tmp_path / "log") if kind == "unix" else ("127.0.0.1", 0))
+        there.settimeout(5)
+        url = f"unix:{tmp_path / 'log'}"
+        if kind == "udp":
+            url = f"udp://127.0.0.1:{there.getsockname()[1]}"
+        more = {"action": "secret.get", "accessor": "batch-1", "user": "canary" * 100_000}
+        long = events(1, 2, **more, request_id="r" * 5_000)
+        sink = sink_of(tmp_path, url)
+        sink.write([*events(0, 1), *long, *events(2, 4)])
+        assert sink.position() == 4
+        found = [parsed(there.recv(65536)) for _ in range(4)]
+        there.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            there.recv(65536)
+    assert [message.record["index"] for message in found] == [0, 1, 2, 3]
+    assert found[1].record == {
+        "index": 1, "action": "secret.get", "success": True, "accessor": "batch-1",
+        "too_long": len(long[0].line),
+    }  # fmt: skip
+    assert found[1].ident == "secret.get"
+    assert "too long for a datagram" in caplog.text
+    assert "canary" not in caplog.text
 
 
 RSYSLOG = """

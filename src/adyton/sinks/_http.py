@@ -3,7 +3,8 @@
 import errno
 import time
 from collections.abc import Mapping
-from typing import Final
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 import httpx
 
@@ -14,7 +15,21 @@ from adyton.sinks._folder import SECONDS
 _MOST: Final = 64 * 1024
 
 
-def post(url: str, headers: Mapping[str, str], body: bytes, ca_file: str | None) -> bytes:
+class Taken(NamedTuple):
+    """An answer that told that a message was taken.
+
+    Attributes:
+        body: The beginning of it.
+        whole: Whether that is all; else it was too long or too slow, or broke off.
+        kind: Its ``content-type`` without parameters.
+    """
+
+    body: bytes
+    whole: bool
+    kind: str
+
+
+def post(url: str, headers: Mapping[str, str], body: bytes, ca_file: str | None) -> Taken:
     """Post a message, without redirects and proxies.
 
     Args:
@@ -23,8 +38,7 @@ def post(url: str, headers: Mapping[str, str], body: bytes, ca_file: str | None)
         body: The message.
         ca_file: Certificates to trust instead of the system's, PEM.
 
-    Returns:
-        The beginning of the answer, which told that the message was taken.
+    The status alone tells whether it was taken: nothing that comes after it changes that.
 
     Raises:
         OSError: It can't be reached now, or does not take the message.
@@ -40,10 +54,15 @@ def post(url: str, headers: Mapping[str, str], body: bytes, ca_file: str | None)
             ) as answer,
         ):  # fmt: skip
             status = answer.status_code
-            for part in answer.iter_bytes():
-                found += part
-                if len(found) > _MOST or time.monotonic() > end:
-                    break
+            kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+            whole = False
+            with suppress(httpx.HTTPError):
+                for part in answer.iter_bytes():
+                    found += part
+                    if len(found) > _MOST or time.monotonic() > end:
+                        break
+                else:
+                    whole = True
     except AdytonError as error:
         raise OSError(errno.EINVAL, error.message) from None
     except httpx.HTTPError as error:
@@ -51,4 +70,4 @@ def post(url: str, headers: Mapping[str, str], body: bytes, ca_file: str | None)
         raise OSError(errno.EIO, why) from None
     if not 200 <= status < 300:
         raise OSError(errno.EIO, f"it answers with status {status}")
-    return found
+    return Taken(found, whole, kind)

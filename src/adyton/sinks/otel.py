@@ -5,7 +5,8 @@ It is a folder (``_folder``) with the file ``url``, where to, such as
 are sent along, which nobody else may read.
 
 What a collector takes and rejects in part must not be sent again (OTLP specification 1.5, "Partial
-Success"): such records are passed over, and the program's log tells how many.
+Success"): such records are passed over, and the program's log tells how many, or that the answer
+was too long, or did not end, so that nobody knows.
 """
 
 import datetime as dt
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 _log = logging.getLogger("adyton.upkeep")
+_PROTOBUF: Final = "application/x-protobuf"
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -65,12 +67,17 @@ class OtelSink(FolderSink):
         now = time.time_ns()
         for event in events:
             _fill(scope.log_records.add(), event, now)
-        headers = {"content-type": "application/x-protobuf", **self._headers()}
+        headers = {"content-type": _PROTOBUF, **self._headers()}
         found = post(self._read("url"), headers, request.SerializeToString(), self._file("ca.pem"))
+        if not found.whole and found.kind == _PROTOBUF:  # a collector took it: never once more
+            _log.error("a collector's answer is cut: how many records it rejects is not known")
+            return
         try:
-            answer = service.ExportLogsServiceResponse.FromString(found)
+            answer = service.ExportLogsServiceResponse.FromString(found.body)
         except DecodeError:
-            raise OSError(errno.EIO, "it does not answer as a collector of OpenTelemetry") from None
+            answer = None
+        if answer is None or not found.whole:
+            raise OSError(errno.EIO, "it does not answer as a collector of OpenTelemetry")
         if answer.partial_success.rejected_log_records:
             _log.error(
                 "a collector of OpenTelemetry has rejected %d audit records for good",

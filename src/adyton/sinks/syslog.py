@@ -7,10 +7,12 @@ get records by TLS alone.
 
 Syslog has no acknowledgements. Over TCP and TLS a batch counts as taken once the other side has
 closed its side after ours: it has read all of it then, or the connection would be reset. Datagrams
-are taken as soon as the system takes them.
+are taken as soon as the system takes them; a record that is too long for one goes as what tells
+which it is.
 """
 
 import errno
+import logging
 import socket
 import ssl
 import time
@@ -31,6 +33,13 @@ _FACILITY: Final = 13  # log audit (RFC 5424, table 1)
 _WARNING, _NOTICE, _INFORMATIONAL = 4, 5, 6
 _HOSTNAME_CHARS: Final = 255
 _MSGID_CHARS: Final = 32
+_SHORT: Final = (
+    "index", "log", "time", "action", "success", "version", "request_id", "address", "accessor",
+)  # fmt: skip
+"""Members of a record that is too long which are sent all the same, each a short one."""
+_SHORT_CHARS: Final = 100
+
+_log = logging.getLogger("adyton.upkeep")
 
 
 class SyslogSink(FolderSink):
@@ -43,8 +52,8 @@ class SyslogSink(FolderSink):
         try:
             if place.scheme in {"unix", "udp"}:
                 with self._datagrams(place) as connection:
-                    for each in messages:
-                        connection.send(each)
+                    for event, each in zip(events, messages, strict=True):
+                        _datagram(connection, each, event.line, host)
                 return
             data = b"".join(b"%d %b" % (len(m), m) for m in messages)
             with self._stream(place) as connection:
@@ -123,10 +132,33 @@ def message(line: str, host: str) -> bytes:
     return (head + _ascii(line)).encode("ascii")
 
 
+def shortened(line: str) -> str:
+    """What is told of a record that is too long: which it is, and that the rest is not there.
+
+    Args:
+        line: One JSON object.
+    """
+    told = msgspec.json.decode(line, type=dict[str, object])
+    kept = {name: told[name] for name in _SHORT if len(str(told.get(name, ""))) <= _SHORT_CHARS
+            and name in told}  # fmt: skip
+    return msgspec.json.encode(kept | {"too_long": len(line.encode())}).decode()
+
+
+def _datagram(connection: socket.socket, whole: bytes, line: str, host: str) -> None:
+    """Send a record as one datagram, or what tells which it is if it does not fit into one."""
+    try:
+        connection.send(whole)
+    except OSError as error:
+        if error.errno != errno.EMSGSIZE:
+            raise
+        connection.send(message(shortened(line), host))
+        _log.error("an audit record was too long for a datagram; the sink got its index alone")
+
+
 def _ascii(line: str) -> str:
-    if line.isascii():
+    if line.isascii() and "\x7f" not in line:  # JSON escapes all other controls of ASCII
         return line
-    return "".join(c if c < "\x80" else _escaped(c) for c in line)
+    return "".join(c if c < "\x7f" else _escaped(c) for c in line)
 
 
 def _escaped(character: str) -> str:
