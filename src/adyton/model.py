@@ -54,7 +54,8 @@ class TokenMark(NamedTuple):
         stay: How long that namespace's keys may be used: another one after a purge.
         stored: Whether the store keeps it; what it asks for then ends with it.
         parent: Id of the token that made it, with which it ends; empty for none.
-        ends_us: When it ends by itself; 0 for never.
+        ends_us: When it ends by itself; 0 for never. Its parent's end is not in it, as that may be
+            put off: what a token of ``parent`` asks for ends with the parent.
     """
 
     user: str

@@ -1,6 +1,7 @@
 """The tokens that have been let in, kept in memory for as long as what they go by is unchanged."""
 
 import threading
+from itertools import islice
 from typing import Final
 
 from adyton.model import TokenMark
@@ -82,6 +83,7 @@ class Sessions:
         self._grants = grants
         self._sessions: dict[str, Session] = {}
         self._batches: dict[str, set[str]] = {}
+        self._users: dict[str, dict[str, None]] = {}  # their sessions, the oldest first
         self._owners: dict[bytes, str] = {}
         self._forgotten = 0
         self._lock = threading.Lock()
@@ -143,12 +145,44 @@ class Sessions:
             # A change that another thread has committed since the token was read may have ended it.
             if forgotten == self._forgotten:
                 if len(self._sessions) >= _LIMIT:
-                    self._sessions.clear()
-                    self._batches.clear()
-                self._sessions[ident] = session
-                if not stored and token.parent:
-                    self._batches.setdefault(token.parent, set()).add(ident)
+                    self._make_room()
+                self._keep(session)
         return session
+
+    def _keep(self, session: Session) -> None:
+        ident, parent = session.ident, session.token.parent
+        self._sessions[ident] = session
+        self._users.setdefault(session.space.user, {})[ident] = None
+        if parent and isinstance(session.token, BatchToken):
+            self._batches.setdefault(parent, set()).add(ident)
+
+    def _drop(self, ident: str) -> None:
+        """Keep a session no more; nothing if there is none."""
+        gone = self._sessions.pop(ident, None)
+        if gone is None:
+            return
+        own = self._users[gone.space.user]
+        del own[ident]
+        if not own:
+            del self._users[gone.space.user]
+        made = self._batches.get(gone.token.parent)
+        if made is not None:
+            made.discard(ident)
+            if not made:
+                del self._batches[gone.token.parent]
+
+    def _make_room(self) -> None:
+        """Drop a quarter of all: the oldest of those namespaces that have the most.
+
+        Whoever makes tokens without end pushes out none of a namespace that has few.
+        """
+        room = _LIMIT * 3 // 4
+        most = max(1, _share([len(own) for own in self._users.values()], room))
+        for own in list(self._users.values()):
+            for ident in list(islice(own, max(0, len(own) - most))):
+                self._drop(ident)
+        for ident in list(islice(self._sessions, max(0, len(self._sessions) - room))):
+            self._drop(ident)  # more namespaces than there is room for
 
     @staticmethod
     async def read(
@@ -190,17 +224,24 @@ class Sessions:
         """Look a token up anew when it comes next, and with it the batch tokens that it made."""
         with self._lock:
             self._forgotten += 1
-            gone = self._sessions.pop(ident, None)
+            self._drop(ident)
             for child in self._batches.pop(ident, ()):
-                self._sessions.pop(child, None)
-            if gone is not None and isinstance(gone.token, BatchToken):
-                self._batches.get(gone.token.parent, set()).discard(ident)
+                self._drop(child)
 
     def _forget_user(self, user: str) -> None:
         """Keep nothing of a user's tokens, of a user who was purged or keeps the keys away."""
         with self._lock:
             self._forgotten += 1
-            self._sessions = {k: v for k, v in self._sessions.items() if v.space.user != user}
-            kept = self._sessions.keys()
-            left = ((parent, made & kept) for parent, made in self._batches.items())
-            self._batches = {parent: made for parent, made in left if made}
+            for ident in list(self._users.get(user, ())):
+                self._drop(ident)
+
+
+def _share(sizes: list[int], room: int) -> int:
+    """How many each may keep at most, so that all together fit: none loses to a larger one."""
+    left = room
+    for at, size in enumerate(sorted(sizes)):
+        share = left // (len(sizes) - at)
+        if size > share:
+            return share
+        left -= size
+    return room
