@@ -40,6 +40,7 @@ def at(step):
 BAD_INPUT = "bad input is 400, and what is absent 404; there 500"
 ABSENT = "not offered"
 UNKEPT = "no bound is taken that a batch token would not keep; there it is, and is not kept"
+SEAL = "the state of another kind of seal, with the same status"
 WHOLE = "name and text only: hvac compares them whole"
 DIFFERENT = {
     'POST secret/data/n {"data": null}': "a null is no data",
@@ -51,6 +52,9 @@ DIFFERENT = {
     'POST auth/ab/role/r/period {"token_period": "1h"}': UNKEPT,
     'POST auth/ab/login {"role_id": "{rid}", "secret_id": "{sid}"}': UNKEPT,
     "GET auth/token/lookup-self?method=gone": "a batch token ends with its login method",
+    'PUT sys/unseal {"key": "abcd"}': SEAL,
+    'PUT sys/unseal {"key": "QUJD+/8="}': SEAL,
+    "GET sys/internal/ui/mounts?by=nobody": "not shown without a token",
     "GET sys/internal/counters/tokens": ABSENT,
     "GET sys/host-info": ABSENT,
     "GET sys/version-history?list=true": ABSENT,
@@ -61,6 +65,7 @@ DIFFERENT = {
     "GET sys/policies/acl/root": WHOLE,
     "GET sys/policies/acl/default": WHOLE,
     "GET sys/policy/q": WHOLE,
+    "GET sys/policy/o": WHOLE,
     'POST sys/capabilities {"path": "secret/a"}': BAD_INPUT,
     "POST cubbyhole/a {}": BAD_INPUT,
     "POST cubbyhole/a": BAD_INPUT,

@@ -46,10 +46,17 @@ def add_routes(routes: Routes, services: Services) -> None:
         return both({"name": name, "rules": text})
 
     async def write(context: Context) -> None:
-        body = context.body
-        text = fields.text(body, "policy") or fields.text(body, "rules")
-        name = _name(context)
-        await spaces.put_policy(context.caller, context.user, name, text)
+        text = fields.text(context.body, "policy")
+        await spaces.put_policy(context.caller, context.user, _name(context), text)
+
+    async def write_old(context: Context) -> Reply | None:
+        text = fields.text(context.body, "policy")
+        if text:
+            await write(context)
+            return None
+        text = fields.text(context.body, "rules")
+        await spaces.put_policy(context.caller, context.user, _name(context), text)
+        return Reply(warnings=["'rules' is deprecated, please use 'policy' instead"])
 
     async def delete(context: Context) -> None:
         await spaces.delete_policy(context.caller, context.user, _name(context))
@@ -96,7 +103,9 @@ def add_routes(routes: Routes, services: Services) -> None:
         "sys/policies/acl/{name}", {READ: read_new, UPDATE: write, DELETE: delete}, folded=name
     )
     routes.add("sys/policy", {LIST: list_old, READ: list_old})
-    routes.add("sys/policy/{name}", {READ: read_old, UPDATE: write, DELETE: delete}, folded=name)
+    routes.add(
+        "sys/policy/{name}", {READ: read_old, UPDATE: write_old, DELETE: delete}, folded=name
+    )
     routes.add("sys/capabilities-self", {UPDATE: of_self})
     routes.add("sys/capabilities", {UPDATE: of_token})
     routes.add("sys/capabilities-accessor", {UPDATE: of_accessor})

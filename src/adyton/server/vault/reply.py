@@ -165,7 +165,7 @@ def lookup_of(text: str, token: Token, now_us: int) -> dict[str, Any]:
         "explicit_max_ttl": token.explicit_max_ttl,
         "id": text,
         "meta": token.meta,
-        "num_uses": max(token.num_uses, 0),
+        "num_uses": token.num_uses,  # -1 in the answer to the last one
         "orphan": not token.parent,
         "path": token.path,
         "policies": token.policies,

@@ -1,5 +1,6 @@
 """``sys/*`` on the server's state and the keys above all namespaces: seal, rekey, rotate."""
 
+import re
 from typing import Any, Final
 
 from adyton.actions import Action
@@ -24,6 +25,9 @@ from adyton.service.keyadmin import KeyAdmin
 from adyton.service.rekey import RekeyStatus
 
 _MOST_SHARE_TEXT: Final = 256
+_SHARE_TEXT: Final = re.compile(
+    "(?:[0-9a-fA-F]{2})*|(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+)
 
 
 def add_routes(routes: Routes, services: Services) -> None:
@@ -57,6 +61,20 @@ def _add_state(routes: Routes, services: Services) -> None:
     async def seal_status_(_: Context) -> Reply:
         return Reply(flat=seal_status(status_of_open(core)), bare=True)
 
+    async def unseal(context: Context) -> Reply:
+        # The store is open: of a share only the form is looked at, as in OpenBao.
+        body = context.body
+        if fields.boolean(body.get("reset", False), "reset"):
+            raise InvalidInput("vault is unsealed")
+        key = fields.text(body, "key")
+        if not key and not body.get("keys"):
+            raise InvalidInput(
+                "'key' must be specified in request body as JSON, or 'reset' set to true"
+            )
+        if _SHARE_TEXT.fullmatch(key) is None:
+            raise InvalidInput("'key' must be a valid hex or base64 string")
+        return await seal_status_(context)
+
     async def leader_(_: Context) -> Reply:
         return Reply(flat=leader(), bare=True)
 
@@ -78,8 +96,7 @@ def _add_state(routes: Routes, services: Services) -> None:
     add("sys/seal-status", {READ: seal_status_}, public=True)
     add("sys/leader", {READ: leader_}, public=True)
     add("sys/init", {READ: init_state, UPDATE: init}, public=True)
-    # The store is open: a share is not even looked at.
-    add("sys/unseal", {UPDATE: seal_status_}, public=True)
+    add("sys/unseal", {UPDATE: unseal}, public=True)
     add("sys/seal", {UPDATE: seal}, sudo=UPDATE)
 
 

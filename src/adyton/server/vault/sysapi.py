@@ -14,6 +14,7 @@ from adyton.server.vault.service import Services
 from adyton.service.access.leases import Leases
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import Mount, MountTable
+from adyton.service.access.sessions import Session
 from adyton.service.access.shaping import times_of
 from adyton.service.access.shelves import record_path
 from adyton.service.userroot.given import away
@@ -207,6 +208,11 @@ def add_routes(routes: Routes, services: Services) -> None:
         mount = place[1]
         return Reply(_shown(mount) | {"path": place[0]})
 
+    def seen(session: Session, user: str, mount: Mount) -> bool:
+        """Whether all at home see a mount; the operator's tokens see others' by their policies."""
+        shown = mount.config.get("listing_visibility") == "unauth"
+        return shown and session.space.user == user
+
     async def ui_mounts(context: Context) -> Reply:
         session, user, table = context.session, context.user, context.space.table
         if not gate.reaches(session, user):
@@ -216,12 +222,14 @@ def add_routes(routes: Routes, services: Services) -> None:
             raise away()
         await record_path(core, caller, user, Action.ACCESS_READ, context.path)
         engines = {
-            m.path: _shown(m) for m in table.engines if gate.any_under(session, user, m.path)
+            m.path: _shown(m)
+            for m in table.engines
+            if seen(session, user, m) or gate.any_under(session, user, m.path)
         }
         logins = {
             m.path: _shown(m)
             for m in table.logins
-            if gate.any_under(session, user, f"auth/{m.path}")
+            if seen(session, user, m) or gate.any_under(session, user, f"auth/{m.path}")
         }
         return Reply({"secret": engines, "auth": logins})
 
