@@ -17,6 +17,8 @@ BUILT_IN = {
 }
 NEAR, FAR = "10.1.2.3", "192.0.2.9"
 DAY = 86_400
+PROBES = ("a", "b", "g/a", "g/b", "zz", "g/zz", "zz/zz", "zz/zz/zz/zz", "g/zz/zz/zz")
+"""What may come to be in a folder."""
 
 
 def is_in(name, path):
@@ -209,6 +211,32 @@ class Model:
         if self.free(actor.member, right, name, address):
             return True
         return not free and self.pay(actor.member, right, name, address, spend=spend)
+
+    def until(self, actor, right, name, operation):
+        """Until when somebody may do something, bound to no condition; None if not, 0 for ever.
+
+        Of a folder it is for all that could come to be in it.
+        """
+        folder = name.endswith("/")
+        inside = [name + one for one in PROBES] if folder else [name]
+        places = [f"adyton/secrets/{one}" for one in inside]
+        policy = all(self.by_policy(actor, one, operation) for one in places)
+        home = actor.home in {self.owner, "root"}
+        if not actor.member or (not home and not policy):
+            return 0 if policy and home else None
+        if any(self.policy_denies(actor, one, operation) for one in places) or any(
+            self.taken(actor.member, right, one) for one in inside
+        ):
+            return None
+        if policy and home:
+            return 0
+        ends = [
+            grant.ends
+            for _, grant in self.speaking(actor.member, right, name, NEAR)
+            if not grant.deny and not grant.network
+            and not any(self.spends(grant, right, one) for one in (name, *inside))
+        ]  # fmt: skip
+        return None if not ends else 0 if 0 in ends else max(ends)
 
     def knows(self, actor, name, address):
         """Whether grants let a member know of something: then a refusal says so."""

@@ -277,17 +277,18 @@ class Machine(RuleBasedStateMachine):
             token = actor.token
             if actor.member and model.spending(actor.member, "share", path, NEAR):
                 return  # of one secret it could be paid for
-            allowed = model.may(
+            needed = [("read", "read")]
+            needed += [("write", "update"), ("write", "create")][: (1 + path.endswith("/")) * write]
+            untils = [model.until(actor, *one[:1], path, one[1]) for one in needed]
+            allowed = None not in untils and model.may(
                 actor, "share", path, "adyton/shares", "update", NEAR, free=True
-            ) and all(
-                model.may(actor, right, name, f"adyton/secrets/{name}", operation, NEAR, free=True)
-                for name in covered
-                for right, operation in [("read", "read"), ("write", "update")][: 1 + write]
-            )  # fmt: skip
-            if allowed and write and path.endswith("/"):
-                allowed = model.may(
-                    actor, "write", path, f"adyton/secrets/{path}", "create", NEAR, free=True
-                )
+            )
+            until = min((one for one in untils if one), default=0) if allowed else 0
+            if until and ends > until:  # later than the grants that it is made by
+                status, found = self.ask("POST", "shares", body, token=token)
+                assert status in ({400, 404} if covered else {400, 403, 404}), found
+                return
+            ends = ends or until
         status, found = self.ask("POST", "shares", body, token=token)
         if not (allowed and covered):
             assert status in {403, 404}, found

@@ -181,7 +181,7 @@ def test_only_what_a_token_may_do_is_offered(server):
 
 
 def test_only_what_a_token_may_read_is_shared(server):
-    """A right to share is none to read: neither a name nor a folder with one that is forbidden."""
+    """A right to share is none to read: neither a name, nor a folder that may come to have one."""
     user, bob = "u" + secrets.token_hex(4), "b" + secrets.token_hex(4)
     token = token_of(
         server,
@@ -198,7 +198,7 @@ def test_only_what_a_token_may_read_is_shared(server):
         return call(server, "POST", "users/me/shares", body, token=token)[0]
 
     assert [share(name) for name in ("f/a", "g/a", "f/", "g/", "absent")] == [
-        200, 404, 200, 404, 404,
+        200, 404, 404, 404, 404,
     ]  # fmt: skip
     put(server, "f/secret", "x", user=user)
     assert [share(name) for name in ("f/secret", "f/", "f/a")] == [404, 404, 200]

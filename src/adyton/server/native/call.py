@@ -20,6 +20,7 @@ from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.aside import Threads
 from adyton.service.core import Core
+from adyton.service.grants.book import Book
 from adyton.service.grants.permits import Permit, Spend, SpendEach
 from adyton.service.journal import Draft
 from adyton.service.once import Once
@@ -140,6 +141,20 @@ class Call:
         )  # fmt: skip
         self._decision = found
         return bool(found)
+
+    def until(self, path: str, right: Capability, book: Book) -> int | None:
+        """Until when something may be done, bound to no condition, as the unit sees it.
+
+        Args:
+            path: The path below ``adyton/``; a folder's for all that is in it or comes into it.
+            right: What is asked.
+            book: The namespace's members and grants in the unit.
+
+        Returns:
+            The time in microseconds; 0 for no end, None where it may not.
+        """
+        decides = self.services.gate.grants
+        return decides.until(self.session, self.user, f"adyton/{path}", right, book)
 
     def needs(self, path: str, right: Capability) -> bool:
         """As :meth:`may`, for one of several things that the request does together.

@@ -12,6 +12,7 @@ from adyton.server.native.rights import SECRETS, right
 from adyton.server.native.routes import Reply, Route
 from adyton.server.native.showing import shown_value, value_of
 from adyton.service.access.policy import Capability
+from adyton.service.grants.book import EMPTY, Book
 from adyton.service.sharing.offers import Offer, Offers
 from adyton.service.sharing.reading import SharedReads
 from adyton.service.sharing.shares import Shares
@@ -26,34 +27,42 @@ async def create(call: Call) -> Reply:
     """An offer of what the token may do itself."""
     body = call.body(shapes.CreateShareBody)
     offer = await call.checked(lambda: _offer(body))
-    rights = {Capability.READ}
-    if body.write:
-        rights.add(Capability.UPDATE)
-    if body.delete:
-        rights.add(Capability.DELETE)
-    # What is not there yet has no name to judge: the folder's own stands for it.
-    folder = body.write and body.name.endswith("/")
-    may_create = not folder or call.may(SECRETS + body.name, Capability.CREATE)
+    rights = _rights(body)
+    if body.write and body.name.endswith("/"):
+        rights.append(Capability.CREATE)
 
-    def allowed(name: str) -> bool:
-        return may_create and all(call.may(SECRETS + name, right) for right in rights)
+    def until(name: str, book: Book) -> int | None:
+        ends = [call.until(SECRETS + name, one, book) for one in rights]
+        known = [end for end in ends if end is not None]
+        if len(known) < len(ends):
+            return None
+        return min((end for end in known if end), default=0)
 
     return await call.write(
-        lambda core: Offers(core).create(call.caller, call.user, offer, allowed=allowed),
+        lambda core: Offers(core).create(call.caller, call.user, offer, until=until),
         lambda info: Reply(_shown(info)),
     )
 
 
+def _rights(body: "shapes.CreateShareBody | shapes.PassOnBody") -> list[Capability]:
+    """What the receiver is to be able to do."""
+    asked = [(Capability.UPDATE, body.write), (Capability.DELETE, body.delete)]
+    return [Capability.READ, *(one for one, wanted in asked if wanted)]
+
+
 async def pass_on(call: Call) -> Reply:
-    """An offer of what the token may read of a share."""
+    """An offer of what the token may do itself by a share."""
     body = call.body(shapes.PassOnBody)
     offer = await call.checked(lambda: _offer(body))
     share = call.args["share"]
 
-    def allowed(name: str) -> bool:
+    def allowed(name: str, single: bool) -> bool:
         at = f"shares/received/{share}"
-        names = (f"{at}/secret", f"{at}/secrets/{name}")
-        return any(call.may(path, Capability.READ) for path in names)
+        paths = [f"{at}/secrets/{name}", *([f"{at}/secret"] if single else [])]
+        return all(
+            any(call.until(path, one, EMPTY) is not None for path in paths)  # of no grant's
+            for one in _rights(body)
+        )
 
     return await call.write(
         lambda core: Offers(core).pass_on(call.caller, call.user, share, offer, allowed=allowed),
@@ -258,7 +267,7 @@ ROUTES: Final = [
     Route(
         "POST", _RECEIVED + "/{share}/shares", "pass_share_on",
         "Offer somebody else what a share gives, or a part of it.",
-        pass_on, right(Capability.UPDATE), "update, and read of what is passed on", "user",
+        pass_on, right(Capability.UPDATE), "update, and what is offered of the share", "user",
         Action.SHARE_CREATE, shapes.ShareShown, body=shapes.PassOnBody, once=True, errors=(404,),
     ),
     Route(

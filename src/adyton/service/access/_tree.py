@@ -121,10 +121,18 @@ class PatternTree:
             yield fixed if leaf.priority[1] else f"{fixed}*", leaf.rule
 
     def grants_under(self, prefix: str) -> bool:
-        """Whether a rule grants something on some path that begins with a prefix.
+        """Whether a rule grants something on some path that begins with a prefix."""
+        cover, better = self.under(prefix)
+        return any(rule.grants for rule in (cover, *better) if rule is not None)
+
+    def under(self, prefix: str) -> tuple[Rule | None, list[Rule]]:
+        """The rules that decide on paths that begin with a prefix.
 
         A pattern that matches the prefix and all that follows it hides every pattern of lower
         priority there, so only the best of those, and what is better than it, can count.
+
+        Returns:
+            The rule of that pattern, if there is one, and those of what is better than it.
         """
         *folders, begin = prefix.split("/")
         cover: _Leaf | None = None
@@ -137,11 +145,8 @@ class PatternTree:
             level = following
         for node in level:
             cover = _better(cover, node.glob(begin))
-        if cover is not None and cover.rule.grants:
-            return True
-        return any(
-            leaf.rule.grants and _better(cover, leaf) is leaf for leaf in _leaves(level, begin)
-        )
+        better = [leaf.rule for leaf in _leaves(level, begin) if _better(cover, leaf) is leaf]
+        return (None if cover is None else cover.rule), better
 
 
 def _leaves(level: list[_Node], begin: str) -> Iterator[_Leaf]:

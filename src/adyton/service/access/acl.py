@@ -4,7 +4,7 @@ Of all patterns that match a path the most specific one alone decides; rules for
 add up, and deny wins among them. Nothing matches, nothing is allowed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from adyton.service.access._patterns import filled
@@ -146,6 +146,30 @@ class Acl:
             return True
         return self._tree.grants_under(prefix)
 
+    def covers(self, folder: str, operation: Capability) -> bool:
+        """Whether an operation may be done on all that is in a folder, or comes into it later.
+
+        Args:
+            folder: The folder's path, with its slash.
+            operation: What is asked.
+        """
+        cover, others = (None, []) if self.root else self._inside(folder)
+        return self.root or (cover is not None and all(map(_gives(operation), (cover, *others))))
+
+    def denies_inside(self, folder: str) -> bool:
+        """Whether a rule says deny of anything in a folder, or that comes into it later."""
+        cover, others = (None, []) if self.root else self._inside(folder)
+        return any(one is not None and Capability.DENY in one.capabilities
+                   for one in (cover, *others))  # fmt: skip
+
+    def _inside(self, folder: str) -> tuple[Rule | None, list[Rule]]:
+        """The rule that decides wherever no other one does in a folder, and the others."""
+        cover, others = self._tree.under(folder)
+        exact = [
+            rule for path, rule in self._exact.items() if path.startswith(folder) and path != folder
+        ]
+        return cover, others + exact
+
     def _lookup(self, path: str, *, listing: bool) -> Rule | None:
         """The rule that decides; to list, a path's form without the slash counts as well."""
         folder = path.removesuffix("/") if listing else path
@@ -155,6 +179,18 @@ class Acl:
             or self._tree.best(path)
             or (self._tree.best(folder) if folder != path else None)
         )
+
+
+def _gives(operation: Capability) -> Callable[[Rule], bool]:
+    def gives(rule: Rule) -> bool:
+        return (
+            rule.grants
+            and not operation & ~rule.capabilities
+            and _may_wrap(rule, None)
+            and rule.parameters.permit({})
+        )
+
+    return gives
 
 
 def _may_wrap(rule: Rule, wrap_ttl: int | None) -> bool:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from adyton.errors import IntegrityError
-from adyton.grantvalues import BUILT_IN_ROLES, EVERYTHING, RIGHTS
+from adyton.grantvalues import BUILT_IN_ROLES, EVERYTHING, RIGHTS, Conditions
 from adyton.ports import Rows
 from adyton.service.grants.conditions import Facts, needs_approval, unmet
-from adyton.service.grants.paths import covering, touches
+from adyton.service.grants.paths import covering, covers, touches
 from adyton.service.grants.records import (
     COUNTED,
     GRANTS,
@@ -214,6 +214,29 @@ class Book:
             return Verdict(allowed=True, rule=spending[0], spending=tuple(spending))
         return _NOTHING
 
+    def until(self, member: str, rights: Iterable[str], name: str, now_us: int) -> int | None:
+        """Until when grants give one of some rights, in microseconds, bound to no condition.
+
+        Args:
+            member: The member's name.
+            rights: Rights one of which is needed.
+            name: The secret, or a folder for all that is in it or comes into it.
+            now_us: The time.
+
+        Returns:
+            The latest end of those that do; 0 for never, None where none does.
+        """
+        wanted = frozenset(rights)
+        ends = [
+            grant.expires_us
+            for _, grant in self.grants_of(member, name)
+            if not grant.deny
+            and wanted & self.rights(grant)
+            and not 0 < grant.expires_us <= now_us
+            and not _bound(grant.conditions, wanted, name)
+        ]
+        return None if not ends else 0 if 0 in ends else max(ends)
+
     def denied_inside(self, member: str, wanted: frozenset[str], folder: str, facts: Facts) -> str:
         """A grant that takes one of some rights away on anything in a folder; empty for none."""
         for path, idents in self._at.get(member, {}).items():
@@ -258,6 +281,16 @@ class Book:
         return any(self.judge(member, (right,), name, facts).allowed for right in RIGHTS) or bool(
             name.endswith("/") and self.touched(member, RIGHTS, name, facts)
         )
+
+
+def _bound(conditions: Conditions, wanted: frozenset[str], name: str) -> bool:
+    """Whether conditions say when, from where, how often or with whose approval it is done."""
+    asks = any(
+        covers(path, name) or (name.endswith("/") and touches(path, name))
+        for path in conditions.approval
+    )
+    counts = conditions.reads and "read" in wanted
+    return bool(conditions.networks or conditions.window or counts or asks)
 
 
 EMPTY: Final = Book({})

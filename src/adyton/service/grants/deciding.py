@@ -97,6 +97,40 @@ class Deciding:
             return policy if home else ""
         return Permit(rule, actor.name, Spend(self._core, user, actor, target, address))
 
+    def until(
+        self, session: Whose, user: str, path: str, operation: Capability, book: Book
+    ) -> int | None:
+        """Until when an operation is allowed, bound to no condition; for what is shared.
+
+        Args:
+            session: Who asks.
+            user: The namespace.
+            path: The path; a folder's for all that is in it, or comes into it later.
+            operation: What is asked.
+            book: The namespace's members and grants, as the unit sees them.
+
+        Returns:
+            The time in microseconds; 0 for no end, None where it is not allowed so.
+        """
+        own, acl = session.space.user, session.acl
+        seen = path if user == own else f"{user}/{path}"
+        folder = path.endswith("/")
+        policy = acl.covers(seen, operation) if folder else acl.allows(seen, operation)
+        actor = self.actor_in(session, user)
+        home = own in {user, OPERATOR_SPACE}
+        target = self._target(user, path, operation, None)
+        if actor is None or target is None or (home and acl.root):
+            return 0 if home and policy else None
+        if not (home or policy) or not actor.holds(book):
+            return None
+        now = self._core.clock.now_us()
+        facts = Facts("", now)
+        if acl.denies_inside(seen) if folder else acl.denies(seen, operation):
+            return None
+        if book.judge(actor.name, target.rights, target.name, facts, whole=target.whole).denied:
+            return None
+        return 0 if home and policy else book.until(actor.name, target.rights, target.name, now)
+
     def _rule(
         self, actor: Actor, user: str, target: Target, address: str, *, spend: bool
     ) -> tuple[bool, str]:

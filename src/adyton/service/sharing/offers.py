@@ -1,7 +1,7 @@
 """Offering what one has, and passing on what one was given (``docs/spec/sharing.md``)."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,7 @@ from adyton.ports import Transaction
 from adyton.service.access.tokens import new_accessor
 from adyton.service.commit import Scope
 from adyton.service.core import Core
+from adyton.service.grants.book import Book
 from adyton.service.journal import Draft
 from adyton.service.lifecycle.ending import plan_one
 from adyton.service.objects import ObjectChanges
@@ -36,6 +37,11 @@ MAX_SHARES: Final = 1_000
 """Shares that one user has given, or received."""
 MAX_RECEIVERS: Final = 50
 """Shares that one secret is in: each is written to with every change of it."""
+
+
+Until: TypeAlias = Callable[[str, Book], int | None]
+"""Until when whoever shares may do so themselves, bound to no condition: 0 for no end, None where
+they may not; of a secret or all of a folder, by the grants that the unit sees."""
 
 
 class Offer(NamedTuple):
@@ -78,12 +84,19 @@ class Offers:
         user: UserId,
         offer: Offer,
         *,
-        allowed: Callable[[str], bool] | None = None,
+        until: Until | None = None,
     ) -> ShareInfo:
         """Offer a secret as it evolves, one version of it, or a folder (with a slash behind).
 
-        Whether the receiver is known to the store is not told. What is not ``allowed`` to whoever
-        shares is not shared: a folder with one such name is refused whole, as if it were absent.
+        Whether the receiver is known to the store is not told. What whoever shares may not do
+        is not shared, as if it were absent; a folder is shared by who may do it to all that is in
+        it, and to all that comes into it.
+
+        Args:
+            caller: Who asks.
+            user: The owner.
+            offer: What is asked for.
+            until: Until when whoever asks may do as the receiver is to; None for no end.
 
         Raises:
             SecretNotFound: There is nothing of the name to read.
@@ -107,7 +120,10 @@ class Offers:
                 raise InvalidInput("the share would have ended already")
             owner = await core.keys_to_write(scope, caller, draft.user_id, 0)
             given = Given(**msgspec.structs.asdict(terms), receiver=other)
-            names = await self._names(scope.tx, owner, given, allowed)
+            if until is not None:
+                book = await core.books.in_unit(scope, owner)
+                given.expires_us = _end(given, until(given.name, book))
+            names = await self._names(scope.tx, owner, given)
             await self._check_room(scope, owner, given)
             share = await self._offer(scope, caller, owner, given, names)
             draft.name, draft.version = given.name, given.version
@@ -127,7 +143,7 @@ class Offers:
         share: str,
         offer: Offer,
         *,
-        allowed: Callable[[str], bool] | None = None,
+        allowed: Callable[[str, bool], bool] | None = None,
     ) -> ShareInfo:
         """Offer somebody else what a share gives, or a part of it, if its owner allows that.
 
@@ -139,7 +155,8 @@ class Offers:
             user: The receiver of the share.
             share: The share's id.
             offer: What is asked for; without a name, all that is in the share.
-            allowed: What whoever asks may read of it, by name.
+            allowed: Whether whoever asks may do as the receiver is to, by the secret's or
+                folder's name, and by whether the share is of this one secret.
 
         Raises:
             SecretNotFound: There is no such share, or nothing of the name in it to read.
@@ -171,7 +188,9 @@ class Offers:
             if given.over(scope.now_us):
                 raise InvalidInput("the share would have ended already")
             _check_reshares(all_given, share, chain)
-            names = await self._names(scope.tx, owner, given, allowed)
+            if allowed is not None and not allowed(given.name, chain[0].kind != "folder"):
+                raise not_found()
+            names = await self._names(scope.tx, owner, given)
             await self._check_room(scope, owner, given)
             made = await self._offer(scope, caller, owner, given, names)
             reason = f"share {made} with {other} by {keys.user_id}, of {share}"
@@ -232,17 +251,10 @@ class Offers:
         terms.expires_us = terms.expires_us or parent.expires_us
         return Given(**msgspec.structs.asdict(terms), receiver="", parent=share)
 
-    async def _names(
-        self,
-        tx: Transaction,
-        owner: UserKeys,
-        given: Given,
-        allowed: Callable[[str], bool] | None,
-    ) -> list[str]:
+    @staticmethod
+    async def _names(tx: Transaction, owner: UserKeys, given: Given) -> list[str]:
         """Names of what is shared."""
         names = await covered_names(tx, owner, given)
-        if allowed is not None and not all(allowed(name) for name in names):
-            raise not_found()
         check_size(len(names))
         return names
 
@@ -282,6 +294,23 @@ class Offers:
         changes.objects.put(RECEIVED, share, received)
         await changes.write()
         return share
+
+
+def _end(given: Given, until: int | None) -> int:
+    """When a new share ends, by whoever makes it.
+
+    Raises:
+        SecretNotFound: They may not do what it allows, or only under a condition.
+        InvalidInput: It would end later than they may.
+    """
+    if until is None:
+        raise not_found()
+    if until and given.expires_us > until:
+        raise InvalidInput(
+            "it would end later than the grant that it is made by",
+            hint="Leave the end out, or name an earlier one.",
+        )
+    return given.expires_us or until
 
 
 def _terms_of(given: Given) -> dict[str, Any]:
