@@ -224,9 +224,8 @@ def check_logins(world, told):
             if auth is None:
                 continue
             entity = auth["entity_id"]
-            own = {name for name in told if world.reads(auth["client_token"], name)}
-            reads |= own
-            made |= world.read_by(world.children(auth["client_token"])) - own
+            reads |= {name for name in told if world.reads(auth["client_token"], name)}
+            made |= world.read_by(world.children(auth["client_token"]))
         for name, items in told.items():
             check_actor(world, name, items, f"login {login}", entity, name in reads, name in made)
 
