@@ -162,6 +162,25 @@ def test_a_token_that_leaves_out_what_denies_is_told(world):
     assert lines(world, "users/ci/k", "login") == [("policy", "policies all", "")]
 
 
+def test_a_token_may_be_given_a_name_that_fits(world):
+    """By a role that allows aliases: those that there are, and any that its globs let through."""
+    world.policy("mine", [("secret/data/users/{{TOKEN}}/k", READ, "")])
+    world.policy("maker", [("auth/token/create/r0", ["update"], "")])
+    role = {"allowed_policies": ["mine"], "allowed_entity_aliases": ["r*", "ann"]}
+    world.do("POST", "auth/token/roles/r0", role)
+    world.roles["r0"] = True
+    body = {"policies": ["maker"], "ttl": "1h"}
+    auth = world.do("POST", "auth/token/create", body)["auth"]
+    told = [("policy", "token role r0, policies mine", MADE)]
+    assert lines(world, "users/red/k", "token ") == lines(world, "users/ann/k", "token ") == told
+    assert lines(world, "users/ci/k", "token ") == []
+    world.aliases = ["red", "ann", "ci"]
+    read = world.read_by(world.children(auth["client_token"]))
+    assert read == {"users/red/k", "users/ann/k"}
+    found = lines(world, "users/red/k", f"token token#{auth['accessor']}")
+    assert found == told  # also once there is an entity of the name
+
+
 def test_all_mounts_and_patterns_are_looked_at(world):
     """Of a mount of either version, under every spelling, and of the whole namespace as well."""
     world.put_at("one/", "app/x")
@@ -298,6 +317,18 @@ def test_batch_tokens_are_told_as_what_they_could_be(world):
         ("policy", "policies all", "if one was made with any of them before: none is stored"),
         ("operator", "policies root, 1 tokens or logins", ""),
     ]
+
+
+def test_the_operators_own_namespace_is_told_as_any(world):
+    """Its tokens by name, and nobody twice."""
+    at = "adyton/users/root/secrets/own"
+    world.do("PUT", at, {"value": {"encoding": "json", "data": {"k": "v"}}}, space="")
+    found = world.do("GET", "adyton/users/root/access/who?path=own", space="")["items"]
+    assert [(one["kind"], one["through"]) for one in found] == [
+        ("owner", "policy root"), ("operator", "the store's root of trust"),
+    ]  # fmt: skip
+    none = world.do("GET", "adyton/users/nobody/access/who?path=own", space="")["items"]
+    assert none == []
 
 
 def test_members_who_are_denied_are_not_told_for_a_folder(world):

@@ -324,7 +324,8 @@ def test_who_tells_what_comes_of_trying(data):
 
 
 @pytest.mark.soak
-@settings(CALM, max_examples=400)
+@pytest.mark.timeout(3_600)
+@settings(CALM, max_examples=500)
 @given(st.data())
 def test_who_tells_what_comes_of_trying_for_long(data):
     attempt(data)

@@ -178,7 +178,11 @@ def test_by_the_command_line(server, tmp_path):
     listed = json.loads(adyton(server, "-o", "json", "link", "list", "--user", "alice").stdout)
     assert [one["secret"] for one in listed if one["secret"]] == ["of/link"]
     assert "of/link" in adyton(server, "link", "list", "--user", "alice").stdout.decode()
+    who = ("-o", "json", "access", "who", "of/link", "--user", "alice")
+    (line,) = [one for one in json.loads(adyton(server, *who).stdout) if one["kind"] == "link"]
+    assert (line["actor"], line["path"]) == ("whoever has the link", "of/link")
     assert adyton(server, "link", "open", stdin=made.stdout).stdout == b"v"
+    assert b"whoever has the link" not in adyton(server, *who).stdout
     assert adyton(server, "link", "create", "--user", "alice", "--ttl", "1y").returncode == 2
 
 

@@ -85,11 +85,12 @@ def _by_grants(book: Book, path: str, now_us: int) -> Iterator[Reader]:
     whole = path.endswith("/")
     for name, member in book.members.items():
         actor = f"user {member.user}" if member.user else name
+        denied = any(grant.deny for _, grant in book.all_of(name))
         for ident, grant in _candidates(book, name, path):
             if grant.deny or 0 < grant.expires_us <= now_us or "read" not in book.rights(grant):
                 continue
             narrower = grant.path if covers(path, grant.path) else path
-            if _taken_away(book, name, narrower, now_us):
+            if denied and _taken_away(book, name, narrower, now_us):
                 continue
             left = _left(book, ident, grant)
             if grant.conditions.reads and not left:
