@@ -64,6 +64,8 @@ class Share:
     write: bool
     ends: float = 0
     accepted: bool = False
+    reshare: int = 0
+    parent: str = ""
 
 
 @dataclass
@@ -255,6 +257,12 @@ class Model:
         return self.may(actor, "list", name, f"adyton/secrets/{folder}", "list", address, free=True)
 
     # -- shares ---------------------------------------------------------------------------------
+
+    def end_share(self, ident):
+        """With all that came of it."""
+        del self.shares[ident]
+        for below in [one for one, share in self.shares.items() if share.parent == ident]:
+            self.end_share(below)
 
     def shared(self, receiver, ident, name, *, write=False):
         share = self.shares.get(ident)

@@ -264,13 +264,14 @@ class Machine(RuleBasedStateMachine):
     @rule(
         by=st.sampled_from(["owner", "owner", "ann", "ci"]), receiver=st.sampled_from(RECEIVERS),
         path=st.sampled_from(["f/", "f/g/", "a", "f/a"]), write=st.booleans(), days=DAYS,
-        accept=st.integers(0, 3),
+        accept=st.integers(0, 3), reshare=st.integers(0, 2),
     )  # fmt: skip
-    def share(self, by, receiver, path, write, days, accept):
+    def share(self, by, receiver, path, write, days, accept, reshare):
         model = self.model
         covered = [name for name in model.secrets if is_in(name, path)]
         ends, at = self.moment(days)
-        body = {"receiver": receiver, "name": path, "write": write, "expires_at": at}
+        body = {"receiver": receiver, "name": path, "write": write, "expires_at": at,
+                "reshare": reshare}  # fmt: skip
         allowed, token = True, self.owner[0]
         if by != "owner":
             actor = self.actors[by]
@@ -294,18 +295,58 @@ class Machine(RuleBasedStateMachine):
             assert status in {403, 404}, found
             return
         assert status == 200, found
-        if accept:
-            where = f"users/{receiver}/shares/received/{found['id']}"
-            taken = self.server.native("POST", f"{where}/accept", token=self.receivers[receiver])
-            assert taken[0] == 204
-        self.model.shares[found["id"]] = Share(receiver, path, write, ends, bool(accept))
+        self.offered(found, Share(receiver, path, write, ends, bool(accept), reshare))
+
+    def offered(self, made, share):
+        if share.accepted:
+            where = f"users/{share.receiver}/shares/received/{made['id']}"
+            token = self.receivers[share.receiver]
+            assert self.server.native("POST", f"{where}/accept", token=token)[0] == 204
+        self.model.shares[made["id"]] = share
+
+    @precondition(lambda self: self.model.shares)
+    @rule(
+        which=WHICH, path=st.sampled_from(["", "", "f/g/", "f/a", "f/g/b", "a"]),
+        write=st.booleans(), days=DAYS, accept=st.integers(0, 3), reshare=st.integers(0, 1),
+    )  # fmt: skip
+    def pass_on(self, which, path, write, days, accept, reshare):
+        """To the other one, also back to where it came from; never more than there is."""
+        model = self.model
+        ident = chosen(model.shares, which)
+        share = model.shares[ident]
+        path = path or share.path
+        other = next(one for one in RECEIVERS if one != share.receiver)
+        ends, at = self.moment(days)
+        body = {"receiver": other, "name": path, "write": write, "expires_at": at,
+                "reshare": reshare}  # fmt: skip
+        status, found = self.server.native(
+            "POST", f"users/{share.receiver}/shares/received/{ident}/shares", body,
+            token=self.receivers[share.receiver],
+        )  # fmt: skip
+        live = share.accepted and not 0 < share.ends <= model.now
+        within = share.reshare > reshare and share.write >= write and is_in(path, share.path)
+        if not live or not within or not any(is_in(one, path) for one in model.secrets):
+            assert status in {400, 403, 404}, found
+        elif 0 < share.ends < ends:
+            assert status == 400, found
+        else:
+            assert status == 200, found
+            made = Share(other, path, write, ends or share.ends, bool(accept), reshare, ident)
+            self.offered(found, made)
 
     @precondition(lambda self: self.model.shares)
     @rule(which=WHICH, rotate=st.booleans())
     def end_share(self, which, rotate):
+        """By the owner, or whoever passed it on; all that came of it ends."""
         ident = chosen(self.model.shares, which)
-        self.tell("DELETE", f"shares/given/{ident}?rotate={str(rotate).lower()}")
-        del self.model.shares[ident]
+        parent = self.model.shares[ident].parent
+        if parent and not rotate:
+            by = self.model.shares[parent].receiver
+            self.server.done("DELETE", f"adyton/users/{by}/shares/given/{ident}",
+                             token=self.receivers[by])  # fmt: skip
+        else:
+            self.tell("DELETE", f"shares/given/{ident}?rotate={str(rotate).lower()}")
+        self.model.end_share(ident)
 
     @precondition(lambda self: self.model.shares)
     @rule(which=WHICH, name=NAME, write=st.booleans(), user=st.sampled_from(RECEIVERS))

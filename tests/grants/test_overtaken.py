@@ -83,6 +83,16 @@ def test_a_batch_of_writes(world, number):
         assert world.store.get_secret("alice", name).text() == "canary"
 
 
+def test_a_share(world):
+    """The right to share stays; the one to read what is shared is gone."""
+    for name in NAMES:
+        world.store.access.grant("alice", "ann", name, rights=["share"])
+    body = {"receiver": "bob", "name": NAMES[1]}
+    assert world.run(world.ask("shares", body)).status == 200
+    assert world.overtaken(world.ask("shares", body), 1).status == 404
+    assert len(world.store.shares.given("alice")) == 1
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_an_export(world, monkeypatch, number):
     """On its thread it takes as long as there are secrets."""
