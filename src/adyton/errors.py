@@ -137,7 +137,13 @@ class AccessDenied(AdytonError):
 
 
 class LimitExceeded(AdytonError):
-    """A documented limit of the store would be passed."""
+    """A documented limit of the store would be passed.
+
+    Attributes:
+        again_seconds: After how many it may be asked again; 0 where that is not known.
+    """
+
+    again_seconds = 0
 
 
 class QuotaExceeded(LimitExceeded):

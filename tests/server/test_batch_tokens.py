@@ -328,3 +328,37 @@ def test_a_member_logs_in_by_one(server, name):
     assert (read("app/db"), read("top")) == (200, 404)
     assert call(server, "DELETE", f"{users}/grants/{made['id']}", token=token)[0] in {200, 204}
     assert read("app/db") in {403, 404}
+
+
+@pytest.mark.parametrize("kind", ["batch", "service"])
+def test_many_tokens_used_once_are_held_to_their_users_rate(kind):
+    """Each is new to the server, which counts it as its user's all the same, once it is let in."""
+    rates = {"ADYTON_RATES_USER_PER_SECOND": "0.1", "ADYTON_RATES_USER_BURST": "40"}
+    server = Server("serve", "--dev", "--dev-root-token-id", TOKEN, env=rates)
+    try:
+        approle(server, "ap", token_type=kind)
+        found = server.hvac().auth.approle
+        role_id = found.read_role_id("r", mount_point="ap")["data"]["role_id"]
+        secret_id = found.generate_secret_id("r", mount_point="ap")["data"]["secret_id"]
+        ids = {"role_id": role_id, "secret_id": secret_id}
+
+        def login():
+            return server.raw("POST", "/v1/auth/ap/login", ids)[2]["auth"]
+
+        started = time.monotonic()
+        tokens = [login()["client_token"] for _ in range(60)]
+        answers = [server.raw("GET", SELF, token=token) for token in tokens]
+        most = 41 + (time.monotonic() - started) / 10
+        let_in = sum(answer[0] == 200 for answer in answers)
+        assert 5 <= let_in <= most
+        late = [answer for answer in answers if answer[0] != 200]
+        for status, headers, body in late:
+            assert (status, body) == (429, {"errors": ["request rate limit exceeded"]})
+            assert int(headers["retry-after"]) >= 1
+        status, headers, _ = call(
+            server, "GET", "users/root/secrets", token=login()["client_token"]
+        )
+        assert (status, int(headers["retry-after"]) >= 1) == (429, True)
+        assert looked(server, "adb_unknown") == DENIED  # strangers take nothing of the user's
+    finally:
+        assert server.stop()[0] == 0

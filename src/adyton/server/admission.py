@@ -173,6 +173,17 @@ class Admission:
         turns = self._logins if not text or "/login" in path else self._turns
         return Visit(address, None, turns, self._bodies, (network.lane,), cost)
 
+    def count(self, session: Session) -> int:
+        """Count a request that came as a stranger's, once its token is known.
+
+        Returns:
+            0 if it is let in, or the seconds after which it may come again.
+        """
+        if not self._limits.limited:
+            return 0
+        now = time.monotonic_ns()
+        return _seconds(self._limits.known(session.space.user, session.ident, now, counted=True))
+
     @property
     def waiting(self) -> int:
         """Requests that wait for their turn."""

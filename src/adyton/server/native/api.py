@@ -53,7 +53,9 @@ class NativeApi:
             return _sent(request, kept.status, kept.etag, kept.body, replayed)
         except AdytonError as error:
             problem = problem_of(error)
-            again = (("retry-after", "1"),) if isinstance(error, LimitExceeded) else ()
+            again: tuple[tuple[str, str], ...] = ()
+            if isinstance(error, LimitExceeded):
+                again = (("retry-after", str(error.again_seconds or 1)),)
             return problem_answer(problem, error.message, error.hint, request.request_id, *again)
         return _sent(request, *reply.parts())
 

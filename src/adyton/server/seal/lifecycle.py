@@ -276,6 +276,7 @@ class Lifecycle:
         session = Session(opened, self._configuration, self._telemetry, self, self.attestation)
         self._session = session
         gate = session.services.gate
+        gate.count = self._admission.count
         self._admission.use(gate.sessions.known, session.services.rate_quotas, gate.sessions.holds)
         self._application.use(session.handler)
         session.start()

@@ -3,7 +3,7 @@
 from typing import Final, TypeAlias
 
 from adyton.actions import Action
-from adyton.errors import AccessDenied, AdytonError, SecretNotFound
+from adyton.errors import AccessDenied, AdytonError, LimitExceeded, SecretNotFound
 from adyton.server.errors import status_of
 from adyton.server.http import Request, Response
 from adyton.server.jsonbody import LARGE, check_large
@@ -115,7 +115,10 @@ class VaultApi:
                 error = unavailable
         if isinstance(error, AccessDenied):
             return errors(403, _DENIED)
-        return errors(status_of(error), error.message)
+        answer = errors(status_of(error), error.message)
+        if isinstance(error, LimitExceeded) and error.again_seconds:
+            answer.headers += (("retry-after", str(error.again_seconds)),)
+        return answer
 
     async def _answer(self, context: Context) -> Response:
         operation = _operation(context.request)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from adyton.actions import Action
-from adyton.errors import AccessDenied, AdytonError, IntegrityError, UserRootAway
+from adyton.errors import AccessDenied, AdytonError, IntegrityError, LimitExceeded, UserRootAway
 from adyton.model import Caller
 from adyton.service.access.policy import Capability
 from adyton.service.access.records import TOKENS, Mount, Token
@@ -67,6 +67,8 @@ class Gate:
     Attributes:
         grants: Decides what members of a namespace may do.
         sessions: The tokens that have been let in.
+        count: Counts a request whose token was not in memory, as those of others are counted
+            before they come here: the seconds after which it may come again, or 0.
     """
 
     def __init__(self, core: Core, spaces: Spaces) -> None:
@@ -74,6 +76,7 @@ class Gate:
         self._spaces = spaces
         self.grants: Final = Deciding(core, spaces)
         self.sessions: Final = Sessions(core, spaces, self.grants)
+        self.count: Callable[[Session], int] = _uncounted
 
     # -- letting in -----------------------------------------------------------------------------
 
@@ -83,8 +86,10 @@ class Gate:
         Raises:
             AccessDenied: The token is absent, unknown, expired or used up, or is not for this
                 address.
+            LimitExceeded: It comes too often, or its user's tokens do.
         """
         session = self.sessions.known(text)
+        is_new = session is None
         if session is None and text:
             try:
                 session = await self.sessions.load(text)
@@ -94,6 +99,13 @@ class Gate:
             session = None  # it opens its response and nothing else
         if session is None or not is_within(request.address, session.token.cidrs):
             raise await self._refuse(request, "no such token", denied())
+        if is_new and (wait := self.count(session)):
+            # Whoever makes tokens to use each once would be under no rate but the network's.
+            too_often = LimitExceeded(
+                "request rate limit exceeded", hint="Ask again a while later."
+            )
+            too_often.again_seconds = wait
+            raise too_often
         if session.token.num_uses:
             await self._take_use(session, request)
         return session
@@ -347,6 +359,10 @@ class Gate:
         await core.record(draft.failed("no policy allows it", outcome_of(error)))
         error.recorded = True
         return error
+
+
+def _uncounted(_: Session) -> int:
+    return 0
 
 
 def permitted(session: Session, user: str, request: Origin, permit: Permit) -> Caller:

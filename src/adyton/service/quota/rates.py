@@ -53,18 +53,19 @@ class RequestLimits:
         self._wide = _buckets(rates.network_per_second, rates.network_burst, WIDE)
         self.limited = any(each is not None for each in (self._all, self._user, self._token))
 
-    def known(self, user: str, token: str, now: int) -> int:
+    def known(self, user: str, token: str, now: int, *, counted: bool = False) -> int:
         """Count a request that has a valid token.
 
         Args:
             user: Whose the token is.
             token: Names the token.
             now: Monotonic, in nanoseconds.
+            counted: Whether it was let in as a stranger's, and so counted among all.
 
         Returns:
             0 if it is let in, or the nanoseconds after which it would be; it is not counted then.
         """
-        everybody, users, tokens = self._all, self._user, self._token
+        everybody, users, tokens = None if counted else self._all, self._user, self._token
         wait = everybody.wait("", now) if everybody is not None else 0
         if users is not None:
             wait = max(wait, users.wait(user, now))
