@@ -302,6 +302,29 @@ def test_a_store_feeds_it_and_its_notices_arrive(tmp_path, receiver):
     assert kinds == {"rotation.succeeded"}
 
 
+def test_a_receiver_that_takes_nothing_holds_up_no_operation(tmp_path, monkeypatch):
+    """It accepts, and reads nothing: reads and writes go on meanwhile, record by record."""
+    monkeypatch.setattr("adyton.sinks.syslog.SECONDS", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        sink_of(tmp_path, f"tcp://127.0.0.1:{there.getsockname()[1]}")
+        with SecretStore.open(
+            str(tmp_path / "s.db"), root=f"keyfile:{tmp_path / 'k'}", create=True,
+            sinks=[f"syslog:{tmp_path / 'sink'}"],
+        ) as store:  # fmt: skip
+            store.set_secret("u", "name", b"v")
+            there.settimeout(10)
+            connection = there.accept()[0]  # the sink is at it, and waits
+            began = time.monotonic()
+            for _ in range(5):
+                store.set_secret("u", "name", b"v")
+                with store.get_secret("u", "name") as found:
+                    assert found.reveal() == b"v"
+            assert time.monotonic() - began < 1.5
+            assert store._opened.core.commit.state.size > 10
+        connection.close()
+    assert not (tmp_path / "sink" / "position").read_text().strip("0\n")
+
+
 def test_the_wait_for_the_other_side_is_bounded():
     """A constant, of which the guide speaks: five seconds."""
     assert _folder.SECONDS == 5.0
