@@ -67,21 +67,61 @@ def test_a_text_of_several_lines():
     assert shown(lambda ui: ui.text(f"a\n{EVIL}")) == f"a\n{EVIL}\n"
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 120])
-def test_a_narrow_window_breaks_words_and_loses_none(monkeypatch, columns):
-    """Words stay whole where there is room; where there is none, they go on in the next line."""
+HEADINGS = ("LEAF", "TIME (UTC)", "ACTION", "SECRET", "DONE", "REASON")
+ROW = ("12345", "2026-11-25 18:02:03", "rotation.write", "db/password", "no", "x" * 27)
+
+
+def in_window(monkeypatch, columns, headings, rows):
+    """A table as a window of so many columns shows it."""
     monkeypatch.setenv("COLUMNS", str(columns))
-    headings = ("LEAF", "TIME (UTC)", "ACTION", "SECRET", "DONE", "REASON")
-    row = ("12345", "2026-11-25 18:02:03", "rotation.write", "db/password", "no", "x" * 27)
+    text = shown(lambda ui: ui.table(headings, rows, "none"), terminal=True)
+    text = OURS.sub("", text)
+    assert all(len(line.rstrip()) <= columns for line in text.splitlines())
+    return text
 
-    def show(ui):
-        ui.table(headings, [row], "none", whole_words=("LEAF", "TIME (UTC)", "ACTION", "REASON"))
 
-    text = OURS.sub("", shown(show, terminal=True))
-    assert text.count("x") == 27
-    assert ("x" * 27 in text) == (columns >= 80)
-    assert all(len(line) <= columns for line in text.splitlines())
-    assert columns < 60 or "2026-11-25" in text
+@pytest.mark.parametrize("columns", [40, 50, 60, 80, 120])
+def test_a_narrow_window_breaks_words_and_loses_none(monkeypatch, columns):
+    """Long words go on in the next line where there is no room; without any, rows are blocks."""
+    text = in_window(monkeypatch, columns, HEADINGS, [ROW, ROW])
+    assert text.count("x") == 54
+    assert ("x" * 27 in text) == (columns not in {60, 80})  # in blocks there is room again
+    assert text.count("2026-11-25") == text.count("18:02:03") == 2
+    assert text.count("REASON") == (1 if columns >= 60 else 2)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_an_id_is_not_broken(monkeypatch, columns):
+    """It is there to be copied, whatever stands beside it."""
+    ident, name = "i" * 24, "n" * 50
+    text = in_window(monkeypatch, columns, ("ID", "ENDS (UTC)", "NAME"), [(ident, ROW[1], name)])
+    assert ident in text
+    assert text.count("n") == 50
+
+
+def test_what_says_nothing_gives_way(monkeypatch):
+    """Columns in which no row has anything go before a word is broken, and stay where they fit."""
+    headings, row = ("ID", "ENDS (UTC)", "PARENT", "NAME"), ("x" * 20, "-", "", "n" * 20)
+    assert "PARENT" in in_window(monkeypatch, 80, headings, [row])
+    assert in_window(monkeypatch, 44, headings, [row]).split() == ["ID", "NAME", row[0], row[3]]
+    assert "PARENT" in in_window(monkeypatch, 44, headings, [row, (*row[:2], "p", "n")])
+
+
+WORDS = st.text("abc-: ", max_size=30).map(lambda text: " ".join(text.split()))
+
+
+@given(
+    st.integers(1, 8).flatmap(lambda n: st.lists(st.tuples(*[WORDS] * n), min_size=1, max_size=4)),
+    st.integers(25, 130),
+)
+def test_any_table(rows, columns):
+    """Whatever the window: every character is there, none of it beyond the edge."""
+    with pytest.MonkeyPatch.context() as patch:
+        headings = [f"H{at}" for at in range(len(rows[0]))]
+        text = in_window(patch, columns, headings, rows)
+    for char in "abc-:":
+        said = sum(cell.count(char) for row in rows for cell in row if cell != "-")
+        assert said <= text.count(char) <= said + sum(row.count("-") for row in rows)
 
 
 @given(st.text())

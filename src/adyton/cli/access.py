@@ -45,7 +45,6 @@ def explain(
             for step in found.steps
         ],
         "no rule speaks of it",
-        ("LINE", "OUTCOME"),
     )  # fmt: skip
 
 
@@ -68,7 +67,6 @@ def who(path: Path = EVERYTHING) -> None:
             for one in found
         ],
         "nobody",
-        ("BY", "UNTIL (UTC)"),
     )  # fmt: skip
 
 
@@ -104,7 +102,6 @@ def requests() -> None:
             for one in found
         ],
         "no requests",
-        ("RIGHT", "STATE", "UNTIL (UTC)"),
     )  # fmt: skip
 
 
@@ -117,7 +114,7 @@ def approve(
     """Approve somebody else's request."""
     at = state()
     with at.open() as store:
-        made = store.access.approve(at.who(), id_, seconds=seconds(ttl, "--ttl"), uses=uses)
+        made = store.access.approve(at.who(), id_, seconds=seconds(ttl, "--for"), uses=uses)
     _tell(made, f"approved until {moment(made.expires_at)} UTC")
 
 

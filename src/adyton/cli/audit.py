@@ -59,7 +59,6 @@ def _show(at: State, entries: list[AuditEntry]) -> None:
         [_HEADINGS[place] for place in kept],
         [[row[place] for place in kept] for row in rows],
         "no records",
-        whole_words=("LEAF", "TIME (UTC)", "USER", "ACTION", "REASON"),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Final
 from rich.text import Text
 
 BAR_CELLS: Final = 24
+NARROW_CELLS: Final = 12
+"""A bar's full length in a narrow window: a table breaks no word that is as short."""
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _LEVELS: Final = " ▁▂▃▄▅▆▇█"
 _PLAIN_LEVELS: Final = " .:-=+*#@"
@@ -18,10 +20,10 @@ def _unicode() -> bool:
     return encoding.replace("-", "").startswith("utf")
 
 
-def bar(values: Sequence[float], largest: float) -> Text:
-    """Values one behind the other in a bar, whose full length is the largest sum's."""
+def bar(values: Sequence[float], largest: float, cells: int = BAR_CELLS) -> Text:
+    """Values one behind the other in a bar, whose full length in cells is the largest sum's."""
     text = Text()
-    scale = BAR_CELLS / largest if largest > 0 else 0.0
+    scale = cells / largest if largest > 0 else 0.0
     begin = 0.0
     for number, value in enumerate(values):
         end = begin + value * scale

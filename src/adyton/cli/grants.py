@@ -104,7 +104,6 @@ def table(found: list[GrantInfo]) -> None:
             for info in found
         ],
         "no grants; give one with 'adyton grant add'",
-        ("GIVES", "ENDS (UTC)"),
     )  # fmt: skip
 
 

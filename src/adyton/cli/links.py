@@ -133,7 +133,6 @@ def list_() -> None:
             for info in found
         ],
         "no links that can be opened",
-        ("MADE (UTC)", "ENDS (UTC)", "TRIES", "PASSPHRASE"),
     )  # fmt: skip
 
 

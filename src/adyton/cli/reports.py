@@ -16,6 +16,7 @@ from adyton.reportvalues import MAX_LIMIT, Cell, Fact, Kind, Report, Table, size
 _FORMATS: Final = ("table", "json", "csv", "html")
 _TERMINAL_ROWS: Final = 20
 _SPARK_CELLS: Final = 96
+_WIDE_WINDOW: Final = 100
 
 
 def register(app: typer.Typer) -> None:
@@ -155,7 +156,8 @@ def _show(at: State, made: Report) -> None:
     if made.since is not None:
         ui.line(f"{moment(made.since)} to {moment(made.until)} (UTC)", "dim")
     if made.facts:
-        ui.line("  ".join(f"{fact.title}: {_fact(fact)}" for fact in made.facts))
+        for text in _packed([f"{fact.title}: {_fact(fact)}" for fact in made.facts], ui.window):
+            ui.line(text)
     for table in made.tables:
         if not table.rows:
             continue
@@ -169,17 +171,29 @@ def _show(at: State, made: Report) -> None:
         ui.note(note)
 
 
+def _packed(texts: list[str], window: int) -> list[str]:
+    """Texts beside each other in lines, as many as there is room for in each."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and len(lines[-1]) + 2 + len(text) <= window:
+            lines[-1] += f"  {text}"
+        else:
+            lines.append(text)
+    return lines
+
+
 def _show_rows(at: State, table: Table) -> None:
     drawn = _series(table) if table.chart == "bars" else []
     sums = [[_number(row[number]) for number in drawn] for row in table.rows]
     largest = max((sum(each) for each in sums), default=0.0)
+    length = charts.BAR_CELLS if at.ui.window >= _WIDE_WINDOW else charts.NARROW_CELLS
     rows: list[tuple[str | Text, ...]] = []
     for row, values in zip(table.rows, sums, strict=True):
         cells: list[str | Text] = [
             shown(cell, column.kind) for cell, column in zip(row, table.columns, strict=True)
         ]
         if drawn:
-            cells.append(charts.bar(values, largest))
+            cells.append(charts.bar(values, largest, length))
         rows.append(tuple(cells))
     headings = [column.title.upper() for column in table.columns] + ([""] if drawn else [])
     at.ui.table(headings, rows, "nothing")
@@ -189,16 +203,18 @@ def _show_rows(at: State, table: Table) -> None:
 
 def _show_columns(at: State, table: Table) -> None:
     """A line for each series: columns, the largest and the sum."""
-    first, last = str(table.rows[0][0]), str(table.rows[-1][0])
+    kind = table.columns[0].kind
+    first, last = shown(table.rows[0][0], kind), shown(table.rows[-1][0], kind)
     drawn = _series(table)
     width = max(len(table.columns[number].title) for number in drawn)
     for number in drawn:
         values = [_number(row[number]) for row in table.rows]
         if not any(values) and number != drawn[0]:
             continue
-        text = charts.spark(values, _SPARK_CELLS)
-        title = table.columns[number].title
-        at.ui.line(f"{title:<{width}}  {text}|  {sum(values):g}, at most {max(values):g}")
+        total = f"|  {sum(values):g}, at most {max(values):g}"
+        room = at.ui.window - width - 2 - len(total)
+        text = charts.spark(values, max(1, min(_SPARK_CELLS, room)))
+        at.ui.line(f"{table.columns[number].title:<{width}}  {text}{total}")
     at.ui.line(f"{'':{width}}  {first} to {last}", "dim")
 
 

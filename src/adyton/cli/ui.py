@@ -19,21 +19,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from adyton.cli import plain
+from adyton.cli import fitting, plain
 from adyton.crypto.secretbytes import SecretBytes
 from adyton.errors import AdytonError, AttestationError, InvalidInput
 from adyton.values import Progress as Step
 
 _WIDE: Final = 4_000
-_GAP: Final = 2
-"""Cells between two columns of a table."""
 _PROGRESS_AFTER: Final = 1.0
+_IDS: Final = frozenset({"ACCESSOR", "HOLD", "ID", "LEASE", "WHICH"})
+"""Headings of columns of ids: they are copied from there, and not broken."""
 
 
 class Ui:
@@ -81,36 +80,72 @@ class Ui:
         """Whether results are shown to a person, in a window that may be narrow."""
         return sys.stdout.isatty()
 
+    @property
+    def window(self) -> int:
+        """How many cells of results stand in a line."""
+        return self._out.width
+
     def table(
         self,
         headings: Sequence[str],
         rows: Sequence[Sequence[str | Text]],
         empty: str,
-        whole_words: Sequence[str] = (),
     ) -> None:
         """Write a table, or where there is nothing in it the next step.
+
+        In a window without room for it, each row is a block of lines (``fitting``).
 
         Args:
             headings: Of its columns.
             rows: Their cells.
             empty: The next step.
-            whole_words: Headings of columns in which no word is broken while the window has room.
         """
         if not rows:
             self.note(empty)
             return
+        if not self.terminal:
+            self._columns(headings, rows, [None] * len(headings))
+            return
+        columns = [
+            (heading, *(plain.line(str(row[at])) for row in rows))
+            for at, heading in enumerate(headings)
+        ]
+        shown = fitting.spoken(columns, self.window)
+        headings = [headings[at] for at in shown]
+        rows = [[row[at] for at in shown] for row in rows]
+        whole = [heading in _IDS for heading in headings]
+        widths = fitting.widths([columns[at] for at in shown], whole, self.window)
+        if widths is None:
+            self._blocks(headings, rows)
+        else:
+            self._columns(headings, rows, widths)
+
+    def _columns(
+        self,
+        headings: Sequence[str],
+        rows: Sequence[Sequence[str | Text]],
+        widths: Sequence[int | None],
+    ) -> None:
         terminal = self.terminal
         table = Table(box=None, pad_edge=False, header_style="bold" if terminal else None)
-        columns = [
-            (heading, *(str(row[at]) for row in rows)) for at, heading in enumerate(headings)
-        ]
-        kept = [column if column[0] in whole_words else column[:1] for column in columns]
-        wide = _widths(columns, kept, self._out.width) if terminal else [None] * len(columns)
-        for heading, width in zip(headings, wide, strict=True):
+        for heading, width in zip(headings, widths, strict=True):
             table.add_column(heading, overflow="fold", no_wrap=not terminal, width=width)
         for row in rows:
             table.add_row(*(_cell(cell) for cell in row))
         self._out.print(table)
+
+    def _blocks(self, headings: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+        """Each row as lines of its own, an empty one between two; what is empty is left out."""
+        for number, row in enumerate(rows):
+            if number:
+                self._out.print()
+            block = Table(box=None, pad_edge=False, show_header=False)
+            block.add_column(no_wrap=True, style="bold")
+            block.add_column(overflow="fold")
+            for heading, cell in zip(headings, row, strict=True):
+                if str(cell):
+                    block.add_row(heading, _cell(cell))
+            self._out.print(block)
 
     def line(self, text: str, style: str = "") -> None:
         """Write one line to standard output, not broken, however long: it may be copied."""
@@ -225,33 +260,6 @@ class Ui:
     def watcher(self) -> "Watcher":
         """What shows the progress of work that takes over a second."""
         return Watcher(self._err, enabled=not self.json and sys.stderr.isatty())
-
-
-def _widths(
-    columns: Sequence[Sequence[str]], kept: Sequence[Sequence[str]], window: int
-) -> list[int | None]:
-    """How wide columns are in a window, for nothing to be cut off at its edge.
-
-    Rich clips a table whose least widths do not fit. Here the widest column gives way first: down
-    to the words that it keeps whole while that is enough, and beyond where it is not.
-
-    Args:
-        columns: The texts in each.
-        kept: Those whose words are not to be broken.
-        window: Its width, in cells.
-    """
-    least = [
-        max(cell_len(word) for text in texts for word in (text.split() or [""])) for texts in kept
-    ]
-    room = window - _GAP * (len(columns) - 1)
-    made = [min(max(map(cell_len, texts)), max(room, 1)) for texts in columns]
-    while sum(made) > room:
-        able = [at for at, width in enumerate(made) if width > least[at]]
-        able = able or [at for at, width in enumerate(made) if width > 1]
-        if not able:
-            break
-        made[max(able, key=lambda at: made[at])] -= 1
-    return list(made)
 
 
 class Watcher:
