@@ -268,3 +268,15 @@ def test_why_a_grant_holds_names_the_time_zone_of_its_hours(sh):
     sh("grant", "add", "ci", "app/", "--role", "viewer", *hours, "--user", "alice")
     shown = sh("access", "explain", "ci", "read", "app/x", "--user", "alice").decode()
     assert "Europe/Berlin" in shown
+
+
+def test_what_only_a_server_does_names_the_way_to_one(sh):
+    """On a store itself: the option that names a server, and what is to be done there first."""
+    sh("set", "a", "--user", "u", stdin="x")
+    for command in ("policy list", "token lookup", "member token ann --user u"):
+        sh(*command.split(), code=2)
+        assert "--addr https://" in sh.error
+        assert "adyton serve --dev" in sh.error
+    sh("member", "add", "ann", "--user", "u", "--login", "userpass:ann", code=2)
+    assert "bao auth enable -namespace=USER userpass" in sh.error
+    assert "--addr" in sh.error

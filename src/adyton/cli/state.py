@@ -147,7 +147,13 @@ class State:
         """
         from adyton.client import Client  # noqa: PLC0415 - loaded on use
 
-        return Client(self.addr or None, token, user=namespace or None)
+        if not self.addr:
+            raise ConfigurationError(
+                "no server is named",
+                hint="Give --addr https://HOST:8200 or set ADYTON_ADDR; 'adyton serve --dev' starts"
+                " one to try.",
+            )
+        return Client(self.addr, token, user=namespace or None)
 
     def local(
         self, *, create: bool = False, upkeep: bool = False, ask: "Ask | None" = None

@@ -393,7 +393,8 @@ async def _alias(
     if mount is None or not alias:
         raise InvalidInput(
             "a login names no login method of the namespace",
-            hint="Write it as MOUNT:NAME, such as userpass:alice, and enable the method first.",
+            hint="Write it as MOUNT:NAME, such as userpass:alice. A server enables the method"
+            " first: 'bao auth enable -namespace=USER userpass'; then give --addr.",
         )
     if mount.type == "approle":
         role = await APPROLES.get(scope.tx, keys, alias, mount.accessor)
