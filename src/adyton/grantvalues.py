@@ -239,7 +239,7 @@ def described(conditions: Conditions) -> str:
     if conditions.window:
         parts.append(f"in {conditions.window} {conditions.timezone}")
     if conditions.reads:
-        parts.append(f"{conditions.reads} reads")
+        parts.append(f"{conditions.reads} read{'' if conditions.reads == 1 else 's'}")
     if conditions.approval:
         where = (
             "" if EVERYTHING in conditions.approval else f" for {', '.join(conditions.approval)}"

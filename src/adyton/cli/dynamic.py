@@ -11,6 +11,7 @@ from adyton.cli.state import state
 from adyton.cli.ui import moment
 from adyton.dynamicvalues import Connection, DynamicRole
 from adyton.errors import InvalidInput
+from adyton.lifecyclevalues import duration_text
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -130,7 +131,13 @@ def roles() -> None:
     at.ui.table(
         ("ROLE", "CONNECTION", "MEMBER OF", "TTL", "MAX TTL"),
         [
-            (name, each.connection, " ".join(each.member_of), f"{each.ttl}s", f"{each.max_ttl}s")
+            (
+                name,
+                each.connection,
+                " ".join(each.member_of),
+                duration_text(each.ttl),
+                duration_text(each.max_ttl),
+            )
             for name, each in found.items()
         ],
         "no dynamic roles; make one with 'adyton dynamic set-role'",

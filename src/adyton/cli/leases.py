@@ -8,7 +8,7 @@ from rich.text import Text
 
 from adyton.cli.durations import seconds
 from adyton.cli.state import state
-from adyton.cli.ui import moment
+from adyton.cli.ui import count, moment
 from adyton.errors import InvalidInput, LeaseError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -30,7 +30,7 @@ def list_(
         return
     now = dt.datetime.now(dt.UTC)
     at.ui.table(
-        ("LEASE", "USERNAME", "STATE", "EXPIRES", "ERROR"),
+        ("LEASE", "USERNAME", "STATE", "ENDS (UTC)", "ERROR"),
         [
             (
                 info.id,
@@ -110,10 +110,10 @@ def revoke(
     if at.ui.json:
         at.ui.document(done._asdict())
     else:
-        at.ui.done(f"{done.revoked} leases are ended")
+        at.ui.done(f"{count(done.revoked, 'lease')} ended")
     if done.failed:
         raise LeaseError(
-            f"{done.failed} leases could not be ended yet",
+            f"{count(done.failed, 'lease')} could not be ended yet",
             hint="It is tried again; 'adyton lease list' tells why.",
         )
 

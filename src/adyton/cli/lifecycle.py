@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from adyton.cli.state import state
-from adyton.cli.ui import moment
+from adyton.cli.ui import count, moment
 from adyton.errors import InvalidInput
 from adyton.lifecyclevalues import LifecycleRules, duration_text, seconds_of
 
@@ -129,11 +129,13 @@ def run(
         at.ui.document(report._asdict())
         return
     at.ui.done(
-        f"{report.noticed} notices given; {report.destroyed} versions destroyed, and"
-        f" {report.erased} secrets with them; {report.held} kept by legal holds"
+        f"{count(report.noticed, 'notice')} given; {count(report.destroyed, 'version')} destroyed,"
+        f" and {count(report.erased, 'secret')} with them; {report.held} kept by legal holds"
     )
     if report.failed:
-        at.ui.warn(f"what is due to {report.failed} users failed; it is tried again in an hour")
+        at.ui.warn(
+            f"what is due to {count(report.failed, 'user')} failed; it is tried again in an hour"
+        )
 
 
 def register(app: typer.Typer) -> None:

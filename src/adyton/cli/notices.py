@@ -6,6 +6,7 @@ import typer
 from rich.text import Text
 
 from adyton.cli.state import state
+from adyton.cli.ui import count as counted
 from adyton.cli.ui import moment
 from adyton.errors import InvalidInput
 from adyton.noticevalues import NoticeInfo
@@ -65,7 +66,7 @@ def deliver() -> None:
     if at.ui.json:
         at.ui.document(report._asdict())
     else:
-        at.ui.done(f"{report.delivered} delivered to {report.taken} webhooks")
+        at.ui.done(f"{report.delivered} delivered to {counted(report.taken, 'webhook')}")
     if report.failed:
         at.ui.warn(f"{report.failed} failed, and are tried again later")
 

@@ -11,6 +11,7 @@ from adyton.cli.durations import pairs, seconds
 from adyton.cli.state import state
 from adyton.cli.ui import ago, moment
 from adyton.errors import InvalidInput
+from adyton.lifecyclevalues import duration_text
 from adyton.model import from_us
 from adyton.rotationpolicy import RotationInfo, RotationPolicy
 
@@ -95,7 +96,6 @@ def list_() -> None:
             for info in found
         ],
         "no rotations; make one with 'adyton rotation set'",
-        ("STATE", "DUE (UTC)", "ROTATED", "VERSION"),
     )
 
 
@@ -110,6 +110,8 @@ def show(name: Place) -> None:
         return
     facts = _document(info)
     policy = facts.pop("policy")
+    policy |= {key: policy[key] and duration_text(policy[key]) for key in ("every", "grace")}
+    policy = {key: value for key, value in policy.items() if key != "every" or value}
     rows = [(key, _text(value)) for key, value in (facts | policy).items() if value or value == 0]
     at.ui.table(("FIELD", "VALUE"), rows, "nothing")
 
@@ -141,7 +143,6 @@ def history(name: Name) -> None:
             for event in found
         ],
         "nothing was done yet",
-        ("TIME (UTC)", "STEP", "VERSION"),
     )
 
 

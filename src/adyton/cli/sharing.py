@@ -6,7 +6,7 @@ import typer
 
 from adyton.cli.secrets import parse_expiry
 from adyton.cli.state import State, state
-from adyton.cli.ui import moment
+from adyton.cli.ui import count, moment
 from adyton.cli.values import AsJson, Cas, ContentType, KeepNewline, ValueFile, given_value
 from adyton.exchange import ShareInfo
 
@@ -156,11 +156,11 @@ def revoke(
     """End a share that --user has given or passed on, and all that came of it, at once."""
     at = state()
     with at.open() as store:
-        count = store.shares.revoke(at.who(), share, rotate=rotate)
+        done = store.shares.revoke(at.who(), share, rotate=rotate)
     if at.ui.json:
-        at.ui.document({"reencrypted": count})
+        at.ui.document({"reencrypted": done})
     else:
-        at.ui.done(f"revoked; {count} versions re-encrypted" if rotate else "revoked")
+        at.ui.done(f"revoked; {count(done, 'version')} re-encrypted" if rotate else "revoked")
 
 
 @app.command(name="names")

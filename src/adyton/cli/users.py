@@ -4,7 +4,7 @@ import typer
 
 from adyton.cli import userroots
 from adyton.cli.state import Yes, state
-from adyton.cli.ui import moment
+from adyton.cli.ui import count, moment
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(userroots.app, name="root", help="A root that the user holds: set, give, take.")
@@ -33,11 +33,11 @@ def purge(yes: Yes = False) -> None:
     user = at.who()
     at.ui.confirm("the user's keys, secrets and readable history will be destroyed;", yes=yes)
     with at.open() as store:
-        count = store.purge_user(user)
+        done = store.purge_user(user)
     if at.ui.json:
-        at.ui.document({"secrets": count})
+        at.ui.document({"secrets": done})
         return
-    at.ui.done(f"{count} secrets are gone with the keys that opened them")
+    at.ui.done(f"{count(done, 'secret')} gone, with the keys that opened them")
     at.ui.note(
         "backups made before still hold the wrapped keys: rotate the master key and retire its "
         "root, or let them expire (docs/guide/operations.md)"

@@ -126,7 +126,8 @@ def _conditions(grant: Grant, path: str, left: int, *, whole: bool, other: bool)
     """Conditions in words, of those that are about the path; another user needs a policy, too."""
     found = grant.conditions
     text = described(found) if whole or needs_approval(found, path) else _without_approval(grant)
-    text = text.replace(f"{found.reads} reads", f"{left} of {found.reads} reads left")
+    limit = f"{found.reads} read{'' if found.reads == 1 else 's'}"
+    text = text.replace(limit, f"{left} of {limit} left")
     return "; ".join(filter(None, (text, "where a policy of its own lets it" if other else "")))
 
 
