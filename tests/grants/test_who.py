@@ -368,3 +368,28 @@ def test_only_who_may_ask_is_told_and_each_time_recorded(world):
     told = [(one["success"], one["secret_name"]) for one in kept if one["action"] == "access.who"]
     assert told == [(True, "f/a")]
     assert sum(one["action"] == "access.deny" for one in kept) == 3
+
+
+def test_batch_tokens_are_told_past_templates_that_let_nothing_be_read(world):
+    """Of an entity without a value the templated rule is not there, and the wider one decides."""
+    world.policy("p", [("+/data/*", READ, ""), ("secret/data/users/{{ALIAS}}/*", ["list"], "")])
+    body = {"policies": ["p"], "type": "batch", "ttl": "1h"}
+    text = world.do("POST", "auth/token/create", body)["auth"]["client_token"]
+    assert world.reads(text, "users/red/k")
+    assert [one[1] for one in lines(world, "users/red/k", "batch")] == ["policies p"]
+
+
+def test_an_operator_is_not_told_for_what_a_batch_token_would_make(world):
+    """It makes none."""
+    world.policy("all", [("secret/*", READ, "")])
+    world.policy("maker", [("auth/token/create", ["update"], "")])
+    world.policy("more", [("auth/token/create/r1", ["update"], "")])
+    role = {"allowed_policies": ["more"], "orphan": True, "token_type": "batch", "renewable": False}
+    world.do("POST", "auth/token/roles/r0", role)
+    world.do("POST", "auth/token/roles/r1", {"allowed_policies": ["all"]})
+    world.policy("op", [(f"{OWNER}/auth/token/create/r0", ["update", "sudo"], "")], space="")
+    world.do("POST", "auth/token/create", {"policies": ["op"], "ttl": "1h"}, space="")
+    through = "policies default, op, 1 tokens or logins"
+    assert ("operator", through, MADE) not in lines(world, "a", "operators")
+    world.do("POST", "auth/token/roles/r0", role | {"token_type": "service"})
+    assert ("operator", through, MADE) in lines(world, "a", "operators")

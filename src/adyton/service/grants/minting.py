@@ -154,7 +154,7 @@ class Minting:
                 continue
             given = givable(role, self.known)
             policies = own if given is None else given
-            makes = role.token_type != BATCH and not role.token_num_uses
+            makes = _makes(role)
             if not role.orphan:
                 yield name, _Kind(policies, kind.holder, None), makes
             if role.orphan or sudo:
@@ -165,15 +165,15 @@ class Minting:
     def _abroad(self, beyond: "Minting", kind: _Kind) -> Iterator[Made]:
         """What tokens would read that one could make beyond; that needs sudo, and gives orphans."""
         every = frozenset(beyond.known)
-        paths = {CREATE: every, f"{CREATE}-orphan": every}
+        paths = {CREATE: (every, True), f"{CREATE}-orphan": (every, True)}
         for name, role in beyond.there.by_role.roles.items():
             given = givable(role, beyond.known)
-            paths[f"{CREATE}/{name}"] = every if given is None else given
-        for path, policies in paths.items():
+            paths[f"{CREATE}/{name}"] = every if given is None else given, _makes(role)
+        for path, (policies, makes) in paths.items():
             if self._may(kind, f"{beyond.there.user}/{path}")[1]:
                 made = _Kind(policies, _NOBODY, None)
                 yield from beyond.reads("", made)
-                yield from beyond.come_of(made)
+                yield from beyond.come_of(made) if makes else ()
 
     def _aliases(self, role: TokenRole, policies: Iterable[str]) -> Iterator[Holder]:
         """Who tokens of a role could be: those that there are, and new ones of names that fit."""
@@ -205,6 +205,11 @@ class Minting:
                         name = part[len(before) : len(part) - len(after)]
                         if name and name == name.lower():
                             yield name
+
+
+def _makes(role: TokenRole) -> bool:
+    """Whether a token of a role may make others."""
+    return role.token_type != BATCH and not role.token_num_uses
 
 
 def _key(kind: _Kind) -> tuple[object, ...]:

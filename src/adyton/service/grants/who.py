@@ -11,7 +11,7 @@ from adyton.actions import Action
 from adyton.grantvalues import EVERYTHING, Reader, described
 from adyton.model import Caller, UserId, from_us
 from adyton.service.access.acl import Acl
-from adyton.service.access.policy import ROOT_NAME, Policy, Rule
+from adyton.service.access.policy import ROOT_NAME, Capability, Policy
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.core import Core
 from adyton.service.grants.actors import Actor
@@ -190,7 +190,7 @@ def _by_batch_tokens(there: Survey, reach: Reach) -> Iterator[Reader]:
         name
         for name in there.space.policy_names()
         if name != ROOT_NAME
-        and reach.ways(Acl([_for_anybody(there.space.policy(name), reach.every_place())]))
+        and any(map(reach.ways, _for_anybody(there.space.policy(name), reach.every_place())))
     ]
     if found:
         conditions = "if one was made with any of them before: none is stored"
@@ -205,20 +205,21 @@ def _by_batch_tokens(there: Survey, reach: Reach) -> Iterator[Reader]:
         )
 
 
-def _for_anybody(policy: Policy | None, places: list[str]) -> Policy:
-    """A policy for whoever it lets in most: with what is asked for in place of its templates.
+def _for_anybody(policy: Policy | None, places: list[str]) -> Iterator[Acl]:
+    """What a policy allows whoever it lets in most: first without its templated rules.
 
-    A templated rule that denies is left out: of some entity it has no value.
+    Then with what is asked for in place of the templates, of those rules that let read: of some
+    entity the others have no value.
     """
-    rules: dict[str, Rule] = {}
-    for rule in policy.rules if policy is not None else ():
-        patterns = {rule.pattern}
-        if "{{" in rule.pattern:
-            patterns = {_about(rule.pattern, place) for place in places} if rule.grants else set()
-        for pattern in patterns:
-            made = replace(rule, pattern=pattern)
-            rules[pattern] = rules[pattern].merged(made) if pattern in rules else made
-    return Policy("", tuple(rules.values()))
+    rules = () if policy is None else policy.rules
+    plain = [rule for rule in rules if "{{" not in rule.pattern]
+    yield Acl([Policy("", tuple(plain))])
+    filled = {rule.pattern: rule for rule in plain}
+    for rule in rules:
+        if "{{" in rule.pattern and rule.grants and rule.capabilities & Capability.READ:
+            for pattern in {_about(rule.pattern, place) for place in places}:
+                filled[pattern] = replace(rule, pattern=pattern)
+    yield Acl([Policy("", tuple(filled.values()))])
 
 
 def _about(pattern: str, place: str) -> str:
