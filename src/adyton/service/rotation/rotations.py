@@ -26,6 +26,8 @@ from adyton.service.rotation.turns import Lost, TurnOf, gone
 from adyton.service.userkeys import UserKeys
 
 ROTATION: Final = Caller("adyton:rotation")
+_UNDONE: Final = frozenset({"create", "set", "test", "undo"})
+"""Steps of a rotation that can still be taken back."""
 
 
 def _never() -> bool:
@@ -123,7 +125,9 @@ class Rotations:
         if plan.step and (policy is None or not policy.does_the_same(plan.policy)):
             raise RotationError(
                 "a rotation is not over, and needs the rotator that it began with",
-                hint="Wait for the end of the grace period, or undo it by 'rotation cancel'.",
+                hint="Undo it by 'adyton rotation cancel NAME', or wait for its end."
+                if plan.step in _UNDONE
+                else "Wait for the end of the grace period, see 'adyton rotation show NAME'.",
             )
 
     async def _put(
@@ -329,7 +333,7 @@ class Rotations:
             if keys is None or plan is None:
                 raise gone()
             await self._check_free(scope, keys, name, plan, plan.policy)
-            if plan.step not in {"create", "set", "test", "undo"}:
+            if plan.step not in _UNDONE:
                 raise RotationError(
                     "there is no rotation to undo",
                     hint="Only before its promotion; see 'adyton rotation history NAME'.",
