@@ -317,6 +317,8 @@ class Machine(RuleBasedStateMachine):
         path = path or share.path
         other = next(one for one in RECEIVERS if one != share.receiver)
         ends, at = self.moment(days)
+        if ends == share.ends:  # by the real clock, which goes on, it would be later
+            ends, at = self.moment(0)
         body = {"receiver": other, "name": path, "write": write, "expires_at": at,
                 "reshare": reshare}  # fmt: skip
         status, found = self.server.native(
@@ -333,6 +335,21 @@ class Machine(RuleBasedStateMachine):
             assert status == 200, found
             made = Share(other, path, write, ends or share.ends, bool(accept), reshare, ident)
             self.offered(found, made)
+
+    @rule(
+        receiver=st.sampled_from(RECEIVERS), path=st.sampled_from(["f/", "f/g/", "f/a"]),
+        narrower=st.sampled_from(["", "", "f/g/", "f/a"]), write=st.booleans(), days=DAYS,
+    )  # fmt: skip
+    def chain(self, receiver, path, narrower, write, days):
+        """A share, passed on and passed back: what the other rules seldom come to by chance."""
+        shares = self.model.shares
+        before = len(shares)
+        self.share("owner", receiver, path, write, days, accept=1, reshare=2)
+        for name, reshare in (narrower, 1), ("", 0):
+            if len(shares) == before:  # it was refused, as the model has it
+                return
+            before = len(shares)
+            self.pass_on(before - 1, name, write, 0, accept=1, reshare=reshare)
 
     @precondition(lambda self: self.model.shares)
     @rule(which=WHICH, rotate=st.booleans())
@@ -501,7 +518,10 @@ class Machine(RuleBasedStateMachine):
                        if one["kind"] == "operator")  # fmt: skip
         shares = {one["through"] for one in items if one["kind"] == "share"}
         assert shares == {
-            f"share {ident}" for ident, share in model.shares.items()
+            f"share {ident}" + (
+                f", passed on by {model.shares[share.parent].receiver}" if share.parent else ""
+            )
+            for ident, share in model.shares.items()
             if share.ends == 0 or share.ends > model.now
             if secret == share.path or (share.path.endswith("/") and secret.startswith(share.path))
         }  # fmt: skip
