@@ -1,5 +1,6 @@
 """What a policy's settings name stays within what the operator allows, and within a step's time."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -23,15 +24,15 @@ LOGIN = b'{"username":"u","password":"p"}'
 SECONDS = 2.0
 
 
-class Listener:
-    """A place that counts who connects, and may say something, drop by drop."""
+class Door:
+    """A place to connect to; whoever has come in is out again, and closed, when it ends."""
 
-    def __init__(self, drops=b""):
-        self._drops = drops
+    def __init__(self):
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
-        self.met = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._sockets = [self._socket]
+        self._door = threading.Thread(target=self._accept, daemon=True)
+        self._door.start()
 
     def _accept(self):
         while True:
@@ -39,8 +40,38 @@ class Listener:
                 here, _ = self._socket.accept()
             except OSError:
                 return
-            self.met += 1
-            threading.Thread(target=self._drip, args=(here,), daemon=True).start()
+            self._sockets.append(here)
+            self._meet(here)
+
+    def _start(self, work, *args):
+        threading.Thread(target=work, args=args, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            # To close alone wakes no thread that waits in accept.
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._door.join(10)
+        assert not self._door.is_alive()
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+class Listener(Door):
+    """A place that counts who connects, and may say something, drop by drop."""
+
+    def __init__(self, drops=b""):
+        self._drops = drops
+        self.met = 0
+        super().__init__()
+
+    def _meet(self, here):
+        self.met += 1
+        self._start(self._drip, here)
 
     def _drip(self, here):
         try:
@@ -50,12 +81,6 @@ class Listener:
             time.sleep(60)
         except OSError:
             pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._socket.close()
 
 
 def within(work, seconds):
@@ -163,25 +188,19 @@ def test_only_files_are_read_for_certificates(tmp_path, kind):
         assert listener.met == 0
 
 
-class Deaf:
+class Deaf(Door):
     """A way to a database which, once told so, passes nothing back."""
 
     def __init__(self, port):
         self._to = port
         self.deaf = False
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self):
-        while True:
-            try:
-                here, _ = self._socket.accept()
-            except OSError:
-                return
-            there = socket.create_connection(("127.0.0.1", self._to))
-            threading.Thread(target=self._pump, args=(here, there, False), daemon=True).start()
-            threading.Thread(target=self._pump, args=(there, here, True), daemon=True).start()
+    def _meet(self, here):
+        there = socket.create_connection(("127.0.0.1", self._to))
+        self._sockets.append(there)
+        self._start(self._pump, here, there, False)
+        self._start(self._pump, there, here, True)
 
     def _pump(self, one, other, back):
         try:
@@ -190,12 +209,6 @@ class Deaf:
                     other.sendall(data)
         except OSError:
             pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._socket.close()
 
 
 def test_a_database_that_falls_silent_after_the_login_ends_the_step(postgres):
