@@ -21,7 +21,7 @@ def _until(ready, process):
     deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(OSError):
-            if ready():
+            if ready() and process.poll() is None:  # and nobody else on its port
                 return
         assert process.poll() is None, "the service ended"
         assert time.monotonic() < deadline, "the service does not come up"
@@ -163,10 +163,16 @@ class SoftTpm:
     def __init__(self, folder):
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.port = pair_of_ports()
-        self.tcti = f"swtpm:host=127.0.0.1,port={self.port}"
         self._process = None
-        self.start()
+        for last in (False, False, False, True):
+            self.port = pair_of_ports()
+            self.tcti = f"swtpm:host=127.0.0.1,port={self.port}"
+            try:
+                self.start()
+                return
+            except AssertionError:  # another test's program may have taken a port meanwhile
+                if last:
+                    raise
 
     def start(self):
         self._process = subprocess.Popen(
@@ -245,12 +251,11 @@ class Tap:
         self.instead = lambda _: None
         self._listeners, self._sockets, self._threads = [], [], []
         tpm.stop()
-        real, tpm.port = tpm.port, pair_of_ports()
-        self._port = tpm.port
+        for offset in (0, 1):  # before anybody else takes its ports
+            self._listeners.append(socket.create_server(("127.0.0.1", tpm.port + offset)))
+        self._port = tpm.port = pair_of_ports()
         tpm.start()
-        for offset in (0, 1):
-            listener = socket.create_server(("127.0.0.1", real + offset))
-            self._listeners.append(listener)
+        for offset, listener in enumerate(self._listeners):
             self._start(self._serve, listener, tpm.port + offset)
 
     def _start(self, work, *args):

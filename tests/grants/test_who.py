@@ -237,7 +237,7 @@ def test_operators_who_could_make_tokens_are_told(world):
     world.policy("f", [("+/secret/data/f/*", READ, "")], space="")
     for name in ("op", "f"):
         world.do("POST", "auth/token/create", {"policies": [name], "ttl": "1h"}, space="")
-    through = "policies default, {}, 1 tokens or logins"
+    through = "policies default, {}, 1 token or login"
     found = lines(world, "a", "operators")
     assert ("operator", through.format("op"), MADE) in found
     assert ("operator", through.format("f"), "") not in found
@@ -315,7 +315,7 @@ def test_batch_tokens_are_told_as_what_they_could_be(world):
     assert world.reads(text, "a")
     assert lines(world, "a", "") == [
         ("policy", "policies all", "if one was made with any of them before: none is stored"),
-        ("operator", "policies root, 1 tokens or logins", ""),
+        ("operator", "policies root, 1 token or login", ""),
     ]
 
 
@@ -389,7 +389,7 @@ def test_an_operator_is_not_told_for_what_a_batch_token_would_make(world):
     world.do("POST", "auth/token/roles/r1", {"allowed_policies": ["all"]})
     world.policy("op", [(f"{OWNER}/auth/token/create/r0", ["update", "sudo"], "")], space="")
     world.do("POST", "auth/token/create", {"policies": ["op"], "ttl": "1h"}, space="")
-    through = "policies default, op, 1 tokens or logins"
+    through = "policies default, op, 1 token or login"
     assert ("operator", through, MADE) not in lines(world, "a", "operators")
     world.do("POST", "auth/token/roles/r0", role | {"token_type": "service"})
     assert ("operator", through, MADE) in lines(world, "a", "operators")

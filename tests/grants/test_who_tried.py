@@ -209,7 +209,7 @@ def check_actor(world, name, items, ends, entity, reads, made):
 
 def check_operator(world, text, items, reads, made):
     policies = world.ask("GET", "auth/token/lookup-self", token=text, space="")[1]["data"]
-    through = f"policies {', '.join(policies['policies'])}, 1 tokens or logins"
+    through = f"policies {', '.join(policies['policies'])}, 1 token or login"
     own, others = split([one for one in items if one["through"] == through])
     assert bool(own) == reads, (through, items)
     assert reads or bool(others) == made, ("made", through, items)

@@ -254,4 +254,5 @@ def _by_operators(there: Survey, operators: Survey, reach: Reach) -> Iterator[Re
         key = (actor.policies, conditions)
         counted[key] = counted.get(key, 0) + 1
     for (policies, conditions), count in sorted(counted.items()):
-        yield _operator(f"policies {', '.join(policies)}, {count} tokens or logins", conditions)
+        held = "1 token or login" if count == 1 else f"{count} tokens or logins"
+        yield _operator(f"policies {', '.join(policies)}, {held}", conditions)
