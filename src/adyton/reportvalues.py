@@ -168,7 +168,10 @@ class Asked(msgspec.Struct, frozen=True):
         until = now_us if self.until is None else to_us(self.until)
         since = until - _RANGE_DAYS * _DAY_US if self.since is None else to_us(self.since)
         if since > until:
-            raise InvalidInput("the range ends before it begins", hint="Give --from before --to.")
+            raise InvalidInput(
+                "the range ends before it begins",
+                hint="Give --from before --to, which is now by default.",
+            )
         # An end at midnight is that of the day before.
         last = until if until == since else until - 1
         return since // _DAY_US * _DAY_US, (last // _DAY_US + 1) * _DAY_US

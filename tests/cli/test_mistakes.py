@@ -270,6 +270,16 @@ def test_why_a_grant_holds_names_the_time_zone_of_its_hours(sh):
     assert "Europe/Berlin" in shown
 
 
+def test_who_asks_for_approval_is_a_member(sh):
+    """At a store itself it is the owner, always: the hint leads to a server and to a token."""
+    sh("set", "app/x", "--user", "alice", stdin="v")
+    sh("access", "request", "read", "app/x", "--user", "alice", code=2)
+    assert "no member asks" in sh.error
+    assert "a member's token" in sh.error
+    assert "--addr https://" in sh.error
+    assert "ADYTON_TOKEN" in sh.error
+
+
 def test_what_only_a_server_does_names_the_way_to_one(sh):
     """On a store itself: the option that names a server, and what is to be done there first."""
     sh("set", "a", "--user", "u", stdin="x")

@@ -311,6 +311,18 @@ def test_ranges(store):
     report = store.reports.make("u", "access", since=now + 2 * DAY, until=now + 2 * DAY)
     assert to_us(report.until) - to_us(report.since) == 86_400_000_000
     assert len(table(report, "timeline")) == 24
+    # Of a range that has not begun, today's records are none.
+    ahead = midnight + 10 * DAY
+    report = store.reports.make("u", "access", since=ahead, until=ahead + 3 * DAY)
+    assert (report.since, report.until) == (ahead, ahead + 3 * DAY)
+    assert facts(report)["Records"] == facts(report)["Secrets used"] == 0
+    assert table(report, "secrets") == table(report, "actors") == []
+    assert "The range has not begun yet." in report.notes
+    last = dt.datetime.max.replace(tzinfo=dt.UTC)
+    report = store.reports.make("u", "access", since=last, until=last)
+    assert facts(report)["Records"] == 0
+    report = store.reports.make("u", "review", since=ahead, until=ahead + 3 * DAY)
+    assert (report.since, report.until) == (ahead, ahead + 3 * DAY)
     with pytest.raises(InvalidInput):
         names(since=now + DAY, until=now)
     with pytest.raises(InvalidInput):

@@ -8,6 +8,7 @@ from rich.text import Text
 from adyton.cli.durations import seconds
 from adyton.cli.state import state
 from adyton.cli.ui import moment
+from adyton.errors import InvalidInput
 from adyton.grantvalues import EVERYTHING, RIGHTS, AccessRequest, document
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -78,6 +79,12 @@ def request(
 ) -> None:
     """As a member, ask for a second person's approval."""
     at = state()
+    if not at.addr:
+        raise InvalidInput(
+            "no member asks: at a store itself it is the owner, who needs no approval",
+            hint="This takes a member's token: give --addr https://HOST:8200 or set ADYTON_ADDR,"
+            " and set ADYTON_TOKEN or use 'adyton login'.",
+        )
     with at.open() as store:
         made = store.access.request(at.who(), right, path, reason=reason)
     _tell(made, f"asked as {made.id}; somebody else approves it by 'adyton access approve'")

@@ -74,7 +74,10 @@ class Requests:
             if right not in RIGHTS:
                 raise InvalidInput("a right is not known", hint=f"Known: {', '.join(RIGHTS)}.")
             if not by:
-                raise InvalidInput("no member asks", hint="The owner needs no approval.")
+                raise InvalidInput(
+                    "no member asks",
+                    hint="The owner needs no approval; a member asks by a token of the member.",
+                )
             if len(reason) > MAX_REASON_CHARS:
                 raise InvalidInput(f"the reason has more than {MAX_REASON_CHARS} characters")
 

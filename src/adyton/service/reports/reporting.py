@@ -1,11 +1,12 @@
 """Making reports: who may, what is counted first, and which there are."""
 
+import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from adyton.actions import Action
 from adyton.errors import InvalidInput
-from adyton.model import Caller, UserId, from_us
+from adyton.model import Caller, UserId, from_us, to_us
 from adyton.reportvalues import Asked, Report, ReportInfo
 from adyton.service.core import Core
 from adyton.service.journal import Draft
@@ -16,6 +17,9 @@ from adyton.service.reports.making import Made, Making, StoreMaking
 from adyton.service.reports.records import ALL, KEPT_DAYS, STATES, State, day_id
 from adyton.service.userkeys import UserKeys
 from adyton.values import Progress, Watch, no_watch
+
+_LAST_US: Final = to_us(dt.datetime.max.replace(tzinfo=dt.UTC))
+"""The last time that can be told."""
 
 Maker: TypeAlias = Callable[[Making], Awaitable[Made]]
 StoreMaker: TypeAlias = Callable[[StoreMaking], Awaitable[Made]]
@@ -183,8 +187,14 @@ class Reporting:
             made = await kind.maker(Making(core, rows, keys, asked, now_us, begin, end))
         if not kind.counted:
             return _report(kind, keys.user_id, now_us, made)
-        made = made._replace(notes=[*made.notes, *_on_counts(state, range_us[0], whole=whole)])
-        # Of a range before all counts what was asked for is told, not the day of it that was read.
+        made = made._replace(
+            notes=[*made.notes, *_on_counts(state, range_us[0], now_us, whole=whole)]
+        )
+        # Of a range before or after all counts what was asked for is told, not the day of it that
+        # was read.
+        if begin > now_us:
+            until = min(range_us[1], _LAST_US)
+            return _report(kind, keys.user_id, now_us, made, range_us[0], until)
         since = range_us[0] if end <= state.oldest * DAY_US else begin
         return _report(kind, keys.user_id, now_us, made, since, min(end, now_us))
 
@@ -243,13 +253,15 @@ def _report(
 
 def _kept(state: State, since_us: int, until_us: int, now_us: int) -> tuple[int, int]:
     """The part of a range, in whole days, of which there can be counts."""
+    if since_us > now_us:  # a day that nothing was counted on stands for all of it
+        return since_us, since_us + DAY_US
     today = now_us // DAY_US
     end = min(until_us, (today + 1) * DAY_US)
     begin = max(since_us, (state.oldest or today) * DAY_US)
     return min(begin, end - DAY_US), end
 
 
-def _on_counts(state: State, since_us: int, *, whole: bool) -> list[str]:
+def _on_counts(state: State, since_us: int, now_us: int, *, whole: bool) -> list[str]:
     """What is to be known of the counts that a report is made of."""
     notes = []
     if not whole:
@@ -262,6 +274,8 @@ def _on_counts(state: State, since_us: int, *, whole: bool) -> list[str]:
             f"{state.unopened} records don't open: of a time before a purge, or changed. "
             "'adyton audit verify' tells which."
         )
+    if since_us > now_us:
+        notes.append("The range has not begun yet.")
     if state.oldest and since_us // DAY_US < state.oldest:
         notes.append(f"Counts begin on {day_id(state.oldest)}; they are kept for {KEPT_DAYS} days.")
     return notes
