@@ -30,7 +30,7 @@ from adyton.service.sharing.records import (
     Received,
     Terms,
 )
-from adyton.service.sharing.standing import SHOWN, accepted, chain_of, shown
+from adyton.service.sharing.standing import SHOWN, accepted, held_chain, shown
 from adyton.service.userkeys import UserKeys
 
 MAX_SHARES: Final = 1_000
@@ -180,7 +180,7 @@ class Offers:
             if owner is None:
                 raise not_found()
             all_given = await GIVEN.all(scope.tx, owner)
-            chain = chain_of(all_given, share, keys.user_id, scope.now_us)
+            chain = await held_chain(core, scope, all_given, share, keys.user_id)
             given = await self._narrowed(scope.tx, owner, chain[0], share, offer)
             given.by, given.created_us, given.receiver = keys.user_id, scope.now_us, other
             if other in {keys.user_id, owner.user_id}:

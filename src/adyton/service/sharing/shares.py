@@ -17,7 +17,7 @@ from adyton.service.secretmeta import not_found
 from adyton.service.sharing.ending import End, end, give_back
 from adyton.service.sharing.follow import MAX_ITEMS, PATH
 from adyton.service.sharing.records import GIVEN, PASSED, RECEIVED, Received
-from adyton.service.sharing.standing import SHOWN, shown, shown_received
+from adyton.service.sharing.standing import SHOWN, chain_of, check_held, shown, shown_received
 from adyton.service.userkeys import UserKeys
 
 
@@ -182,6 +182,10 @@ class Shares:
         given = None if owner is None else await GIVEN.get(scope.tx, owner, share)
         if owner is None or given is None or not given.open_at(scope.now_us):
             raise not_found()
+        if given.parent:
+            all_given = await GIVEN.all(scope.tx, owner)
+            above = chain_of(all_given, given.parent, given.by, scope.now_us)
+            await check_held(core, scope, [given, *above])
         received.accepted = True
         changes = ObjectChanges(scope, keys)
         changes.put(RECEIVED, share, received)

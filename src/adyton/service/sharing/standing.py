@@ -1,11 +1,15 @@
 """How a share stands: whether it is in force, and what either side is shown of it."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
+from adyton.errors import RootError
 from adyton.exchange import ShareInfo
 from adyton.model import from_us
 from adyton.ports import Rows
+from adyton.service.commit import Scope
+from adyton.service.core import Core
 from adyton.service.secretmeta import not_found
 from adyton.service.sharing.ending import MAX_DEPTH
 from adyton.service.sharing.records import RECEIVED, Given, Passed, Received, Terms
@@ -51,6 +55,40 @@ def chain_of(given: Mapping[str, Given], share: str, receiver: str, now_us: int)
         chain.append(one)
         at, holder = one.parent, one.by
     return chain
+
+
+async def held_chain(
+    core: Core, scope: Scope, given: Mapping[str, Given], share: str, receiver: str
+) -> list[Given]:
+    """A chain that is in force on the owner's side, and that all in between still hold.
+
+    Raises:
+        SecretNotFound: One of its shares is not in force, or its receiver has it no more.
+        IntegrityError: What one of them has was changed.
+    """
+    chain = chain_of(given, share, receiver, scope.now_us)
+    await check_held(core, scope, chain)
+    return chain
+
+
+async def check_held(core: Core, scope: Scope, chain: list[Given]) -> None:
+    """Refuse what came of a share that its receiver has no more.
+
+    The owner's side learns only by tidying of one who was purged, or gave a share back, while
+    keys were away. Whose keys are away now is taken to hold what the owner gives.
+
+    Raises:
+        SecretNotFound: Somebody above the first share has none.
+        IntegrityError: What one of them has was changed.
+    """
+    for low, high in pairwise(chain):
+        try:
+            keys = await core.keys_in(scope, high.receiver)
+        except RootError:
+            continue
+        if keys is None:
+            raise not_found()
+        await accepted(scope.tx, keys, low.parent, scope.now_us)
 
 
 def shown(share: str, owner: str, one: Given | Passed) -> ShareInfo:

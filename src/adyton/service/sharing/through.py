@@ -21,7 +21,7 @@ from adyton.service.journal import Draft
 from adyton.service.secretmeta import Meta, not_found
 from adyton.service.sharing.follow import PATH, catch_up
 from adyton.service.sharing.records import GIVEN, ITEMS, Given
-from adyton.service.sharing.standing import SHOWN, accepted, chain_of
+from adyton.service.sharing.standing import SHOWN, accepted, held_chain
 from adyton.service.sharing.wraps import changed
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item
@@ -204,7 +204,7 @@ class SharedWrites:
         if owner is None or owner.user != received.owner_index:
             raise not_found()
         found = await GIVEN.all(scope.tx, owner)
-        given = chain_of(found, share, keys.user_id, scope.now_us)[0]
+        given = (await held_chain(core, scope, found, share, keys.user_id))[0]
         if not given.write or not given.covers(received.name):
             raise changed()
         name = name or given.name

@@ -32,6 +32,7 @@ class _Due(NamedTuple):
         returned: Given, and the receiver has nothing of it any more.
         received: Received, and the owner gives it no more.
         passed: Passed on, and the owner gives it no more.
+        answered: Passed on, and answered while whoever passed it on could not be told.
     """
 
     over: list[str]
@@ -39,10 +40,11 @@ class _Due(NamedTuple):
     returned: list[str]
     received: list[str]
     passed: list[str]
+    answered: list[str]
 
 
 async def _look(rows: Rows, keys: UserKeys, find: _Find, now_us: int) -> _Due:
-    due = _Due([], [], [], [], [])
+    due = _Due([], [], [], [], [], [])
     for share, given in (await GIVEN.all(rows, keys)).items():
         if given.answer == "refused":
             continue
@@ -53,12 +55,26 @@ async def _look(rows: Rows, keys: UserKeys, find: _Find, now_us: int) -> _Due:
         elif given.behind:
             due.behind.append(share)
     for share, received in (await RECEIVED.all(rows, keys)).items():
-        if not await _gives(rows, find, received.owner, share, over=received.over(now_us)):
+        try:
+            gives = await _given_by(rows, find, received.owner, share) is not None
+        except RootError:
+            gives = not received.over(now_us)
+        if not gives:
             due.received.append(share)
-    for share, passed in (await PASSED.all(rows, keys)).items():
-        if not await _gives(rows, find, passed.owner, share):
-            due.passed.append(share)
+    await _look_passed(rows, keys, find, due)
     return due
+
+
+async def _look_passed(rows: Rows, keys: UserKeys, find: _Find, due: _Due) -> None:
+    for share, passed in (await PASSED.all(rows, keys)).items():
+        try:
+            found = await _given_by(rows, find, passed.owner, share)
+        except RootError:
+            continue
+        if found is None:
+            due.passed.append(share)
+        elif found.answer == "accepted" != passed.answer:
+            due.answered.append(share)
 
 
 async def _holds(rows: Rows, find: _Find, share: str, given: Given) -> bool:
@@ -70,14 +86,15 @@ async def _holds(rows: Rows, find: _Find, share: str, given: Given) -> bool:
     return receiver is not None and await RECEIVED.get(rows, receiver, share) is not None
 
 
-async def _gives(rows: Rows, find: _Find, owner: str, share: str, *, over: bool = False) -> bool:
-    """Whether an owner gives a share; while that can't be seen, whether its time is not over."""
-    try:
-        keys = await find(owner)
-    except RootError:
-        return not over
+async def _given_by(rows: Rows, find: _Find, owner: str, share: str) -> Given | None:
+    """A share as its owner gives it; None if it is given no more.
+
+    Raises:
+        RootError: That can't be seen now.
+    """
+    keys = await find(owner)
     given = None if keys is None else await GIVEN.get(rows, keys, share)
-    return given is not None and given.answer != "refused"
+    return None if given is None or given.answer == "refused" else given
 
 
 async def forget_shares(core: Core, caller: Caller, user: str) -> int:
@@ -152,4 +169,12 @@ async def _others(core: Core, scope: Scope, caller: Caller, keys: UserKeys, due:
             changes.delete(PASSED, share)
             draft = Draft(caller, how.action, keys, keys.user_id, PATH + share, reason=how.why)
             await changes.write(draft)
+    for share in due.answered:
+        passed = await PASSED.get(scope.tx, keys, share)
+        if passed is not None:
+            passed.answer = "accepted"
+            changes = ObjectChanges(scope, keys)
+            changes.put(PASSED, share, passed)
+            told = Draft(caller, Action.SHARE_ACCEPT, keys, keys.user_id, PATH + share)
+            await changes.write(told)
     return len(due.received)
