@@ -17,11 +17,19 @@ from adyton.service.grants.book import Book
 from adyton.service.journal import Draft
 from adyton.service.lifecycle.ending import plan_one
 from adyton.service.objects import ObjectChanges
-from adyton.service.secretmeta import not_found
+from adyton.service.secretmeta import not_found, open_meta
 from adyton.service.sharing.ending import MAX_DEPTH, below
-from adyton.service.sharing.follow import PATH, Changes, check_size, covered_names, make_item
+from adyton.service.sharing.follow import (
+    PATH,
+    Changes,
+    catch_up,
+    check_size,
+    covered_names,
+    make_item,
+)
 from adyton.service.sharing.records import (
     GIVEN,
+    ITEMS,
     PASSED,
     RECEIVED,
     Given,
@@ -30,7 +38,7 @@ from adyton.service.sharing.records import (
     Received,
     Terms,
 )
-from adyton.service.sharing.standing import SHOWN, accepted, held_chain, shown
+from adyton.service.sharing.standing import SHOWN, accepted, check_fits, held_chain, shown
 from adyton.service.userkeys import UserKeys
 
 MAX_SHARES: Final = 1_000
@@ -164,6 +172,7 @@ class Offers:
             InvalidInput: Something breaks a rule.
             LimitExceeded: There are too many shares, or secrets in the folder.
             RootError: The owner keeps the owner's keys away.
+            IntegrityError: What is stored was changed.
         """
         core = self._core
         draft = Draft(caller, Action.SHARE_CREATE, name=PATH + share[:SHOWN])
@@ -191,6 +200,9 @@ class Offers:
             if allowed is not None and not allowed(given.name, chain[0].kind != "folder"):
                 raise not_found()
             names = await self._names(scope.tx, owner, given)
+            if chain[0].behind:
+                await catch_up(core, scope, caller, owner, share, chain[0])
+            await _check_seen(scope, owner, keys, share, given, names)
             await self._check_room(scope, owner, given)
             made = await self._offer(scope, caller, owner, given, names)
             reason = f"share {made} with {other} by {keys.user_id}, of {share}"
@@ -294,6 +306,24 @@ class Offers:
         changes.objects.put(RECEIVED, share, received)
         await changes.write()
         return share
+
+
+async def _check_seen(
+    scope: Scope, owner: UserKeys, keys: UserKeys, share: str, given: Given, names: list[str]
+) -> None:
+    """Pass on only what whoever does so can read: a share that was put back after its end can't.
+
+    Raises:
+        SecretNotFound: There is nothing to read.
+        IntegrityError: What they have is not of the secrets as they are.
+    """
+    for name in names:
+        row = await scope.tx.metadata(owner.user, owner.index(name))
+        item = await ITEMS.get(scope.tx, keys, name, share)
+        if item is None and given.kind != "folder":
+            raise not_found()
+        meta = None if row is None else open_meta(owner, row)
+        check_fits(row, meta, item, scope.now_us)
 
 
 def _end(given: Given, until: int | None) -> int:

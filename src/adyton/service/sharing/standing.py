@@ -1,6 +1,8 @@
 """How a share stands: whether it is in force, and what either side is shown of it."""
 
+import hmac
 from collections.abc import Mapping
+from hashlib import sha256
 from itertools import pairwise
 from typing import Final
 
@@ -8,11 +10,13 @@ from adyton.errors import RootError
 from adyton.exchange import ShareInfo
 from adyton.model import from_us
 from adyton.ports import Rows
+from adyton.rows import MetaRow
 from adyton.service.commit import Scope
 from adyton.service.core import Core
-from adyton.service.secretmeta import not_found
+from adyton.service.secretmeta import Meta, not_found
 from adyton.service.sharing.ending import MAX_DEPTH
-from adyton.service.sharing.records import RECEIVED, Given, Passed, Received, Terms
+from adyton.service.sharing.records import RECEIVED, Given, Item, Passed, Received, Terms
+from adyton.service.sharing.wraps import changed
 from adyton.service.userkeys import UserKeys
 
 SHOWN: Final = 64
@@ -89,6 +93,28 @@ async def check_held(core: Core, scope: Scope, chain: list[Given]) -> None:
         if keys is None:
             raise not_found()
         await accepted(scope.tx, keys, low.parent, scope.now_us)
+
+
+def check_fits(row: MetaRow | None, meta: Meta | None, item: Item | None, now_us: int) -> None:
+    """Refuse a receiver's item that is not of the owner's secret as it is, or is not there.
+
+    Args:
+        row: The secret's metadata; None if there is no such secret.
+        meta: The same, opened.
+        item: What the receiver has of it.
+        now_us: The time.
+
+    Raises:
+        IntegrityError: It was changed, or erased and put back.
+    """
+    if row is None or meta is None:
+        fits = item is None
+    elif item is None:
+        fits = not meta.live(now_us)
+    else:
+        fits = hmac.compare_digest(sha256(row.meta).digest(), item.meta)
+    if not fits:
+        raise changed()
 
 
 def shown(share: str, owner: str, one: Given | Passed) -> ShareInfo:

@@ -5,9 +5,7 @@ everybody whom it is shared with, or is not written at all (``docs/adr/0018``). 
 owner's is opened for it.
 """
 
-import hmac
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from typing import NamedTuple, TypeVar
 
 from adyton.actions import Action
@@ -21,7 +19,7 @@ from adyton.service.journal import Draft
 from adyton.service.secretmeta import Meta, not_found
 from adyton.service.sharing.follow import PATH, catch_up
 from adyton.service.sharing.records import GIVEN, ITEMS, Given
-from adyton.service.sharing.standing import SHOWN, accepted, held_chain
+from adyton.service.sharing.standing import SHOWN, accepted, check_fits, held_chain
 from adyton.service.sharing.wraps import changed
 from adyton.service.userkeys import UserKeys
 from adyton.service.values import Item
@@ -228,18 +226,10 @@ async def _seen(
     """
     row = await scope.tx.metadata(owner.user, owner.index(name))
     item = await ITEMS.get(scope.tx, keys, name, share)
-    if row is None:
-        if item is not None:
-            raise changed()
-        if given.kind != "folder":
-            raise not_found()
-        return None
-    meta = secretmeta.open_meta(owner, row)
-    if meta.expires_us is not None and meta.expires_us <= scope.now_us:
+    meta = None if row is None else secretmeta.open_meta(owner, row)
+    if meta is None and item is None and given.kind != "folder":
         raise not_found()
-    if item is None:
-        if meta.live(scope.now_us):
-            raise changed()
-    elif not hmac.compare_digest(sha256(row.meta).digest(), item.meta):
-        raise changed()
+    if meta is not None and meta.expires_us is not None and meta.expires_us <= scope.now_us:
+        raise not_found()
+    check_fits(row, meta, item, scope.now_us)
     return meta
