@@ -6,13 +6,14 @@ import pytest
 
 from adyton.config import Configuration, RateSettings
 from adyton.server.admission import Admission, Visit
+from adyton.service.access.records import Token
 
 
 @pytest.mark.parametrize("kind", ["all", "user", "token"])
 def test_a_known_token_is_held_to_each_rate(kind):
     """As many as the burst says are let in; then it is told when to come again."""
     rates = RateSettings(**{f"{kind}_per_second": 0.01, f"{kind}_burst": 3})
-    session = SimpleNamespace(space=SimpleNamespace(user="alice"), ident="a" * 64)
+    session = SimpleNamespace(space=SimpleNamespace(user="alice"), ident="a" * 64, token=Token(""))
     admission = Admission(lambda _: session, Configuration(rates=rates))
     found = [
         admission.visit("GET", "v1/secret/data/a", "192.0.2.1:443", {"x-vault-token": "t"})

@@ -263,7 +263,7 @@ def text_cut(token):
 
 
 def test_a_rate_is_used_up_by_ones_own_tokens_alone():
-    """What is made up, ended, or from a wrong network counts for nobody; a refusal takes no use."""
+    """No others: made up, ended, of a wrong network, for a wrapped answer; a 429 takes no use."""
     rates = {"ADYTON_RATES_USER_PER_SECOND": "0.01", "ADYTON_RATES_USER_BURST": "30"}
     server = Server("serve", "--dev", "--dev-root-token-id", TOKEN, env=rates)
     try:
@@ -294,6 +294,16 @@ def test_a_rate_is_used_up_by_ones_own_tokens_alone():
         ]
         for token in strangers:
             assert status("alice", token) == 403
+        # Both are known to the server from their first use on, and refused all the same.
+        role = {"token_bound_cidrs": ["192.0.2.0/24"]}
+        path = "/v1/auth/token/roles/far"
+        assert server.raw("POST", path, role, token=alice, headers=spaces["alice"])[0] == 204
+        bound = server.raw("POST", f"{CREATE}/far", {}, token=alice, headers=spaces["alice"])
+        bound = bound[2]["auth"]["client_token"]
+        wrap = spaces["alice"] | {"X-Vault-Wrap-TTL": "60s"}
+        found = server.raw("GET", "/v1/sys/mounts", token=alice, headers=wrap)[2]
+        for token in (bound, found["wrap_info"]["token"]):
+            assert [status("alice", token) for _ in range(40)] == [403] * 40
         while (answer := status("bob", bob)) == 200:
             pass
         assert answer == 429

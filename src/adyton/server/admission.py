@@ -18,7 +18,7 @@ from adyton.service.access.sessions import Session
 from adyton.service.access.spaces import OPERATOR_SPACE
 from adyton.service.quota.buckets import SECOND_NS
 from adyton.service.quota.named import RateQuotas
-from adyton.service.quota.networks import network_of
+from adyton.service.quota.networks import is_within, network_of
 from adyton.service.quota.rates import RequestLimits
 
 _COSTS: Final = {"GET": 1, "HEAD": 1, "LIST": 8}
@@ -146,6 +146,8 @@ class Admission:
             address = self.proxies.client(address, headers)
         text = token_text(headers)
         session = self._known(text) if text else None
+        if session is not None and (session.token.wraps or session.token.cidrs):
+            session = _let_in(session, address)
         cost = _COSTS.get(method, _WRITE_COST)
         if self._quotas is not None and self._quotas.any and path not in FREE:
             namespace = headers.get("x-vault-namespace", "").strip("/")
@@ -201,6 +203,12 @@ class Admission:
 
 def _never(_: Session) -> bool:
     return False
+
+
+def _let_in(session: Session, address: str) -> Session | None:
+    """None for a token that no request is let in by, or none from there: nobody's rate pays."""
+    token = session.token
+    return None if token.wraps or not is_within(address, token.cidrs) else session
 
 
 def _seconds(wait_ns: int) -> int:
