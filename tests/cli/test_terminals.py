@@ -1,19 +1,22 @@
 """What others have chosen says nothing to a terminal, by whatever command it is shown."""
 
 import contextlib
+import datetime as dt
 import io
 import json
 import re
 import unicodedata
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from adyton.cli import plain
+from adyton.cli import notices, plain
 from adyton.cli.ui import Ui
 from adyton.errors import InvalidInput
+from adyton.noticevalues import NoticeInfo
 from shell import Remote
 
 EVIL = (
@@ -97,6 +100,33 @@ def test_an_id_is_not_broken(monkeypatch, columns):
     text = in_window(monkeypatch, columns, ("ID", "ENDS (UTC)", "NAME"), [(ident, ROW[1], name)])
     assert ident in text
     assert text.count("n") == 50
+
+
+TIME = dt.datetime(2026, 11, 25, 18, 2, 3, tzinfo=dt.UTC)
+DETAILS = {"actor": "userpass auth/people/ ann#Z1b2C3d4E5f6G7h8I9j0K1l2", "network": "203.0.113.0"}
+ALERTS = [
+    NoticeInfo("A1b2C3d4E5f6G7h8I9j0K1l2", kind, TIME, subject, DETAILS, None)
+    for kind, subject in (("alert.unusual-hour", "db/production/password"), ("alert.burst", "a"))
+]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_what_notices_and_alerts_are_found_by_is_not_broken(monkeypatch, columns):
+    """Their ids, what happened and to which secret; in details each character is there."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(notices, "state", lambda: SimpleNamespace(ui=Ui(json=False, color=False)))
+    for infos in (ALERTS, ALERTS[:1], ALERTS[1:]):
+        for show in (
+            lambda: notices.show_notices(infos, "none"),
+            lambda: notices.show_notice(infos[0]),
+        ):
+            text = OURS.sub("", shown(lambda _: show(), terminal=True))
+            assert all(len(line.rstrip()) <= columns for line in text.splitlines())
+            for info in infos if "FIELD" not in text else infos[:1]:
+                assert {info.id, info.kind, info.subject, "2026-11-25"} <= set(text.split())
+                assert "18:02:03" in text
+            for char in "#/.":
+                assert text.count(char) >= str(DETAILS).count(char)
 
 
 def test_what_says_nothing_gives_way(monkeypatch):

@@ -31,8 +31,8 @@ from adyton.values import Progress as Step
 
 _WIDE: Final = 4_000
 _PROGRESS_AFTER: Final = 1.0
-_IDS: Final = frozenset({"ACCESSOR", "HOLD", "ID", "LEASE", "WHICH"})
-"""Headings of columns of ids: they are copied from there, and not broken."""
+_WHOLE: Final = frozenset({"ACCESSOR", "HOLD", "ID", "KIND", "LEASE", "SUBJECT", "WHICH"})
+"""Headings of columns of what is copied from there or sought by, and not broken: ids, above all."""
 
 
 class Ui:
@@ -113,7 +113,7 @@ class Ui:
         shown = fitting.spoken(columns, self.window)
         headings = [headings[at] for at in shown]
         rows = [[row[at] for at in shown] for row in rows]
-        whole = [heading in _IDS for heading in headings]
+        whole = [heading in _WHOLE for heading in headings]
         widths = fitting.widths([columns[at] for at in shown], whole, self.window)
         if widths is None:
             self._blocks(headings, rows)
