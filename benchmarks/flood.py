@@ -16,7 +16,9 @@ import os
 import time
 from collections.abc import Callable
 
-KINDS = ("read", "write", "list", "login", "invalid", "mixed")
+KINDS = ("read", "write", "list", "login", "invalid", "batch", "bulk", "mixed")
+BATCHES = {"batch": 20, "bulk": 1_000}
+"""Secrets in one request."""
 
 
 def request(method: str, path: str, token: str, body: object = None) -> bytes:
@@ -25,7 +27,8 @@ def request(method: str, path: str, token: str, body: object = None) -> bytes:
     head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n"
     if token:
         head += f"X-Vault-Token: {token}\r\n"
-        head += f"X-Vault-Namespace: {os.environ.get('FLOOD_USER', '')}\r\n"
+        if "/adyton/" not in path:
+            head += f"X-Vault-Namespace: {os.environ.get('FLOOD_USER', '')}\r\n"
     if content:
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     return head.encode() + b"\r\n" + content
@@ -44,6 +47,11 @@ def maker(kind: str, token: str, number: int) -> Callable[[int], bytes]:
         ),
         "invalid": lambda n: request("GET", "/v1/secret/data/read", f"not-a-token-{number}-{n}"),
     }
+    if kind in BATCHES:
+        value = {"encoding": "utf-8", "data": "x" * 100}
+        items = [{"name": f"batch/{number}-{at}", "value": value} for at in range(BATCHES[kind])]
+        whole = request("POST", "/v1/adyton/users/me/batch/write", token, {"items": items})
+        return lambda _: whole
     if kind == "mixed":
         kinds = [*made.values()]
         return kinds[number % len(kinds)]

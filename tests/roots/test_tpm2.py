@@ -228,8 +228,8 @@ def test_the_unsealed_key_is_encrypted_on_the_way(own):
 class Approver:
     """A key that approves policies, and the folder that they are put into."""
 
-    def __init__(self, folder):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, folder, key=None):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.pem = folder / "approver.pem"
         self.pem.write_bytes(
             self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -263,6 +263,22 @@ def test_an_update_that_was_approved_before_it_happens_keeps_the_key(own, approv
     assert opens(root, wrapped)
     own.restart()
     assert opens(root, wrapped), "the old state is approved still"
+
+
+@pytest.mark.parametrize("coordinate", ["x", "y"])
+def test_an_approver_may_have_a_key_with_leading_zeros(own, tmp_path, coordinate):
+    """One in 128 has; whoever writes its numbers as short as they are opens nothing by it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    while getattr(key.public_key().public_numbers(), coordinate) >> 248:
+        key = ec.generate_private_key(ec.SECP256R1())
+    approver = Approver(tmp_path, key)
+    root = at(own, approver.more)
+    wrapped = wrap(root)
+    approver.approve(own)
+    assert opens(root, wrapped)
+    approver.approve(own, key=ec.generate_private_key(ec.SECP256R1()))
+    with pytest.raises(RootLocked, match="not signed by the key"):
+        root.unwrap(wrapped, CONTEXT)
 
 
 def test_only_the_keys_own_approvals_count(own, approver):

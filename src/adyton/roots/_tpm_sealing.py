@@ -81,6 +81,10 @@ class Sealing:
             self._approver = TPM2B_PUBLIC.from_pem(
                 pem, objectAttributes=TPMA_OBJECT.SIGN_ENCRYPT | TPMA_OBJECT.USERWITHAUTH
             )
+            # The library writes numbers without their leading zeros, and TPMs take whole ones.
+            numbers, size = approver.public_numbers(), (approver.curve.key_size + 7) // 8
+            point = self._approver.publicArea.unique.ecc
+            point.x, point.y = (each.to_bytes(size, "big") for each in (numbers.x, numbers.y))
 
     def reach(self) -> None:
         """Find out whether the TPM answers.
