@@ -10,9 +10,11 @@ import pytest
 
 from adyton import SecretStore
 from adyton.errors import AdytonError, AuditError, IntegrityError, SecretNotFound
-from adyton.service.sharing.records import GIVEN, ITEMS, PASSED, RECEIVED
+from adyton.service.sharing.records import ENDED, GIVEN, ITEMS, PASSED, RECEIVED
 from adyton.service.ticket import run_now
-from sharing.helpers import VALUE, later, read, share, soon
+from ownroots import given_away
+from ownroots import own as own_root
+from sharing.helpers import VALUE, later, read, share, soon, tidy
 
 NAME = "db/password"
 
@@ -190,6 +192,44 @@ def test_an_earlier_share_of_more_rights_and_a_later_end_in_the_place_of_one_pas
         read(thief, less, user="carol")
     with pytest.raises((IntegrityError, SecretNotFound)):
         read(thief, more, user="carol")
+
+
+@pytest.mark.parametrize("by", ["read", "write", "owner", "tidy"])
+@pytest.mark.parametrize("erased", [False, True])
+@pytest.mark.parametrize("behind", [False, True])
+def test_an_earlier_row_of_one_that_was_revoked_while_its_receiver_was_away(
+    thief, by, erased, behind
+):
+    """It is not brought up to date; where all traces of the end are gone, that is noticed."""
+    first = share(thief, "db/", write=True, reshare=1)
+    at = places(thief, {("bob", ""): first})
+    given_away(thief, "bob")
+    if behind:
+        thief.set_secret("alice", NAME, "while bob was away")
+    old = taken(thief, at)
+    owner = thief._opened.core.ring.cached("alice")
+    end = (owner.user, *ENDED.place(owner, first))
+    thief.shares.revoke("alice", first)
+    put(thief, at["bob", "given"], old["bob", "given"])
+    if erased:
+        put(thief, end, None)
+    thief.set_secret("alice", "other", "x")
+    thief.user_roots.give("bob", own_root())
+    attempts = {
+        "read": lambda: read(thief, first, NAME),
+        "write": lambda: thief.shares.set("bob", first, "x", NAME),
+        "owner": lambda: thief.set_secret("alice", NAME, "later"),
+        "tidy": lambda: tidy(thief),
+    }
+    with suppress(IntegrityError, SecretNotFound):
+        attempts[by]()
+    if not erased:
+        with pytest.raises((IntegrityError, SecretNotFound)):
+            read(thief, first, NAME)
+        with pytest.raises((IntegrityError, SecretNotFound)):
+            thief.shares.pass_on("bob", first, "carol")
+        assert thief.get_secret("alice", NAME).text() != "x"
+    noticed(thief)
 
 
 # -- everybody at once ----------------------------------------------------------------------------

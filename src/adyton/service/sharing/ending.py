@@ -12,7 +12,7 @@ from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
 from adyton.service.sharing.follow import PATH, Changes, covered_names, follow
-from adyton.service.sharing.records import GIVEN, ITEMS, PASSED, RECEIVED, Given, Kind
+from adyton.service.sharing.records import ENDED, GIVEN, ITEMS, PASSED, RECEIVED, Ended, Given, Kind
 from adyton.service.userkeys import UserKeys
 
 MAX_DEPTH: Final = 5
@@ -96,8 +96,9 @@ async def end(
         elif taken is None:
             each.answer = "revoked"
             changes.put(GIVEN, one, each)
+            changes.put(ENDED, one, Ended(scope.now_us))
         else:
-            changes.delete(GIVEN, one)
+            await forget_given(scope, owner, changes, one)
         reason = f"with {each.receiver}, {how.why}"
         draft = Draft(how.caller, how.action, owner, owner.user_id, PATH + one, reason=reason)
         await changes.write(draft)
@@ -105,6 +106,13 @@ async def end(
         names = await covered_names(scope.tx, owner, given[share])
     await _renew(core, scope, how.caller, owner, names)
     return names
+
+
+async def forget_given(scope: Scope, owner: UserKeys, changes: ObjectChanges, share: str) -> None:
+    """Erase what an owner has of a share, whose receiver has nothing of it any more."""
+    changes.delete(GIVEN, share)
+    if await ENDED.get(scope.tx, owner, share) is not None:
+        changes.delete(ENDED, share)
 
 
 async def _renew(

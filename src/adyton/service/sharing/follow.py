@@ -11,15 +11,15 @@ from typing import Final
 from adyton.actions import Action
 from adyton.errors import LimitExceeded, RootError
 from adyton.model import Caller
-from adyton.ports import Transaction
+from adyton.ports import Rows, Transaction
 from adyton.service import secretmeta
 from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
 from adyton.service.secretmeta import Meta, Version
-from adyton.service.sharing.records import GIVEN, ITEMS, RECEIVED, Given, Item, Place
-from adyton.service.sharing.wraps import hand_over, rewrap
+from adyton.service.sharing.records import ENDED, GIVEN, ITEMS, RECEIVED, Given, Item, Place
+from adyton.service.sharing.wraps import changed, hand_over, rewrap
 from adyton.service.userkeys import UserKeys
 
 PATH: Final = "shares/"
@@ -131,11 +131,13 @@ async def follow(
         try:
             receiver = await core.keys_in(scope, given.receiver)
         except RootError:
-            if not given.behind:
+            if not given.behind and not await is_ended(scope.tx, owner, share):
                 given.behind = True
                 await put_given(scope, caller, owner, share, given, "the receiver's keys are away")
             continue
         if receiver is None or await RECEIVED.get(scope.tx, receiver, share) is None:
+            continue
+        if await is_ended(scope.tx, owner, share):
             continue
         if given.behind:
             await catch_up(core, scope, caller, owner, share, given)
@@ -177,7 +179,10 @@ async def catch_up(
 
     Raises:
         RootError: The receiver's keys still can't be opened.
+        IntegrityError: It was revoked, and put back.
     """
+    if await is_ended(scope.tx, owner, share):
+        raise changed()
     receiver = await core.keys_in(scope, given.receiver)
     if receiver is None:
         return
@@ -186,6 +191,11 @@ async def catch_up(
     await _bring(core, scope, caller, owner, share, given, sorted(names))
     given.behind = False
     await put_given(scope, caller, owner, share, given, "brought up to date")
+
+
+async def is_ended(rows: Rows, owner: UserKeys, share: str) -> bool:
+    """Whether a share was revoked while its receiver was away, whatever else is told of it."""
+    return await ENDED.get(rows, owner, share) is not None
 
 
 async def covered_names(tx: Transaction, owner: UserKeys, given: Given) -> list[str]:

@@ -105,6 +105,19 @@ class Passed(Terms, kw_only=True):
     answer: Answer = "offered"
 
 
+class Ended(msgspec.Struct):
+    """That a share was revoked while its receiver's keys were away, as its owner has it.
+
+    An earlier ``Given`` that is put back meanwhile would bring the share up to date, and be
+    written over by it. This stands beside it, and its absence is found by verification.
+
+    Attributes:
+        ended_us: When.
+    """
+
+    ended_us: int
+
+
 class Item(msgspec.Struct, omit_defaults=True):
     """One secret in a share, as its receiver can open it.
 
@@ -155,5 +168,6 @@ class Place(NamedTuple):
 GIVEN: Final = Shelf("share-given", Given)
 RECEIVED: Final = Shelf("share-received", Received)
 PASSED: Final = Shelf("share-passed", Passed)
+ENDED: Final = Shelf("share-ended", Ended)
 ITEMS: Final = Shelf("share-item", Item)
 """By the secret's name, in a folder for each share."""

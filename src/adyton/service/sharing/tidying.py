@@ -15,8 +15,8 @@ from adyton.service.commit import Scope
 from adyton.service.core import Core
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
-from adyton.service.sharing.ending import End, Hand, end, take_back
-from adyton.service.sharing.follow import PATH, catch_up
+from adyton.service.sharing.ending import End, Hand, end, forget_given, take_back
+from adyton.service.sharing.follow import PATH, catch_up, is_ended
 from adyton.service.sharing.records import GIVEN, PASSED, RECEIVED, Given
 from adyton.service.userkeys import UserKeys
 
@@ -140,7 +140,7 @@ async def _given(core: Core, scope: Scope, caller: Caller, keys: UserKeys, due: 
             continue
         if await take_back(core, scope, Hand(share, given.receiver, given.by), how) is not None:
             changes = ObjectChanges(scope, keys)
-            changes.delete(GIVEN, share)
+            await forget_given(scope, keys, changes, share)
             draft = Draft(caller, how.action, keys, keys.user_id, PATH + share, reason=how.why)
             await changes.write(draft)
             count += 1
@@ -151,7 +151,7 @@ async def _given(core: Core, scope: Scope, caller: Caller, keys: UserKeys, due: 
             count += 1
     for share in due.behind:
         given = await GIVEN.get(scope.tx, keys, share)
-        if given is not None and given.behind:
+        if given is not None and given.behind and not await is_ended(scope.tx, keys, share):
             try:
                 await catch_up(core, scope, caller, keys, share, given)
             except RootError:
