@@ -23,7 +23,7 @@ from adyton.service.quota.rates import RequestLimits
 
 _COSTS: Final = {"GET": 1, "HEAD": 1, "LIST": 8}
 _WRITE_COST: Final = 2
-_LARGE: Final = 256 * 1024
+_LARGE: Final = 1_024
 """Bytes of a body that cost as much as one read."""
 _DEAREST: Final = 8
 FREE: Final = frozenset({"v1/sys/health", "v1/sys/seal-status", "v1/sys/leader"})
