@@ -8,11 +8,11 @@ from adyton import Caller
 from adyton.actions import Action
 from adyton.service import pace as module
 from adyton.service.anomalies.watch import Watch
-from adyton.service.following.reading import TURN
 from adyton.service.journal import Draft, Journal
 from adyton.service.pace import Pace
 from adyton.service.reports.folding import Folding
 from adyton.service.stats import CommitStats
+from adyton.service.ticket import TURN
 from support import Place
 
 

@@ -158,17 +158,23 @@ def test_places_that_are_none_or_in_the_clear_are_refused(tmp_path, url):
     assert sink.position() == 0
 
 
-@pytest.mark.parametrize("kind", ["unix", "udp"])
-def test_datagrams(tmp_path, kind):
-    """Each record is one; nobody there is an error that is told, where the system tells."""
-    with socket.socket(
-        socket.AF_UNIX if kind == "unix" else socket.AF_INET, socket.SOCK_DGRAM
-    ) as there:
+@contextlib.contextmanager
+def datagrams(tmp_path, kind):
+    """A receiver of datagrams, and the sink's url for it."""
+    family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as there:
         there.bind(str(tmp_path / "log") if kind == "unix" else ("127.0.0.1", 0))
         there.settimeout(5)
         url = f"unix:{tmp_path / 'log'}"
         if kind == "udp":
             url = f"udp://127.0.0.1:{there.getsockname()[1]}"
+        yield there, url
+
+
+@pytest.mark.parametrize("kind", ["unix", "udp"])
+def test_datagrams(tmp_path, kind):
+    """Each record is one; nobody there is an error that is told, where the system tells."""
+    with datagrams(tmp_path, kind) as (there, url):
         sink = sink_of(tmp_path, url)
         sink.write(events(0, 5))
         assert [parsed(there.recv(65536)).record["index"] for _ in range(5)] == list(range(5))
@@ -180,14 +186,7 @@ def test_datagrams(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["unix", "udp"])
 def test_a_record_that_no_datagram_holds_is_told_of_and_stops_nothing(tmp_path, kind, caplog):
     """Which one it was, in its place; all behind it comes, and nothing comes twice."""
-    with socket.socket(
-        socket.AF_UNIX if kind == "unix" else socket.AF_INET, socket.SOCK_DGRAM
-    ) as there:
-        there.bind(str(tmp_path / "log") if kind == "unix" else ("127.0.0.1", 0))
-        there.settimeout(5)
-        url = f"unix:{tmp_path / 'log'}"
-        if kind == "udp":
-            url = f"udp://127.0.0.1:{there.getsockname()[1]}"
+    with datagrams(tmp_path, kind) as (there, url):
         more = {"action": "secret.get", "accessor": "batch-1", "user": "canary" * 100_000}
         long = events(1, 2, **more, request_id="r" * 5_000)
         sink = sink_of(tmp_path, url)

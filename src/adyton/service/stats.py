@@ -48,21 +48,23 @@ class CommitStats:
     Attributes:
         seconds: Time to make a group durable.
         sizes: Units that shared one commit.
-        commits: Groups that were made durable.
         failed: Groups that could not be made durable.
     """
 
-    __slots__ = ("commits", "failed", "seconds", "sizes")
+    __slots__ = ("failed", "seconds", "sizes")
 
     def __init__(self) -> None:
         self.seconds = Histogram(SECONDS)
         self.sizes = Histogram(SIZES)
-        self.commits = 0
         self.failed = 0
+
+    @property
+    def commits(self) -> int:
+        """Groups that were made durable."""
+        return sum(self.sizes.counts)
 
     def committed(self, units: int, seconds: float) -> None:
         """Count a group that is durable."""
-        self.commits += 1
         self.seconds.add(seconds)
         self.sizes.add(units)
 

@@ -9,13 +9,15 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from adyton.service.commit import Scope
     from adyton.service.journal import Draft
 
 T = TypeVar("T")
+TURN: Final = 16
+"""Audit records, or what takes as long, after which others may go first."""
 Operation = Coroutine["Ticket[Any]", None, T]
 """A coroutine of the service: it yields tickets and returns a result."""
 
@@ -150,6 +152,12 @@ class Pause(Ticket[None]):
         """Called in event loops alone: a thread sees that there is nothing to do."""
         loop.call_soon(waiter)
         return True
+
+
+async def turn(number: int) -> None:
+    """Let others go first before every few of many things, which are numbered from 0."""
+    if not number % TURN:
+        await Pause()
 
 
 def wait_in_thread(ticket: Ticket[Any]) -> None:

@@ -24,7 +24,7 @@ from adyton.service.keyring import SYSTEM_USER
 from adyton.service.logstate import CHECKPOINT_SECONDS
 from adyton.service.notices.outbox import told_in
 from adyton.service.pace import Pace
-from adyton.service.ticket import Pause
+from adyton.service.ticket import turn
 from adyton.service.userkeys import UserKeys
 from adyton.service.userroot.admin import UserRoots
 from adyton.values import Progress
@@ -32,8 +32,6 @@ from adyton.values import Progress
 UPKEEP: Final = Caller("adyton:upkeep")
 _TICK: Final = 0.5
 _BATCH: Final = 1_000
-_TURN: Final = 16
-"""Records after which requests may go first."""
 _REST: Final = 1.0
 """A sink may have half of the interpreter, as its records are to leave this machine soon."""
 _RETRY_SECONDS: Final = 30.0
@@ -169,8 +167,7 @@ class Upkeep:
         async with self._core.storage.snapshot() as rows:
             self._keys = {SYSTEM_USER: self._core.ring.system}
             for number, row in enumerate(await rows.entries(LOG, start, _BATCH)):
-                if not number % _TURN:
-                    await Pause()
+                await turn(number)
                 events.append(SinkEvent(row.leaf, await self._line(rows, row)))
             self._keys = {}  # a user who takes away what opens them finds none of them here
         return events

@@ -64,18 +64,10 @@ def givable(role: TokenRole, known: Iterable[str]) -> frozenset[str] | None:
     """
     if not _is_bound(role):
         return None
-    allowed, globs = role.allowed_policies, role.allowed_policies_glob
     return frozenset(
         name
         for name in known
-        if name != ROOT_NAME
-        and not _bans(role, name)
-        and (
-            not (allowed or globs)
-            or name == DEFAULT_POLICY
-            or name in allowed
-            or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
-        )
+        if name != ROOT_NAME and _allows(role, name) and not _bans(role, name)
     )
 
 
@@ -93,17 +85,25 @@ def _of_role(wanted: set[str], role: TokenRole) -> set[str]:
     if not wanted:
         wanted = set(allowed)
     globs = role.allowed_policies_glob
-    if allowed or globs:
-        for name in wanted - {DEFAULT_POLICY}:
-            if name not in allowed and not any(fnmatch.fnmatchcase(name, g) for g in globs):
-                raise InvalidInput(
-                    f"token policies ({_listed(wanted)}) must be subset of the role's allowed"
-                    f" policies ({_listed(allowed)}) or glob policies ({_listed(globs)})"
-                )
+    if not all(_allows(role, name) for name in wanted):
+        raise InvalidInput(
+            f"token policies ({_listed(wanted)}) must be subset of the role's allowed"
+            f" policies ({_listed(allowed)}) or glob policies ({_listed(globs)})"
+        )
     for name in wanted:
         if _bans(role, name):
             raise InvalidInput(f'token policy "{name}" is disallowed by this role')
     return wanted
+
+
+def _allows(role: TokenRole, policy: str) -> bool:
+    allowed, globs = role.allowed_policies, role.allowed_policies_glob
+    return (
+        not (allowed or globs)
+        or policy == DEFAULT_POLICY
+        or policy in allowed
+        or any(fnmatch.fnmatchcase(policy, glob) for glob in globs)
+    )
 
 
 def _bans(role: TokenRole, policy: str) -> bool:

@@ -37,11 +37,11 @@ from adyton.service.anomalies.records import (
 )
 from adyton.service.commit import Scope
 from adyton.service.core import Core
-from adyton.service.following.reading import TURN, Stretch, read_on
+from adyton.service.following.reading import Stretch, read_on
 from adyton.service.journal import Draft
 from adyton.service.notices.outbox import put_notice
 from adyton.service.objects import ObjectChanges
-from adyton.service.ticket import Pause
+from adyton.service.ticket import turn
 from adyton.service.userkeys import UserKeys
 
 WATCHER: Final = Caller("adyton:alerts")
@@ -135,8 +135,7 @@ class Watch:
         now = self._core.clock.now_us()
         told: list[tuple[Finding, Event, int]] = []
         for number, event in enumerate(events):
-            if not number % TURN:
-                await Pause()
+            await turn(number)
             for finding in detector.see(event):
                 if now - event.time_us < _STALE_US:
                     told += _tell(progress, settings, options, finding, event)

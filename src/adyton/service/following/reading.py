@@ -10,13 +10,11 @@ from adyton.actions import Action
 from adyton.errors import IntegrityError
 from adyton.service.core import LOG, Core
 from adyton.service.journal import Body
-from adyton.service.ticket import Pause
+from adyton.service.ticket import turn
 from adyton.service.userkeys import UserKeys
 
 STRETCH: Final = 2_000
 """Records of one stretch at the most."""
-TURN: Final = 16
-"""Records after which others may go first."""
 OWN: Final = frozenset({Action.REPORT_COUNT, Action.ALERT_WATCH})
 """What followers record of their own work: left out, or they would never come to an end."""
 
@@ -68,8 +66,7 @@ async def read_on(core: Core, keys: UserKeys, start: int, limit: int = STRETCH) 
     opened = []
     unopened = 0
     for number, row in enumerate(page):
-        if not number % TURN:
-            await Pause()
+        await turn(number)
         try:
             body, _ = core.journal.open(keys, row.leaf, row.record)
         except IntegrityError:

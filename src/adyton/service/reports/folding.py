@@ -13,7 +13,7 @@ from adyton.errors import IntegrityError
 from adyton.model import Caller
 from adyton.service.commit import Scope
 from adyton.service.core import LOG, Core
-from adyton.service.following.reading import STRETCH, TURN, Stretch, read_on
+from adyton.service.following.reading import STRETCH, Stretch, read_on
 from adyton.service.journal import Draft
 from adyton.service.objects import ObjectChanges
 from adyton.service.reports.counting import Counter, Day
@@ -26,7 +26,7 @@ from adyton.service.reports.records import (
     day_id,
     day_of,
 )
-from adyton.service.ticket import Pause
+from adyton.service.ticket import Pause, turn
 from adyton.service.userkeys import UserKeys
 
 COUNTING: Final = Caller("adyton:reports")
@@ -144,8 +144,7 @@ class Folding:
         counter: Counter | None = None
         at = -1
         for index, record in enumerate(stretch.records):
-            if not index % TURN:
-                await Pause()
+            await turn(index)
             number = day_of(record.body.time_us)
             if counter is None or number != at:
                 at = number
